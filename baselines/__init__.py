@@ -1,0 +1,1 @@
+"""Methods that need no new idea: the classifier, degraded training, restoration."""

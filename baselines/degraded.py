@@ -1,0 +1,95 @@
+"""`jpg` and `noisy`: classifiers trained on degraded images (Endo et al. 2020, section 3)."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+import robobench
+from robobench.backbones.backbone import Backbone
+from robobench.training.fitting import Recipe, in_lengths
+from robobench.training.task import TrainingTask, accuracy
+from robobench.types import Context, Cost, Weights
+
+
+class TrainedOnDegraded(robobench.Method):
+    """A classifier of the backbone's architecture whose training images were degraded.
+
+    The level of each training image is drawn evenly from the whole range of the paper. It starts
+    from the clean-trained backbone, as every classifier here does that is compared with it.
+
+    Attributes:
+        levels: Lowest and highest level met in training.
+    """
+
+    weights_of = "classifier"
+    levels: ClassVar[tuple[float, float]]
+
+    def __init__(self, backbone: Backbone, weights: Weights | None = None) -> None:
+        super().__init__(backbone, weights)
+        if weights is not None:
+            self.classifier = backbone.with_state(weights.tensors, weights.card.file)
+
+    def predict(self, images: Tensor, context: Context) -> Tensor:
+        """Probabilities of its own network."""
+        return self.classifier(images)
+
+    def cost(self) -> Cost:
+        """That of the backbone: it takes its place."""
+        return self.backbone.cost()
+
+    @classmethod
+    def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
+        """Settings for images of 32 pixels; larger networks are trained for longer."""
+        ranges: Mapping[str, tuple[float, float]] = {cls.trained_on or "": cls.levels}
+        tiny = backbone is None or backbone.name == "vgg-tiny"
+        return in_lengths(
+            Recipe(
+                steps=1600 if tiny else 3200,
+                batch=128,
+                rate=3e-3,
+                minutes=3 if tiny else 8,
+                weight_decay=5e-3,
+                options={"shift": 3, "ranges": ranges},
+            )
+        )
+
+    @classmethod
+    def fit(cls, task: TrainingTask) -> None:
+        """Train on degraded images, from the backbone on."""
+        task.require_labels()
+        network = task.fresh_network()
+        runner = task.frozen.with_module(network, live=True)
+        network.train().requires_grad_(True)
+
+        def objective(step: int) -> Tensor:
+            _, images, _, labels = task.degraded_batch(step)
+            logits = network(runner.normalise(images))
+            return cross_entropy(logits.float(), labels, label_smoothing=0.05)
+
+        def validate() -> dict[str, float]:
+            labels = task.clean[1]
+            scores = {
+                d.label: accuracy(runner.logits, images, labels) for d, images in task.conditions
+            }
+            return {"mean": sum(scores.values()) / len(scores), **scores}
+
+        fit = task.fit(network, objective, validate)
+        task.save(network.state_dict(), fit, {"architecture": task.architecture})
+
+
+@robobench.method("jpg", trainings=("jpeg_compression",), worth=10)
+class Jpg(TrainedOnDegraded):
+    """The same network trained on JPEG images of random quality, 1 to 100 (Endo et al. 2020)."""
+
+    trained_on = "jpeg_compression"
+    levels = (1, 100)
+
+
+@robobench.method("noisy", trainings=("gaussian_noise",), worth=20)
+class Noisy(TrainedOnDegraded):
+    """The same network trained on Gaussian noise of random sigma, 0 to 50 (Endo et al. 2020)."""
+
+    trained_on = "gaussian_noise"
+    levels = (0, 50)

@@ -1,0 +1,65 @@
+"""`org`: the classifier as it is."""
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+import robobench
+from robobench.backbones.backbone import Backbone
+from robobench.training.fitting import Recipe, in_lengths
+from robobench.training.task import TrainingTask, accuracy
+from robobench.types import Context
+
+
+@robobench.method("org", trainings=("clean",), worth=0)
+class Org(robobench.Method):
+    """The classifier itself, trained on clean images: what every remedy is compared with.
+
+    For our own networks its weights are those of the backbone; what comes from timm, torchvision or
+    elsewhere was trained there.
+    """
+
+    trained_on = "clean"
+
+    def predict(self, images: Tensor, context: Context) -> Tensor:
+        """The backbone's probabilities."""
+        return self.backbone(images)
+
+    def from_stem(self, features: Tensor, images: Tensor, context: Context) -> Tensor:
+        """The same, from the features of its stem."""
+        return self.backbone.rest(features).softmax(dim=1)
+
+    @classmethod
+    def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
+        """Settings for images of 32 pixels."""
+        return in_lengths(
+            Recipe(
+                steps=1600,
+                batch=128,
+                rate=4e-3,
+                minutes=3,
+                weight_decay=5e-3,
+                options={"shift": 3, "dropout": 0.02},
+            )
+        )
+
+    @classmethod
+    def fit(cls, task: TrainingTask) -> None:
+        """Train one of our own networks on clean images."""
+        task.require_labels()
+        network = task.fresh_network()
+        runner = Backbone(
+            network, class_names=task.class_names, geometry=task.train.geometry, live=True
+        )
+        network.train().requires_grad_(True)
+
+        def objective(step: int) -> Tensor:
+            images, labels = task.batch(step)
+            logits = network(runner.normalise(images))
+            return cross_entropy(logits.float(), labels, label_smoothing=0.05)
+
+        def validate() -> dict[str, float]:
+            images, labels = task.clean
+            return {"clean": accuracy(runner.logits, images, labels)}
+
+        fit = task.fit(network, objective, validate)
+        task.save(network.state_dict(), fit, {"architecture": task.architecture})

@@ -1,0 +1,61 @@
+"""How much does an image classifier lose on degraded images, and which remedy gives it back?
+
+What users need stands here; everything is loaded when it is first touched, so that importing
+robobench costs nothing.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if __name__ != "robobench":
+    raise ImportError(f"import robobench, not {__name__}: bench/ is the package robobench")
+
+from robobench.registry import corruption, dataset, method, metric, section
+from robobench.types import Cell, Context, Cost, Geometry, Method, Metric, Predictions
+
+if TYPE_CHECKING:
+    from robobench.analysis.metrics import interval_mean_accuracy, mce
+    from robobench.backbones.backbone import Backbone
+    from robobench.corruptions import corrupt
+    from robobench.runs import Run, load, run
+
+_LAZY = {
+    "Backbone": "robobench.backbones.backbone",
+    "Run": "robobench.runs",
+    "corrupt": "robobench.corruptions",
+    "interval_mean_accuracy": "robobench.analysis.metrics",
+    "load": "robobench.runs",
+    "mce": "robobench.analysis.metrics",
+    "run": "robobench.runs",
+}
+
+__version__ = version("robobench")
+
+__all__ = [
+    "Backbone",
+    "Cell",
+    "Context",
+    "Cost",
+    "Geometry",
+    "Method",
+    "Metric",
+    "Predictions",
+    "Run",
+    "corrupt",
+    "corruption",
+    "dataset",
+    "interval_mean_accuracy",
+    "load",
+    "mce",
+    "method",
+    "metric",
+    "run",
+    "section",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'robobench' has no attribute {name!r}")

@@ -1,0 +1,124 @@
+"""Two methods on the same images: how far apart they are, and whether that is chance."""
+
+from collections.abc import Sequence
+from math import lcm
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robobench.analysis.series import Items, Series, find_series, make_series
+from robobench.analysis.statistics import holm, percentile_interval, sign_flip
+from robobench.errors import RobobenchError
+from robobench.types import CLEAN, Degradation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MEAN = "mean"
+
+
+def compare(
+    items: Items, a: str, b: str, *, bootstrap: int = 1000, seed: int = 0
+) -> "pd.DataFrame":
+    """Method `b` against method `a`, image by image, one row a corruption.
+
+    Args:
+        items: Cells with their predictions.
+        a: ``METHOD`` or ``METHOD@TRAINED_ON``, the one compared with.
+        b: The other.
+        bootstrap: Samples, of images drawn jointly for both.
+        seed: Of the bootstrap.
+
+    Returns:
+        dataset, split, backbone, a, b, corruption (``clean`` first, ``mean`` last), n, cells (how
+        many both have), accuracy_a, accuracy_b, difference (b minus a: positive where b is better)
+        with ``_low`` and ``_high`` (95 %), better and worse (images on which b has more, or fewer,
+        of the cells right), p and p_holm. All fractions.
+
+        p is of the exact sign-flip test over images, which for a single cell is McNemar's exact
+        test; it judges these trained networks. p_holm adjusts for the number of corruptions; the
+        row ``mean`` is one more question and stays as it is.
+
+    Raises:
+        RobobenchError: A name is unknown or ambiguous, or the two share no cell.
+    """
+    import pandas as pd
+
+    everything = make_series(items, draws=bootstrap, seed=seed)
+    firsts = {(s.dataset, s.split, s.backbone): s for s in find_series(a, everything)}
+    rows: list[dict[str, Any]] = []
+    for second in find_series(b, everything):
+        first = firsts.get((second.dataset, second.split, second.backbone))
+        if first is not None:
+            rows += _compare(first, second)
+    if not rows:
+        raise RobobenchError(f"{a} and {b} have no cell in common: evaluate both on the same grid")
+    return pd.DataFrame(rows)
+
+
+def _compare(first: Series, second: Series) -> list[dict[str, Any]]:
+    common = [d for d in first.accuracies if d in second.accuracies]
+    names = list(dict.fromkeys(d.corruption for d in sorted(common, key=lambda d: not d.is_clean)))
+    rows = [
+        _row(first, second, name, [[d for d in common if d.corruption == name]]) for name in names
+    ]
+    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p_holm"] = float(p)
+    degraded = [name for name in names if name != CLEAN]
+    if degraded:
+        parts = [[d for d in common if d.corruption == name] for name in degraded]
+        mean = _row(first, second, MEAN, parts)
+        rows.append({**mean, "p_holm": mean["p"]})
+    return rows
+
+
+def _row(
+    first: Series, second: Series, name: str, parts: Sequence[Sequence[Degradation]]
+) -> dict[str, Any]:
+    ours, theirs = (np.mean([s.mean(part) for part in parts], axis=0) for s in (first, second))
+    low, high = percentile_interval((theirs - ours)[1:])
+    gained = _gained(first, second, parts)
+    return {
+        "dataset": second.dataset,
+        "split": second.split,
+        "backbone": second.backbone,
+        "a": first.label,
+        "b": second.label,
+        "corruption": name,
+        "n": second.count,
+        "cells": sum(len(part) for part in parts),
+        "accuracy_a": float(ours[0]),
+        "accuracy_b": float(theirs[0]),
+        "difference": float(theirs[0] - ours[0]),
+        "difference_low": low,
+        "difference_high": high,
+        "better": int((gained > 0).sum()),
+        "worse": int((gained < 0).sum()),
+        "p": sign_flip(gained),
+    }
+
+
+def _gained(
+    first: Series, second: Series, parts: Sequence[Sequence[Degradation]]
+) -> NDArray[np.int64]:
+    """int64 N, proportional to each image's difference in the mean; whole, so that tests are exact.
+
+    Where the two have different numbers of trainings or corruption seeds, or corruptions different
+    numbers of levels, each cell counts as often as the least common multiple asks for.
+    """
+    shares: list[tuple[tuple[int, ...], int, int, Series]] = []
+    for part in parts:
+        for degradation in part:
+            for series, sign in ((first, -1), (second, 1)):
+                trained = series.rows[degradation]
+                for rows in trained.values():
+                    size = len(parts) * len(part) * len(trained) * len(rows)
+                    shares.append((rows, sign, size, series))
+    common = lcm(*(size for _, _, size, _ in shares))
+    gained = np.zeros(second.count, np.int64)
+    for rows, sign, size, series in shares:
+        right = series.aligned.correct[list(rows)].sum(axis=0, dtype=np.int64)
+        gained += sign * (common // size) * right
+    smallest = np.gcd.reduce(gained)
+    return gained // max(int(smallest), 1)

@@ -1,0 +1,116 @@
+"""The long table: one row a cell and metric, the form in which everything else takes results."""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from robobench.analysis.metrics import log_losses
+from robobench.analysis.series import Items
+from robobench.analysis.statistics import wilson
+from robobench.errors import RobobenchError
+from robobench.registry import METRICS
+from robobench.types import Degradation, Predictions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COUNTED = ("accuracy", "error", "invalid")
+
+
+@cache
+def severity_of(degradation: Degradation, profile: str) -> int | None:
+    """Severity 1 to 5 of a degradation under a profile; 0 for clean, None where it has none."""
+    from robobench.corruptions import catalogue
+
+    if degradation.is_clean:
+        return 0
+    # What was saved as JPEG 85 afterwards has the severity that it had before.
+    table = degradation.profile.partition("+")[0]
+    bare = Degradation(degradation.corruption, degradation.level, table)
+    try:
+        return catalogue.severity_of(bare, profile.partition("+")[0])
+    except RobobenchError:  # a plug-in's corruption, read again without the plug-in
+        return int(degradation.level) if table else None
+
+
+def results(items: Items, *, profile: str = "", intervals: bool = True) -> "pd.DataFrame":
+    """The long table: every registered metric and every extra column of every cell.
+
+    Args:
+        items: Cells with their predictions.
+        profile: Severity table of the run, which native levels are looked up in.
+        intervals: Whether to give 95 % intervals: Wilson for what counts images, normal for means
+            of per-image columns and log-likelihoods; elsewhere they are NaN.
+
+    Returns:
+        dataset, split, method, backbone, trained_on, train_seed, corruption, severity (nullable;
+        0 for clean), level, seed, n, metric, value, ci_low, ci_high; values are fractions.
+        ``attrs["profile"]`` holds the profile.
+    """
+    import pandas as pd
+
+    metrics = {name: METRICS[name] for name in METRICS}
+    rows = []
+    for cell, predictions in items:
+        key = {
+            "dataset": cell.dataset,
+            "split": cell.split,
+            "method": cell.method,
+            "backbone": cell.backbone,
+            "trained_on": cell.trained_on,
+            "train_seed": cell.train_seed,
+            "corruption": cell.corruption,
+            "severity": severity_of(cell.degradation, profile or cell.profile),
+            "level": cell.level,
+            "seed": cell.seed,
+            "n": len(predictions),
+        }
+        for name, metric in metrics.items():
+            value = float(metric(predictions))
+            low, high = _cell_interval(name, value, predictions) if intervals else _NONE
+            rows.append({**key, "metric": name, "value": value, "ci_low": low, "ci_high": high})
+        for name, column in predictions.extra.items():
+            value, low, high = _column_interval(column)
+            low, high = (low, high) if intervals else _NONE
+            rows.append({**key, "metric": name, "value": value, "ci_low": low, "ci_high": high})
+    columns = [*_KEY, "metric", "value", "ci_low", "ci_high"]
+    frame = pd.DataFrame(rows, columns=columns)
+    frame["severity"] = frame["severity"].astype("Int64")
+    frame.attrs["profile"] = profile
+    return frame
+
+
+_KEY = (
+    "dataset",
+    "split",
+    "method",
+    "backbone",
+    "trained_on",
+    "train_seed",
+    "corruption",
+    "severity",
+    "level",
+    "seed",
+    "n",
+)
+_NONE = (float("nan"), float("nan"))
+
+
+def _cell_interval(name: str, value: float, predictions: Predictions) -> tuple[float, float]:
+    if name in _COUNTED and len(predictions):
+        ends = wilson(round(value * len(predictions)), len(predictions))
+        return float(ends[0]), float(ends[1])
+    if name == "nll":
+        return _column_interval(log_losses(predictions))[1:]
+    return _NONE
+
+
+def _column_interval(column: Any) -> tuple[float, float, float]:
+    """Mean and its normal 95 % interval over the images that have a value."""
+    values = np.asarray(column, np.float64)
+    values = values[np.isfinite(values)]
+    if len(values) < 2:
+        return (float(values[0]) if len(values) else float("nan")), *_NONE
+    half = 1.959963984540054 * values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean()), float(values.mean() - half), float(values.mean() + half)

@@ -1,0 +1,173 @@
+"""What a cell's predictions are worth: accuracy, calibration, likelihood, one number each.
+
+A metric is a function of `Predictions` that knows which way is better and what values it can take;
+`robobench.metric` registers it. An image without a valid prediction (``predicted`` is -1, its
+confidence NaN) counts as wrong wherever right and wrong are counted, is left out of what judges
+probabilities, and its share is a metric of its own (``invalid``), so that it cannot hide.
+
+`mce` and `interval_mean_accuracy`, which need a whole grid, are importable from here as well.
+"""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robobench.analysis.corruption_error import interval_mean_accuracy, mce
+from robobench.registry import metric
+from robobench.types import Metric, Predictions
+
+__all__ = [
+    "accuracy",
+    "calibration_bins",
+    "directed",
+    "ece",
+    "error",
+    "interval_mean_accuracy",
+    "invalid",
+    "max_calibration_error",
+    "mce",
+    "mean_confidence",
+    "nll",
+    "worst_class_accuracy",
+]
+
+BINS = 15
+# The smallest positive number of float32 above underflow: a probability that rounded to zero costs
+# 87 nats, not infinity, so that one image does not decide a mean.
+_TINY = float(np.finfo(np.float32).tiny)
+
+
+def directed(
+    *, higher_is_better: bool, bounds: tuple[float, float]
+) -> Callable[[Callable[[Predictions], float]], Metric]:
+    """A decorator that says which way a metric is better and what values it can take.
+
+    It stands under ``@robobench.metric(name)``; see this module for examples.
+
+    Args:
+        higher_is_better: Direction, for colours, rankings and checks.
+        bounds: Smallest and largest possible value.
+    """
+
+    def direct(function: Callable[[Predictions], float]) -> Metric:
+        function.higher_is_better = higher_is_better  # type: ignore[attr-defined]
+        function.bounds = bounds  # type: ignore[attr-defined]
+        return cast(Metric, function)
+
+    return direct
+
+
+def valid(predictions: Predictions) -> NDArray[np.bool_]:
+    """Bool N, where the method gave a probability: it predicted a class, with finite confidence."""
+    finite = np.isfinite(predictions.confidence) & np.isfinite(predictions.true_probability)
+    return np.asarray((predictions.predicted >= 0) & finite)
+
+
+def _mean(values: NDArray[np.bool_ | np.floating[Any]]) -> float:
+    return float(np.mean(values, dtype=np.float64)) if len(values) else float("nan")
+
+
+@metric("accuracy")
+@directed(higher_is_better=True, bounds=(0.0, 1.0))
+def accuracy(predictions: Predictions) -> float:
+    """Share of the images that were classified rightly; no prediction is a wrong one."""
+    return _mean(predictions.correct)
+
+
+@metric("error")
+@directed(higher_is_better=False, bounds=(0.0, 1.0))
+def error(predictions: Predictions) -> float:
+    """Share of the images that were classified wrongly: one minus accuracy."""
+    return _mean(~predictions.correct)
+
+
+@metric("nll")
+@directed(higher_is_better=False, bounds=(0.0, float("inf")))
+def nll(predictions: Predictions) -> float:
+    """Negative log-likelihood: mean of minus the natural log of the true class's probability.
+
+    A probability below float32's smallest normal number counts as that number (87.3 nats).
+    """
+    return _mean(log_losses(predictions))
+
+
+def log_losses(predictions: Predictions) -> NDArray[np.float64]:
+    """What `nll` is the mean of, in nats, for the images with a valid prediction."""
+    probability = predictions.true_probability[valid(predictions)].astype(np.float64)
+    return -np.log(np.maximum(probability, _TINY))
+
+
+def calibration_bins(
+    predictions: Predictions, bins: int = BINS
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Reliability of the confidences in bins of equal width on 0..1.
+
+    Bins are closed below and open above; a confidence of exactly 1.0 belongs to the last. Images
+    without a valid prediction are left out.
+
+    Args:
+        predictions: Of one cell.
+        bins: How many.
+
+    Returns:
+        For each bin: count (int64), mean confidence and accuracy (float64, NaN where it is empty).
+    """
+    keep = valid(predictions)
+    confidence = predictions.confidence[keep].astype(np.float64)
+    place = np.clip((confidence * bins).astype(np.int64), 0, bins - 1)
+    count = np.bincount(place, minlength=bins)
+    filled = np.where(count > 0, count, np.nan)
+    total = np.bincount(place, weights=confidence, minlength=bins)
+    right = np.bincount(place, weights=predictions.correct[keep], minlength=bins)
+    return count, total / filled, right / filled
+
+
+@metric("ece")
+@directed(higher_is_better=False, bounds=(0.0, 1.0))
+def ece(predictions: Predictions) -> float:
+    """Expected calibration error: mean distance of confidence and accuracy over 15 equal bins.
+
+    Each bin weighs as many images as it holds (Guo et al. 2017, eq. 3).
+    """
+    count, confidence, right = calibration_bins(predictions)
+    if not count.sum():
+        return float("nan")
+    return float(np.nansum(count * np.abs(confidence - right)) / count.sum())
+
+
+@metric("max_calibration_error")
+@directed(higher_is_better=False, bounds=(0.0, 1.0))
+def max_calibration_error(predictions: Predictions) -> float:
+    """Largest distance of confidence and accuracy in any of 15 equal bins that holds an image.
+
+    Elsewhere called MCE; spelt out here, since mCE is something else.
+    """
+    count, confidence, right = calibration_bins(predictions)
+    return float(np.nanmax(np.abs(confidence - right))) if count.sum() else float("nan")
+
+
+@metric("mean_confidence")
+@directed(higher_is_better=True, bounds=(0.0, 1.0))
+def mean_confidence(predictions: Predictions) -> float:
+    """Mean of the largest probability; above the accuracy means overconfident."""
+    return _mean(predictions.confidence[valid(predictions)])
+
+
+@metric("worst_class_accuracy")
+@directed(higher_is_better=True, bounds=(0.0, 1.0))
+def worst_class_accuracy(predictions: Predictions) -> float:
+    """Accuracy on the class that fares worst, among the classes that have images."""
+    if not len(predictions):
+        return float("nan")
+    count = np.bincount(predictions.label)
+    right = np.bincount(predictions.label, weights=predictions.correct)
+    return float(np.min(right[count > 0] / count[count > 0]))
+
+
+@metric("invalid")
+@directed(higher_is_better=False, bounds=(0.0, 1.0))
+def invalid(predictions: Predictions) -> float:
+    """Share of the images for which the method returned no probability (NaN)."""
+    return _mean(~valid(predictions))

@@ -1,0 +1,209 @@
+"""A row of a table before it is a table: one method's accuracies, with their bootstrap samples.
+
+A series is what a reader calls "a method": the cells that differ only in degradation and seeds. Its
+accuracies come as arrays whose element 0 was measured and whose others are bootstrap samples, on
+the same images for every cell and series of a data set, so that any statistic is computed once,
+along the array, and brings its interval with it.
+"""
+
+import zlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from robobench.analysis.statistics import (
+    Aligned,
+    Floats,
+    align,
+    bootstrap_accuracies,
+    draw_train_seeds,
+    percentile_interval,
+    wilson,
+)
+from robobench.errors import RobobenchError, unknown_name
+from robobench.types import CLEAN, Cell, Degradation, Predictions
+
+Items = Sequence[tuple[Cell, Predictions]]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One method on one data set.
+
+    Attributes:
+        dataset: As in `Cell`, like the next four.
+        split: See above.
+        method: See above.
+        backbone: See above.
+        trained_on: See above.
+        train_seeds: Trainings that are averaged.
+        accuracies: For each degradation 1 + draws fractions, measured first.
+        rows: For each degradation and train seed the rows of `aligned` that belong to it (several
+            where the corruption has several seeds).
+        aligned: All cells of the data set on their common images.
+        gaps: Degradations that only some trainings have, in words; they are left out.
+    """
+
+    dataset: str
+    split: str
+    method: str
+    backbone: str
+    trained_on: str
+    train_seeds: tuple[int, ...]
+    accuracies: Mapping[Degradation, Floats]
+    rows: Mapping[Degradation, Mapping[int, tuple[int, ...]]]
+    aligned: Aligned
+    gaps: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """As on the command line: ``afd`` or ``afd@jpeg_compression``."""
+        return f"{self.method}@{self.trained_on}" if self.trained_on else self.method
+
+    @property
+    def count(self) -> int:
+        """Number of images."""
+        return len(self.aligned.index)
+
+    @property
+    def corruptions(self) -> list[str]:
+        """What it was evaluated on, clean aside, in order of evaluation."""
+        return list(dict.fromkeys(d.corruption for d in self.accuracies if not d.is_clean))
+
+    @property
+    def clean(self) -> list[Degradation]:
+        """The clean images (saved as JPEG 85 or not), or nothing where they were not evaluated."""
+        return self.degradations(CLEAN)[:1]
+
+    def degradations(self, corruption: str) -> list[Degradation]:
+        """Those of one corruption, by rising level."""
+        return sorted(d for d in self.accuracies if d.corruption == corruption)
+
+    def mean(self, degradations: Sequence[Degradation]) -> Floats:
+        """Mean accuracy over degradations, measured and sampled."""
+        mean: Floats = np.stack([self.accuracies[d] for d in degradations]).mean(axis=0)
+        return mean
+
+    def interval(self, degradations: Sequence[Degradation]) -> tuple[float, float]:
+        """95 % interval of that mean: Wilson's for a single cell, else the bootstrap's."""
+        rows = [r for d in degradations for found in self.rows[d].values() for r in found]
+        if len(rows) == 1:
+            right = int(self.aligned.correct[rows[0]].sum())
+            low, high = wilson(right, self.count)
+            return float(low), float(high)
+        return percentile_interval(self.mean(degradations)[1:])
+
+
+def make_series(items: Items, *, draws: int = 1000, seed: int = 0) -> list[Series]:
+    """Group cells into series and sample their accuracies.
+
+    The images are drawn once for a data set. With several trainings these are drawn first, the same
+    way for all series that have the same train seeds: a plug-in of seed 1 stands on the classifier
+    of seed 1.
+
+    Args:
+        items: Cells with their predictions; several data sets are taken apart.
+        draws: Bootstrap samples; 0 for none.
+        seed: Of the bootstrap.
+
+    Returns:
+        In order of appearance.
+
+    Raises:
+        RobobenchError: Two cells differ only in what no table shows (geometry, weights), or cells
+            of one data set have no image in common.
+    """
+    sources: dict[tuple[str, str], list[tuple[Cell, Predictions]]] = defaultdict(list)
+    for cell, predictions in items:
+        sources[cell.dataset, cell.split].append((cell, predictions))
+    return [series for part in sources.values() for series in _of_source(part, draws, seed)]
+
+
+def _of_source(items: Items, draws: int, seed: int) -> list[Series]:
+    aligned = align(items)
+    accuracies = bootstrap_accuracies(aligned.correct, draws, seed)
+    groups: dict[tuple[str, str, str], dict[Degradation, dict[int, list[int]]]] = {}
+    for row, cell in enumerate(aligned.cells):
+        group = groups.setdefault((cell.method, cell.backbone, cell.trained_on), {})
+        rows_of_seed = group.setdefault(cell.degradation, {}).setdefault(cell.train_seed, [])
+        for other in rows_of_seed:
+            if aligned.cells[other].seed == cell.seed:
+                raise _indistinct(aligned.cells[other], cell)
+        rows_of_seed.append(row)
+    found = []
+    for (method, backbone, trained_on), group in groups.items():
+        seeds = tuple(sorted({s for trained in group.values() for s in trained}))
+        rng = np.random.default_rng([seed, zlib.crc32(repr(seeds).encode())])
+        weights = draw_train_seeds(len(seeds), draws, rng)
+        gaps: list[str] = []
+        means: dict[Degradation, Floats] = {}
+        rows: dict[Degradation, dict[int, tuple[int, ...]]] = {}
+        for degradation, trained in group.items():
+            lacking = [s for s in seeds if s not in trained]
+            if lacking:
+                gaps.append(f"{degradation.label}: no train seed {', '.join(map(str, lacking))}")
+                continue
+            by_seed = [accuracies[:, trained[s]].mean(axis=1) for s in seeds]
+            means[degradation] = np.einsum("ds,sd->d", weights, np.stack(by_seed))
+            rows[degradation] = {s: tuple(trained[s]) for s in seeds}
+        found.append(
+            Series(
+                dataset=aligned.cells[0].dataset,
+                split=aligned.cells[0].split,
+                method=method,
+                backbone=backbone,
+                trained_on=trained_on,
+                train_seeds=seeds,
+                accuracies=means,
+                rows=rows,
+                aligned=aligned,
+                gaps=tuple(gaps),
+            )
+        )
+    return found
+
+
+def _indistinct(one: Cell, other: Cell) -> RobobenchError:
+    differ = [f.name for f in fields(Cell) if getattr(one, f.name) != getattr(other, f.name)]
+    told = ", ".join(
+        f"{name} {getattr(one, name)!r} and {getattr(other, name)!r}" for name in differ
+    )
+    return RobobenchError(
+        f"two cells of {one.method} on {one.degradation.label} differ only in {told or 'nothing'}: "
+        "averaging over them would hide it; give each its own run (--out)"
+    )
+
+
+def reference_of(series: Series, everything: Sequence[Series], reference: str) -> Series | None:
+    """The series that this one is measured against: same data set and backbone, if there is one."""
+    same = [
+        other
+        for other in everything
+        if other.method == reference
+        and (other.dataset, other.split) == (series.dataset, series.split)
+    ]
+    own = [other for other in same if other.backbone == series.backbone]
+    untouched = [other for other in own if other.trained_on in ("", CLEAN)]
+    candidates = untouched or own
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def find_series(label: str, everything: Sequence[Series]) -> list[Series]:
+    """The series called ``METHOD`` or ``METHOD@TRAINED_ON``, one for each data set and backbone.
+
+    Raises:
+        RobobenchError: There is none, or the name fits several.
+    """
+    found = [s for s in everything if label in (s.label, s.method)]
+    if not found:
+        raise unknown_name("method of this run", label, sorted({s.label for s in everything}))
+    places = [(s.dataset, s.split, s.backbone) for s in found]
+    if len(set(places)) < len(places):
+        exact = [s for s in found if s.label == label]
+        if exact:
+            return exact
+        labels = ", ".join(sorted({s.label for s in found}))
+        raise RobobenchError(f"{label!r} is several methods of this run: name one of {labels}")
+    return found

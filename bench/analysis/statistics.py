@@ -1,0 +1,285 @@
+"""Intervals and tests for what was measured on a finite set of images.
+
+One number that counts rightly classified images has a Wilson interval. Everything else (means over
+cells, differences, ratios) gets a bootstrap over images in which every draw takes **the same images
+for all cells and methods**: cells on the same images err together, and a difference between
+methods is known far better than either of them.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robobench.errors import RobobenchError
+from robobench.types import Cell, Predictions
+
+Floats = NDArray[np.float64]
+
+CONFIDENCE = 0.95
+# Draws in one block: bounds memory at this many times the number of images.
+_BLOCK = 64
+
+
+def wilson(right: Any, count: Any, confidence: float = CONFIDENCE) -> tuple[Floats, Floats]:
+    """Wilson's score interval of a share.
+
+    Args:
+        right: How many (number or array).
+        count: Of how many, above 0.
+        confidence: Such as 0.95.
+
+    Returns:
+        Lower and upper end, fractions, the shape of the input.
+    """
+    from statsmodels.stats.proportion import proportion_confint
+
+    right, count = np.asarray(right, np.float64), np.asarray(count, np.float64)
+    low, high = proportion_confint(right, count, alpha=1 - confidence, method="wilson")
+    # Rounding may leave an end 1e-17 outside.
+    return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Cells on the same images.
+
+    Attributes:
+        cells: What stands in each row of `correct`.
+        index: int64 N, rising: the images' places in their data set.
+        correct: bool, cells x N.
+        notes: What had to be left out, for people.
+    """
+
+    cells: tuple[Cell, ...]
+    index: NDArray[np.int64]
+    correct: NDArray[np.bool_]
+    notes: tuple[str, ...] = ()
+
+    def where(self, cell: Cell) -> int:
+        """The row of a cell."""
+        return self.cells.index(cell)
+
+
+def align(items: Sequence[tuple[Cell, Predictions]]) -> Aligned:
+    """Bring cells onto the images that all of them have.
+
+    Cells of one data set may hold different numbers of images (``--limit`` was raised, a run was
+    interrupted); what is compared has to be compared on the same ones.
+
+    Raises:
+        RobobenchError: There is nothing, several data sets are mixed, or no image is common.
+    """
+    if not items:
+        raise RobobenchError("there are no cells: `robobench run` makes them")
+    sources = sorted({(cell.dataset, cell.split) for cell, _ in items})
+    if len(sources) > 1:
+        names = ", ".join(f"{d} {s}" for d, s in sources)
+        raise RobobenchError(f"cells of different data sets have no images in common: {names}")
+    index = reduce(np.intersect1d, _distinct([p.index for _, p in items]))
+    sizes = [len(p) for _, p in items]
+    if not len(index):
+        raise RobobenchError(
+            f"the cells of {sources[0][0]} have no image in common: compare runs on the same images"
+        )
+    notes: tuple[str, ...] = ()
+    if max(sizes) != len(index) or min(sizes) != len(index):
+        fewer = sum(size < max(sizes) for size in sizes)
+        note = (
+            f"{fewer} of {len(items)} cells of {sources[0][0]} have fewer images than the "
+            f"{max(sizes)} of others: means, differences and their intervals are over the "
+            f"{len(index)} images that all have"
+        )
+        notes = (note,)
+    correct = np.empty((len(items), len(index)), np.bool_)
+    for row, (_, predictions) in enumerate(items):
+        whole = len(predictions) == len(index)
+        chosen = slice(None) if whole else np.searchsorted(predictions.index, index)
+        correct[row] = predictions.correct[chosen]
+    return Aligned(tuple(cell for cell, _ in items), index, correct, notes)
+
+
+def _distinct(arrays: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+    seen: list[NDArray[np.int64]] = []
+    for array in arrays:
+        if not any(array is other or np.array_equal(array, other) for other in seen):
+            seen.append(array)
+    return seen
+
+
+def image_draws(count: int, draws: int, rng: np.random.Generator) -> Iterator[NDArray[np.float32]]:
+    """Bootstrap samples of images as counts, block by block.
+
+    Args:
+        count: How many images there are.
+        draws: How many samples.
+        rng: Where chance comes from.
+
+    Yields:
+        float32, at most 64 x count: how often each image is in each sample; rows sum to `count`.
+    """
+    for start in range(0, draws, _BLOCK):
+        size = min(_BLOCK, draws - start)
+        chosen = rng.integers(count, size=(size, count)) + np.arange(size)[:, None] * count
+        counts = np.bincount(chosen.ravel(), minlength=size * count)
+        yield counts.reshape(size, count).astype(np.float32)
+
+
+def bootstrap_accuracies(correct: NDArray[np.bool_], draws: int = 1000, seed: int = 0) -> Floats:
+    """Accuracy of every cell, and in every bootstrap sample, on the same images for all cells.
+
+    Args:
+        correct: bool, cells x images.
+        draws: How many samples.
+        seed: The same seed, draws and number of images give the same samples.
+
+    Returns:
+        (1 + draws) x cells, fractions: first what was measured, then the samples. A statistic
+        computed along the last axis therefore has its value in row 0 and its samples below.
+    """
+    cells, count = correct.shape
+    values = correct.T.astype(np.float32)
+    result = np.empty((1 + draws, cells))
+    result[0] = correct.mean(axis=1)
+    row = 1
+    for counts in image_draws(count, draws, np.random.default_rng([seed, count])):
+        # Counts and their sums are whole numbers below 2**24: exact in float32, their share is not.
+        result[row : row + len(counts)] = (counts @ values).astype(np.float64) / count
+        row += len(counts)
+    return result
+
+
+def draw_train_seeds(seeds: int, draws: int, rng: np.random.Generator) -> Floats:
+    """The upper level of a hierarchical bootstrap: weights of several trainings in each sample.
+
+    Draws one less than there are: means of S draws out of S would vary by (S-1)/S too little,
+    which matters for three seeds and not for a thousand images (McCarthy & Snowden 1985).
+
+    Returns:
+        (1 + draws) x seeds; rows sum to one, the first has equal weights.
+    """
+    weights = np.full((1 + draws, seeds), 1.0 / seeds)
+    if seeds > 1:
+        weights[1:] = rng.multinomial(seeds - 1, [1.0 / seeds] * seeds, size=draws) / (seeds - 1)
+    return weights
+
+
+def percentile_interval(samples: Floats, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Middle part of bootstrap samples (without row 0); NaN where a sample has no value."""
+    if not len(samples) or np.isnan(samples).any():
+        return float("nan"), float("nan")
+    tail = (1 - confidence) / 2
+    # Infinite samples are possible (a ratio whose denominator vanished): no interpolation.
+    low = np.quantile(samples, tail, method="inverted_cdf")
+    high = np.quantile(samples, 1 - tail, method="inverted_cdf")
+    return float(low), float(high)
+
+
+def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_], *, mid_p: bool = False) -> float:
+    """McNemar's exact test of two methods on the same images, two-sided.
+
+    Only images that exactly one of them has right count; were they equally good, each would be as
+    likely the first's as the second's.
+
+    Args:
+        first: bool N, whether each image was classified rightly.
+        second: The same for the other method.
+        mid_p: Counts what was observed half: less conservative (Fagerland et al. 2013).
+
+    Returns:
+        p; 1 where no image tells them apart.
+    """
+    return sign_flip(first.astype(np.int64) - second.astype(np.int64), mid_p=mid_p)
+
+
+def sign_flip(difference: NDArray[np.int64], *, mid_p: bool = False) -> float:
+    """Exact test that per-image differences are as often positive as negative, two-sided.
+
+    Given their sizes, each difference is positive or negative with probability 1/2 when neither
+    method is better; the distribution of their sum follows by multiplying characteristic functions.
+    With one level (differences -1, 0, 1) this is McNemar's exact test. With several levels of the
+    same images it keeps the image as the unit, where adding up McNemar's counts over levels would
+    count each image several times.
+
+    Args:
+        difference: Whole numbers, for each image how many more of the cells one method has right.
+        mid_p: Counts the observed sum half.
+
+    Returns:
+        p from 0 to 1; accurate to about 1e-12.
+    """
+    from scipy import stats
+
+    sizes, counts = np.unique(np.abs(difference[difference != 0]), return_counts=True)
+    total, reach = int(difference.sum()), int((sizes * counts).sum())
+    if not reach:
+        return 1.0
+    if reach > 1_000_000:  # thousands of images at a hundred levels: the sum is normal
+        spread = float(np.sqrt((sizes.astype(np.float64) ** 2 * counts).sum()))
+        return float(2 * stats.norm.sf(abs(total) / spread))
+    if len(sizes) == 1:  # McNemar: a binomial has no rounding error
+        few = (int(counts[0]) - abs(total) // int(sizes[0])) // 2
+        below = stats.binom.cdf(few, counts[0], 0.5)
+        at = stats.binom.pmf(few, counts[0], 0.5)
+        tail = below - at / 2 if mid_p else below
+        return float(min(1.0, 2 * tail))
+    length = 2 * reach + 1
+    angle = 2 * np.pi * np.arange(reach + 1) / length
+    waves = np.ones(reach + 1)
+    for size, count in zip(sizes, counts, strict=True):
+        waves *= np.cos(size * angle) ** count
+    density = np.clip(np.fft.irfft(waves, n=length), 0.0, 1.0)  # at sums 0, 1, ... reach, -reach...
+    beyond = float(density[abs(total) : reach + 1].sum())
+    if mid_p:
+        beyond -= float(density[abs(total)]) / 2
+    return float(np.clip(2 * beyond, 0.0, 1.0))
+
+
+def holm(p_values: Sequence[float]) -> Floats:
+    """Holm's adjustment: reject where the adjusted p is at most alpha; NaN stays NaN.
+
+    Three lines of our own: statsmodels' `multipletests` runs the garbage collector at every call,
+    0.1 s beside torch, and reports call this for each pair of methods.
+    """
+    p = np.asarray(p_values, np.float64)
+    known = np.flatnonzero(~np.isnan(p))
+    rising = known[np.argsort(p[known], kind="stable")]
+    adjusted = np.full(p.shape, np.nan)
+    weighted = p[rising] * np.arange(len(rising), 0, -1)
+    adjusted[rising] = np.minimum(1.0, np.maximum.accumulate(weighted))
+    return adjusted
+
+
+def paired_loss(loss: Floats) -> tuple[float, float]:
+    """Mean of per-image losses and its standard error, with two pseudo-images.
+
+    One lost and one gained, each counted half twice: the correction of Agresti & Min (2005) for
+    paired shares. It keeps intervals and tests honest where few images differ and the plain
+    standard error would vanish.
+
+    Args:
+        loss: float N, for each image the share of cells lost minus the share gained, -1..1.
+    """
+    padded = len(loss) + 2
+    mean = float(loss.sum()) / padded
+    variance = (float((loss**2).sum()) + 1.0) / padded - mean**2
+    return mean, float(np.sqrt(variance / padded))
+
+
+def loss_exceeds(loss: Floats, margin: float) -> float:
+    """One-sided p that a mean paired loss is above a margin: Student's t on `paired_loss`.
+
+    Args:
+        loss: See `paired_loss`.
+        margin: The mean loss that is tolerated, a fraction.
+
+    Returns:
+        p: small where the mean loss is above the margin beyond noise.
+    """
+    from scipy import stats
+
+    mean, error = paired_loss(loss)
+    return float(stats.t.sf((mean - margin) / error, len(loss) + 1))

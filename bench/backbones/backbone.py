@@ -1,0 +1,398 @@
+"""Classifiers: loaded from anywhere, frozen, and cut into stem and rest.
+
+A backbone is named ``vgg-tiny`` or ``vgg-small`` (our own for small images), ``timm:NAME``,
+``torchvision:NAME``, ``onnx:FILE`` or ``FILE.py:FACTORY``; in Python any ``nn.Module`` in memory
+serves as well (`Backbone` itself). It is never run with random weights.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from robobench.backbones.networks import (
+    Network,
+    class_names_for,
+    fit_state,
+    network_named,
+    read_state,
+)
+from robobench.backbones.splitting import Split, channels, split
+from robobench.errors import RobobenchError
+from robobench.types import Cost, Geometry
+
+__all__ = ["Backbone", "load_backbone"]
+
+_EXAMPLE_SIDE = 224  # where the geometry does not say how large images are
+
+
+class Backbone:
+    """A frozen classifier with its geometry: uint8 images to class probabilities.
+
+    Args:
+        module: Normalised images N x 3 x H x W to logits N x classes; put into evaluation mode, its
+            parameters frozen.
+        name: As `Cell.backbone` has it.
+        geometry: How its images are made and normalised.
+        class_names: In the order of its outputs; ``class 0`` and so on where none are given.
+        split_at: Name of the module after which it is cut; found by its family if None.
+        device: Where it runs.
+        precision: ``fp32``, or ``bf16`` for autocast.
+        command: The command-line options that load it, for messages.
+        live: Whether its weights will change (it is being trained); else batch normalisation is
+            folded into the convolutions before it, which is half as fast again on a CPU.
+
+    Raises:
+        RobobenchError: It gives no N x classes, or not as many classes as names.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        name: str | None = None,
+        geometry: Geometry | None = None,
+        class_names: Sequence[str] | None = None,
+        split_at: str | None = None,
+        device: str = "cpu",
+        precision: str = "fp32",
+        command: str = "",
+        live: bool = False,
+    ) -> None:
+        self.name = name or type(module).__name__
+        self.geometry = geometry or Geometry()
+        self.device = torch.device(device)
+        self.precision = precision
+        self.command = command or f"--backbone {self.name}"
+        self.split_at = split_at
+        self.module = placed(module, self.device).eval().requires_grad_(False)
+        self._running = self.module if live else folded(self.module)
+        shape = self.geometry.mean, self.geometry.std
+        self._mean, self._std = (
+            torch.tensor(v, device=self.device).view(1, 3, 1, 1) * 255 for v in shape
+        )
+        self.num_classes = self._count_classes()
+        self.class_names = tuple(class_names or [f"class {i}" for i in range(self.num_classes)])
+        if len(self.class_names) != self.num_classes:
+            raise RobobenchError(
+                f"backbone {self.name} has {self.num_classes} outputs, but there are "
+                f"{len(self.class_names)} classes: give weights that were trained on these classes"
+            )
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """uint8 (or float on 0..255) images to the float input of the network, channels last."""
+        floats = images.to(self.device, torch.float32).contiguous(memory_format=torch.channels_last)
+        return (floats - self._mean) / self._std
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Class probabilities.
+
+        Args:
+            images: uint8, N x 3 x H x W.
+
+        Returns:
+            float32, N x classes; rows sum to one.
+        """
+        with torch.inference_mode():
+            return self.logits(images).softmax(dim=1)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Logits, float32 N x classes, of uint8 images (or of float ones on 0..255)."""
+        with self.autocast():
+            logits: Tensor = self._running(self.normalise(images))
+        return logits.float()
+
+    def stem(self, images: Tensor) -> Tensor:
+        """Features at the place of the cut, float32, of uint8 images N x 3 x H x W.
+
+        Raises:
+            RobobenchError: It cannot be cut.
+        """
+        with self.autocast():
+            features: Tensor = self.split.stem(self.normalise(images))
+        return features.float()
+
+    def rest(self, features: Tensor) -> Tensor:
+        """Logits, float32 N x classes, of features at the place of the cut.
+
+        Raises:
+            RobobenchError: It cannot be cut.
+        """
+        with self.autocast():
+            logits: Tensor = self.split.rest(features)
+        return logits.float()
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The context in which its precision holds."""
+        return torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.precision == "bf16", cache_enabled=False
+        )
+
+    @cached_property
+    def split(self) -> Split:
+        """Stem and rest.
+
+        Raises:
+            RobobenchError: It cannot be cut; the message says why.
+        """
+        if getattr(self.module, "opaque", False):
+            raise RobobenchError(
+                f"backbone {self.name} is an ONNX file, which cannot be cut in two: ddp, afd and "
+                "other plug-in modules need the network as PyTorch code"
+            )
+        return split(self._running, self.split_at)
+
+    @cached_property
+    def splittable(self) -> bool:
+        """Whether modules can be plugged in."""
+        try:
+            return self.stem_channels > 0
+        except RobobenchError:
+            return False
+
+    @cached_property
+    def stem_channels(self) -> int:
+        """Channels of the features at the place of the cut.
+
+        Raises:
+            RobobenchError: It cannot be cut.
+        """
+        with torch.inference_mode():
+            return channels(self.split.stem, self.normalise(self.example))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over all tensors of the state dict, sorted by name, hexadecimal."""
+        return digest_of(self.module.state_dict())
+
+    @property
+    def example(self) -> Tensor:
+        """One grey uint8 image of the size that its geometry gives."""
+        side = self.geometry.crop or self.geometry.resize or _EXAMPLE_SIDE
+        side = getattr(self.module, "side", side)
+        return torch.full((1, 3, side, side), 127, dtype=torch.uint8, device=self.device)
+
+    def cost(self) -> Cost:
+        """Parameters, and multiply-adds for one image."""
+        return self._cost
+
+    @cached_property
+    def _cost(self) -> Cost:
+        known = getattr(self.module, "cost", None)
+        if isinstance(known, Cost):
+            return known
+        return cost_of(self.module, self.normalise(self.example))
+
+    def twin(self) -> nn.Module:
+        """A copy of the network that can be trained or given other weights."""
+        if getattr(self.module, "opaque", False):
+            raise RobobenchError(f"backbone {self.name} is an ONNX file, which cannot be trained")
+        return copy.deepcopy(self.module).requires_grad_(True)
+
+    def with_state(self, tensors: Mapping[str, Tensor], source: str) -> Backbone:
+        """The same architecture with other weights.
+
+        Args:
+            tensors: A state dict.
+            source: What to call it in a message.
+
+        Raises:
+            RobobenchError: They do not fit.
+        """
+        module = self.twin()
+        fit_state(module, tensors, source, self.name)
+        return self.with_module(module)
+
+    def with_module(self, module: nn.Module, *, live: bool = False) -> Backbone:
+        """Another network in the place of this one: same classes, geometry and device."""
+        return Backbone(
+            module,
+            name=self.name,
+            geometry=self.geometry,
+            class_names=self.class_names,
+            split_at=self.split_at,
+            device=str(self.device),
+            precision=self.precision,
+            command=self.command,
+            live=live,
+        )
+
+    def _count_classes(self) -> int:
+        try:
+            with torch.inference_mode():
+                logits = self.module(self.normalise(self.example))
+        except Exception as error:  # whatever a foreign network does
+            raise RobobenchError(
+                f"backbone {self.name} fails on one {tuple(self.example.shape)} image: "
+                f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            ) from error
+        if not isinstance(logits, Tensor) or logits.ndim != 2:
+            shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise RobobenchError(
+                f"backbone {self.name} returned {shape} for one image, expected 1 x classes"
+            )
+        return logits.shape[1]
+
+
+def load_backbone(
+    name: str,
+    *,
+    dataset: str | None = None,
+    weights: str | Path | None = None,
+    class_names: Sequence[str] | None = None,
+    resize: int | None = None,
+    crop: int | None = None,
+    interpolation: str | None = None,
+    mean: tuple[float, float, float] | None = None,
+    std: tuple[float, float, float] | None = None,
+    split_at: str | None = None,
+    device: str = "cpu",
+    precision: str = "fp32",
+    download: bool = False,
+    train_seed: int = 0,
+) -> Backbone:
+    """Load a classifier by name.
+
+    Args:
+        name: ``vgg-tiny``, ``vgg-small``, ``timm:NAME``, ``torchvision:NAME``, ``onnx:FILE`` or
+            ``FILE.py:FACTORY``.
+        dataset: The data set on which our own networks were trained.
+        weights: Safetensors file, or a PyTorch file of tensors only.
+        class_names: In the order of the outputs, where the data set says so; otherwise they come
+            from the weights (ImageNet's where there are 1,000).
+        resize: Override of its geometry, and likewise the next four.
+        crop: Side of the central square.
+        interpolation: Of resizing.
+        mean: On 0..1.
+        std: On 0..1.
+        split_at: Name of the module after which it is cut.
+        device: Where it runs.
+        precision: ``fp32`` or ``bf16``.
+        download: Whether pretrained weights may be fetched from the hub.
+        train_seed: Which training of our own networks.
+
+    Raises:
+        RobobenchError: Unknown, without weights, or weights and network do not fit together.
+    """
+    network: Network = network_named(name, weights, class_names, download)
+    command = f"--backbone {name}"
+    if weights is not None:
+        command += f" --weights {weights}"
+    if network.own and weights is None:
+        from robobench.weights import own_classifier
+
+        stored = own_classifier(name, dataset, train_seed)
+        names = tuple(stored.card.class_names)
+        if class_names is not None and len(class_names) != len(names):
+            raise RobobenchError(
+                f"{name} for {dataset} was trained on {len(names)} classes, there are "
+                f"{len(class_names)}"
+            )
+        network = network_named(name, None, names, download)
+        fit_state(network.module, stored.tensors, stored.card.file, name)
+    changes: dict[str, Any] = {
+        "resize": resize,
+        "crop": crop,
+        "interpolation": interpolation,
+        "mean": mean,
+        "std": std,
+    }
+    geometry = replace(network.geometry, **{k: v for k, v in changes.items() if v is not None})
+    return Backbone(
+        network.module,
+        name=network.name,
+        geometry=geometry,
+        class_names=network.class_names,
+        split_at=split_at,
+        device=device,
+        precision=precision,
+        command=command,
+    )
+
+
+def default_backbone(dataset: str) -> str:
+    """The backbone of a data set where none is named.
+
+    Raises:
+        RobobenchError: The data set has none of its own.
+    """
+    from robobench.backbones.vgg import DEFAULT_FOR
+
+    if dataset in DEFAULT_FOR:
+        return DEFAULT_FOR[dataset]
+    raise RobobenchError(
+        f"--dataset {dataset} has no backbone of its own: name one, for example "
+        "--backbone torchvision:resnet50 --download, or --backbone timm:NAME --weights FILE"
+    )
+
+
+def placed(module: nn.Module, device: str | torch.device) -> nn.Module:
+    """A network on its device, in the memory layout in which convolutions are fastest."""
+    moved: nn.Module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
+
+
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and bytes of tensors, sorted by name, hexadecimal.
+
+    Counters of batch normalisation are left out: no prediction depends on them.
+    """
+    whole = hashlib.sha256()
+    for name in sorted(tensors):
+        if name.endswith("num_batches_tracked"):
+            continue
+        tensor = tensors[name].detach().cpu().contiguous()
+        whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        whole.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return whole.hexdigest()
+
+
+def folded(network: nn.Module) -> nn.Module:
+    """The same map with batch normalisation folded into the convolution right before it.
+
+    Only inside ``nn.Sequential``, where it is certain what comes before what; a network without
+    such a pair is returned as it is.
+    """
+    from torch.nn.utils import fuse_conv_bn_eval
+
+    def pairs(module: nn.Module) -> list[int]:
+        if not isinstance(module, nn.Sequential):
+            return []
+        kinds = [type(child) for child in module]
+        return [i for i in range(len(kinds) - 1) if kinds[i : i + 2] == [nn.Conv2d, nn.BatchNorm2d]]
+
+    if not any(pairs(module) for module in network.modules()):
+        return network
+    twin = copy.deepcopy(network)
+    for module in twin.modules():
+        for i in pairs(module):
+            assert isinstance(module, nn.Sequential)
+            convolution, normalisation = module[i], module[i + 1]
+            assert isinstance(convolution, nn.Conv2d)
+            assert isinstance(normalisation, nn.BatchNorm2d)
+            module[i] = fuse_conv_bn_eval(convolution, normalisation)
+            module[i + 1] = nn.Identity()
+    return twin.eval().requires_grad_(False)
+
+
+def cost_of(module: nn.Module, *inputs: Tensor) -> Cost:
+    """Parameters, and multiply-adds of one pass, counted by torch."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:  # inference mode would hide convolutions from the counter
+        module(*inputs)
+    parameters = sum(p.numel() for p in module.parameters())
+    return Cost(parameters=parameters, macs=counter.get_total_flops() // 2)
+
+
+__all__ += ["class_names_for", "cost_of", "default_backbone", "digest_of", "placed", "read_state"]

@@ -1,0 +1,334 @@
+"""Where a backbone's network comes from: our own, timm, torchvision, an ONNX file, a factory."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from robobench.backbones.vgg import WIDTHS, Vgg
+from robobench.backbones.vision import import_timm, import_torchvision
+from robobench.errors import RobobenchError, unknown_name
+from robobench.types import Geometry
+
+# Mean and standard deviation of our own networks; batch normalisation makes others unnecessary.
+_OWN_GEOMETRY: Final = Geometry(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+_IMAGENET_CLASSES: Final = 1000
+_FORMS: Final = "vgg-tiny, vgg-small, timm:NAME, torchvision:NAME, onnx:FILE or FILE.py:FACTORY"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network and what is known of it.
+
+    Attributes:
+        module: Normalised images to logits.
+        name: As `Cell.backbone` has it, without folders.
+        geometry: How its images are made.
+        class_names: In the order of its outputs, or None where nothing says so.
+        own: Whether it is one of ours, whose weights come from ``robobench train``.
+    """
+
+    module: nn.Module
+    name: str
+    geometry: Geometry
+    class_names: tuple[str, ...] | None
+    own: bool = False
+
+
+def network_named(
+    name: str,
+    weights: str | Path | None,
+    class_names: Sequence[str] | None,
+    download: bool = False,
+) -> Network:
+    """Make a network by name and load its weights, but for our own, which come out untrained.
+
+    Args:
+        name: See `robobench.backbones.backbone.load_backbone`, and likewise the others.
+        weights: A file, or None.
+        class_names: In the order of the outputs.
+        download: Whether the hub may be asked.
+
+    Raises:
+        RobobenchError: Unknown name, no weights, weights that do not fit.
+    """
+    kind, colon, argument = name.partition(":")
+    if name in WIDTHS:
+        return _own(name, weights, class_names)
+    if kind == "timm" and colon:
+        return _timm(argument, weights, class_names, download)
+    if kind == "torchvision" and colon:
+        return _torchvision(argument, weights, class_names, download)
+    if kind == "onnx" and colon:
+        return _onnx(argument, weights, class_names)
+    if ".py:" in name:
+        return _factory(name, weights, class_names)
+    raise unknown_name("backbone", name, WIDTHS, f"Expected {_FORMS}.")
+
+
+def read_state(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, or of a PyTorch file that holds nothing else.
+
+    Raises:
+        RobobenchError: No such file, damaged, or a pickle of code.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise RobobenchError(f"--weights {path}: there is no such file")
+    try:
+        if file.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(file)
+        values: Any = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and safetensors each have their own
+        raise RobobenchError(
+            f"--weights {path} cannot be read ({str(error).partition(chr(10))[0][:120]}): "
+            "expected a safetensors file, or a PyTorch file that holds tensors only"
+        ) from error
+    for key in ("state_dict", "model", "params"):
+        if isinstance(values, Mapping) and isinstance(values.get(key), Mapping):
+            values = values[key]
+    if not isinstance(values, Mapping) or not all(isinstance(v, Tensor) for v in values.values()):
+        raise RobobenchError(
+            f"--weights {path}: expected a state dict (names of tensors to tensors)"
+        )
+    if values and all(k.startswith("module.") for k in values):  # saved from DataParallel
+        values = {k.removeprefix("module."): v for k, v in values.items()}
+    return dict(values)
+
+
+def fit_state(module: nn.Module, tensors: Mapping[str, Tensor], source: str, name: str) -> None:
+    """Load a state dict, every tensor of it and into every place.
+
+    Raises:
+        RobobenchError: Names or shapes differ; the message shows some.
+    """
+    own = {k: v.shape for k, v in module.state_dict().items()}
+    given = {k: v.shape for k, v in tensors.items()}
+    missing = [k for k in own if k not in given and not k.endswith("num_batches_tracked")]
+    unexpected = [k for k in given if k not in own]
+    shapes = [
+        f"{k} {tuple(given[k])} instead of {tuple(own[k])}"
+        for k in own
+        if k in given and given[k] != own[k]
+    ]
+    problems = [
+        f"{len(keys)} {what} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+        for what, keys in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("of another shape", shapes),
+        )
+        if keys
+    ]
+    if problems:
+        raise RobobenchError(f"{source} does not fit {name}: {'; '.join(problems)}")
+    with torch.no_grad():
+        for key, target in module.state_dict().items():
+            if key in tensors:
+                target.copy_(tensors[key])
+
+
+def class_names_for(count: int, class_names: Sequence[str] | None = None) -> tuple[str, ...] | None:
+    """The names given, else ImageNet's for 1,000 classes, else None."""
+    if class_names is not None:
+        return tuple(class_names)
+    return imagenet_names() if count == _IMAGENET_CLASSES else None
+
+
+def imagenet_names() -> tuple[str, ...]:
+    """ImageNet's classes in order, as timm tells them: ``tench, Tinca tinca``."""
+    info: Any = import_timm().data.ImageNetInfo()
+    return tuple(info.index_to_description(i) for i in range(_IMAGENET_CLASSES))
+
+
+def _own(name: str, weights: str | Path | None, class_names: Sequence[str] | None) -> Network:
+    tensors = None if weights is None else read_state(weights)
+    classes = len(class_names) if class_names else 10
+    if tensors is not None and not class_names and "classifier.weight" in tensors:
+        classes = len(tensors["classifier.weight"])
+    module = Vgg(WIDTHS[name], classes)
+    if tensors is not None:
+        _check_classes(tensors, "classifier", classes, str(weights), name)
+        fit_state(module, tensors, str(weights), name)
+    names = tuple(class_names) if class_names else None
+    return Network(module, name, _OWN_GEOMETRY, names, own=weights is None)
+
+
+def _check_classes(
+    tensors: Mapping[str, Tensor], head: str, classes: int, source: str, name: str
+) -> None:
+    given = tensors.get(f"{head}.weight")
+    if given is not None and len(given) != classes:
+        raise RobobenchError(
+            f"{source} has {len(given)} classes, the data set has {classes}: {name} needs weights "
+            "that were trained on the data set's classes"
+        )
+
+
+def _head(module: nn.Module) -> str:
+    """Name of the layer that makes the logits: the last one with weights for each class."""
+    names = [n for n, m in module.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    return names[-1] if names else ""
+
+
+def _classes_in(tensors: Mapping[str, Tensor], module: nn.Module, default: int) -> int:
+    given = tensors.get(f"{_head(module)}.weight")
+    return default if given is None else len(given)
+
+
+def _no_weights(name: str, what: str) -> RobobenchError:
+    return RobobenchError(
+        f"backbone {name} has no weights here: give --weights FILE, or --download to let "
+        f"{what} fetch its pretrained ones"
+    )
+
+
+def _timm(
+    argument: str,
+    weights: str | Path | None,
+    class_names: Sequence[str] | None,
+    download: bool,
+) -> Network:
+    timm = import_timm()
+    name = f"timm:{argument}"
+    architecture = argument.partition(".")[0]
+    if not timm.is_model(architecture):
+        raise unknown_name("timm network", architecture, timm.list_models())
+    if weights is None and not download:
+        raise _no_weights(name, "timm")
+    module: Any
+    if weights is None:
+        try:
+            module = timm.create_model(argument, pretrained=True)
+        except Exception as error:  # the hub's, the network's, a wrong tag
+            raise _no_download(name, error) from error
+    else:
+        tensors = read_state(weights)
+        module = timm.create_model(argument, pretrained=False)
+        classes = _classes_in(tensors, module, module.num_classes)
+        if class_names is not None:
+            _check_classes(tensors, _head(module), len(class_names), str(weights), name)
+        if classes != module.num_classes:
+            module = timm.create_model(argument, pretrained=False, num_classes=classes)
+        fit_state(module, tensors, str(weights), name)
+    config: Any = timm.data.resolve_data_config(model=module)
+    crop = int(config["input_size"][-1])
+    geometry = Geometry(
+        resize=math.floor(crop / config["crop_pct"]),
+        crop=crop,
+        interpolation=config["interpolation"],
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+    )
+    return Network(module, name, geometry, class_names_for(module.num_classes, class_names))
+
+
+def _torchvision(
+    argument: str,
+    weights: str | Path | None,
+    class_names: Sequence[str] | None,
+    download: bool,
+) -> Network:
+    import_torchvision()
+    from torchvision import models
+
+    name = f"torchvision:{argument}"
+    known = models.list_models(module=models)
+    if argument not in known:
+        raise unknown_name("torchvision network", argument, known)
+    if weights is None and not download:
+        raise _no_weights(name, "torchvision")
+    pretrained = models.get_model_weights(argument).DEFAULT
+    # Aux heads exist in training only; these two networks build them unless told otherwise.
+    options = {"init_weights": False} if argument in ("googlenet", "inception_v3") else {}
+    if weights is None:
+        try:
+            module = models.get_model(argument, weights=pretrained)
+        except Exception as error:  # the hub's, the network's
+            raise _no_download(name, error) from error
+        classes = _IMAGENET_CLASSES
+    else:
+        # The first published weights of a network are what most files of others go with.
+        pretrained = next(iter(models.get_model_weights(argument)))
+        tensors = read_state(weights)
+        module = models.get_model(argument, weights=None, **options)
+        classes = _classes_in(tensors, module, _IMAGENET_CLASSES)
+        if class_names is not None:
+            _check_classes(tensors, _head(module), len(class_names), str(weights), name)
+        if classes != _IMAGENET_CLASSES:
+            module = models.get_model(argument, weights=None, num_classes=classes, **options)
+        fit_state(module, tensors, str(weights), name)
+    preset = pretrained.transforms()
+    geometry = Geometry(
+        resize=int(preset.resize_size[0]),
+        crop=int(preset.crop_size[0]),
+        interpolation=str(preset.interpolation.value),
+        mean=tuple(preset.mean),
+        std=tuple(preset.std),
+    )
+    return Network(module, name, geometry, class_names_for(classes, class_names))
+
+
+def _no_download(name: str, error: Exception) -> RobobenchError:
+    reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:120]}"
+    return RobobenchError(
+        f"backbone {name}: its pretrained weights cannot be fetched ({reason}); --weights FILE "
+        "takes them from a file"
+    )
+
+
+def _factory(name: str, weights: str | Path | None, class_names: Sequence[str] | None) -> Network:
+    path, _, function = name.rpartition(":")
+    file = Path(path)
+    if not file.is_file():
+        raise RobobenchError(f"--backbone {name}: there is no file {path}")
+    module_name = "robobench_backbone_" + "".join(c if c.isalnum() else "_" for c in path)
+    spec = importlib.util.spec_from_file_location(module_name, file)
+    if spec is None or spec.loader is None:
+        raise RobobenchError(f"--backbone {name}: a Python file (.py) is expected")
+    source = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = source
+    try:
+        spec.loader.exec_module(source)
+        make = getattr(source, function, None)
+        module = make() if callable(make) else None
+    except Exception as error:  # anybody's code
+        raise RobobenchError(
+            f"--backbone {name}: running it raised {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(module, nn.Module):
+        raise RobobenchError(
+            f"--backbone {name}: expected a function {function}() that returns an nn.Module with "
+            "its weights, to be called without arguments"
+        )
+    if weights is not None:
+        fit_state(module, read_state(weights), str(weights), name)
+    geometry = getattr(module, "geometry", None)
+    return Network(
+        module,
+        f"{file.name}:{function}",
+        geometry if isinstance(geometry, Geometry) else Geometry(),
+        tuple(class_names) if class_names is not None else None,
+    )
+
+
+def _onnx(argument: str, weights: str | Path | None, class_names: Sequence[str] | None) -> Network:
+    if weights is not None:
+        raise RobobenchError("an ONNX file holds its own weights: leave --weights out")
+    from robobench.backbones.onnx_network import OnnxNetwork
+
+    module = OnnxNetwork(argument)
+    side = module.side
+    geometry = Geometry(resize=round(side / 0.875), crop=side)
+    names = class_names_for(module.classes, class_names)
+    return Network(module, f"onnx:{Path(argument).name}", geometry, names)

@@ -1,0 +1,106 @@
+"""A classifier in an ONNX file: it can be run, and neither cut in two nor trained."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from robobench.errors import RobobenchError
+from robobench.types import Cost
+
+
+class OnnxNetwork(nn.Module):
+    """An ONNX file that is run by onnxruntime, on the CPU.
+
+    Args:
+        path: The file; one input N x 3 x H x W, float, and one output N x classes, logits or, where
+            the last operation is a softmax, probabilities.
+
+    Raises:
+        RobobenchError: No such file, extra `onnx` not installed, no ONNX, or other inputs.
+    """
+
+    opaque = True  # no part of it can be reached or trained
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        if not Path(path).is_file():
+            raise RobobenchError(f"--backbone onnx:{path}: there is no such file")
+        try:
+            import onnx
+            import onnxruntime
+        except ImportError as error:
+            raise RobobenchError(
+                "--backbone onnx:FILE needs the extra `onnx`: pip install 'robobench[onnx]'"
+            ) from error
+        try:
+            model = onnx.load(path)
+            self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        except Exception as error:  # protobuf's and the runtime's own
+            raise RobobenchError(
+                f"--backbone onnx:{path} cannot be read: {str(error).partition(chr(10))[0][:160]}"
+            ) from error
+        inputs = self._session.get_inputs()
+        shape = inputs[0].shape
+        if len(inputs) != 1 or len(shape) != 4 or inputs[0].type != "tensor(float)":
+            raise RobobenchError(
+                f"--backbone onnx:{path}: expected one float input N x 3 x H x W, it has "
+                f"{[(i.name, i.type, i.shape) for i in inputs]}"
+            )
+        self._input = inputs[0].name
+        self._batch = shape[0] if isinstance(shape[0], int) else None
+        self.side: int = shape[2] if isinstance(shape[2], int) else 224
+        graph = model.graph
+        self._probabilities = any(
+            n.op_type == "Softmax" and graph.output[0].name in n.output for n in graph.node
+        )
+        self.cost = _onnx_cost(onnx, model, self.side)
+        for tensor in graph.initializer:  # so that the digest is that of its numbers
+            values = torch.from_numpy(np.array(onnx.numpy_helper.to_array(tensor)))
+            self.register_buffer("w_" + tensor.name.replace(".", "_"), values)
+        self.classes = int(self(torch.zeros(1, 3, self.side, self.side)).shape[-1])
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of normalised images, on their device."""
+        array = images.detach().float().cpu().contiguous().numpy()
+        step = self._batch or len(array)
+        parts = []
+        for start in range(0, len(array), step):
+            part = array[start : start + step]
+            padded = np.concatenate(
+                [part, np.zeros((step - len(part), *part.shape[1:]), np.float32)]
+            )
+            parts.append(self._session.run(None, {self._input: padded})[0][: len(part)])
+        output = torch.from_numpy(np.concatenate(parts)).to(images.device)
+        return output.clamp_min(1e-30).log() if self._probabilities else output
+
+
+def _onnx_cost(onnx: Any, model: Any, side: int) -> Cost:
+    """Parameters and multiply-adds of convolutions and matrix products."""
+    shapes = {t.name: tuple(t.dims) for t in model.graph.initializer}
+    parameters = sum(math.prod(shape) for shape in shapes.values())
+    model = onnx.ModelProto.FromString(model.SerializeToString())
+    axes = model.graph.input[0].type.tensor_type.shape.dim
+    for axis, length in zip(axes, (1, 3, side, side), strict=True):
+        axis.dim_value = length
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    sizes = {
+        v.name: [d.dim_value for d in v.type.tensor_type.shape.dim]
+        for v in [*inferred.value_info, *inferred.output]
+    }
+    macs = 0
+    for node in inferred.node:
+        weight = next((shapes[i] for i in node.input if len(shapes.get(i, ())) > 1), None)
+        if weight is None or node.op_type not in ("Conv", "Gemm", "MatMul"):
+            continue
+        size = sizes.get(node.output[0], [])
+        if node.op_type == "Conv":
+            macs += math.prod(weight) * math.prod(size[2:])
+        else:
+            macs += math.prod(weight) * math.prod(size[1:-1])
+    return Cost(parameters=parameters, macs=macs)

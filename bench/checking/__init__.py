@@ -1,0 +1,1 @@
+"""Is a run whole (verify), and is it worse than a frozen baseline (check)?"""

@@ -1,0 +1,163 @@
+"""The file that a check compares with: which images each cell of a run had right, and of what.
+
+JSON, so that it can be committed and looked at. Format 1::
+
+    format       1
+    robobench    version that wrote it
+    command      of the run
+    configuration, profile, versions, machine    as in the run's manifest.json
+    dataset      name, split, fingerprint, count, indices_digest
+    methods      label, backbone, train_seed and weights (digests) of each
+    common       fields that all cells share
+    images       {name: {count, index}}: zlib-compressed differences of rising int64 indices, base64
+    cells        [{the other fields, images: name, right: count, correct: bits}], bits being
+                 numpy.packbits of "classified rightly" per image, zlib-compressed, base64
+    digest       SHA-256 of all of the above as JSON with sorted keys
+"""
+
+import base64
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robobench.analysis.series import Items
+from robobench.errors import RobobenchError
+from robobench.types import Cell
+
+BASELINE_FORMAT = 1
+_KEPT = ("command", "configuration", "profile", "versions", "machine")
+_METHOD = ("label", "backbone", "train_seed", "weights")
+_DATASET = ("name", "split", "fingerprint", "count", "indices_digest")
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What is left of a cell: right or wrong, image by image.
+
+    Attributes:
+        cell: Which.
+        index: int64 N, rising: places in the data set.
+        correct: bool N.
+    """
+
+    cell: Cell
+    index: NDArray[np.int64]
+    correct: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A frozen run.
+
+    Attributes:
+        outcomes: Of every cell.
+        facts: The rest of the file, as parsed.
+    """
+
+    outcomes: tuple[Outcomes, ...]
+    facts: Mapping[str, Any]
+
+
+def freeze(items: Items, manifest: Mapping[str, Any]) -> bytes:
+    """A run as the content of a baseline file.
+
+    Args:
+        items: All cells of the run.
+        manifest: Its ``manifest.json``.
+
+    Raises:
+        RobobenchError: There are no cells.
+    """
+    if not items:
+        raise RobobenchError("the run has no cells to freeze: `robobench run` makes them")
+    rows = [asdict(cell) for cell, _ in items]
+    common = {
+        f.name: rows[0][f.name]
+        for f in fields(Cell)
+        if all(row[f.name] == rows[0][f.name] for row in rows)
+    }
+    images: dict[str, dict[str, Any]] = {}
+    cells = []
+    for row, (_, predictions) in zip(rows, items, strict=True):
+        index = np.ascontiguousarray(predictions.index, dtype=np.int64)
+        name = hashlib.sha256(index.tobytes()).hexdigest()[:12]
+        images.setdefault(name, {"count": len(index), "index": _pack(np.diff(index, prepend=0))})
+        own = {k: v for k, v in row.items() if k not in common}
+        right = predictions.correct
+        cells.append(
+            {**own, "images": name, "right": int(right.sum()), "correct": _pack(np.packbits(right))}
+        )
+    dataset = manifest.get("dataset", {})
+    content = {
+        "format": BASELINE_FORMAT,
+        "robobench": manifest.get("versions", {}).get("robobench", ""),
+        **{key: manifest[key] for key in _KEPT if key in manifest},
+        "dataset": {key: dataset[key] for key in _DATASET if key in dataset},
+        "methods": [{k: m[k] for k in _METHOD if k in m} for m in manifest.get("methods", [])],
+        "common": common,
+        "images": images,
+        "cells": cells,
+    }
+    content["digest"] = _digest(content)
+    # A line a cell: a file that is refreshed shows in a diff what changed.
+    text = json.dumps({**content, "cells": None}, indent=1)
+    lines = ",\n".join("  " + json.dumps(cell) for cell in cells)
+    return text.replace('"cells": null', f'"cells": [\n{lines}\n ]').encode() + b"\n"
+
+
+def read_baseline(path: str | Path) -> Baseline:
+    """A baseline file, whole and unaltered.
+
+    Raises:
+        RobobenchError: It is missing, no baseline, of another format, or its digest does not hold.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found = content["format"]
+    except FileNotFoundError:
+        raise RobobenchError(
+            f"{path}: there is no such baseline; `robobench freeze RUN --out {path}` makes one"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RobobenchError(
+            f"{path} is no baseline of robobench ({error}): make one with `robobench freeze`"
+        ) from error
+    if found != BASELINE_FORMAT:
+        raise RobobenchError(
+            f"{path} has baseline format {found}, this robobench reads {BASELINE_FORMAT}: freeze "
+            "the run again"
+        )
+    if content.get("digest") != _digest(content):
+        raise RobobenchError(f"{path} was altered or cut short (its digest does not hold)")
+    index = {
+        name: np.cumsum(_unpack(entry["index"], np.int64))
+        for name, entry in content["images"].items()
+    }
+    outcomes = []
+    for entry in content.pop("cells"):
+        images = index[entry.pop("images")]
+        bits, _ = entry.pop("correct"), entry.pop("right")
+        correct = np.unpackbits(_unpack(bits, np.uint8), count=len(images)).astype(np.bool_)
+        outcomes.append(Outcomes(Cell.from_dict({**content["common"], **entry}), images, correct))
+    return Baseline(tuple(outcomes), content)
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    text = json.dumps({k: v for k, v in content.items() if k != "digest"}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _pack(array: NDArray[Any]) -> str:
+    return base64.b64encode(zlib.compress(array.tobytes(), 9)).decode()
+
+
+def _unpack(text: str, kind: type[np.generic]) -> NDArray[Any]:
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), kind)

@@ -1,0 +1,330 @@
+"""Is a run worse than its baseline by more than is tolerated, beyond chance?
+
+The comparison is paired: the same images, each right or wrong then and now. First every method is
+judged by its mean over all cells, then each cell by itself; each of the two families of tests is
+corrected by Holm and gets half of alpha, so that the chance of any false alarm is at most alpha,
+and a collapse in a single cell is not diluted by the others.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robobench.analysis.series import Items
+from robobench.analysis.statistics import holm, loss_exceeds, paired_loss
+from robobench.checking.baseline import Baseline, Outcomes
+from robobench.errors import CheckFailed, RobobenchError
+from robobench.types import Cell
+
+WORSE, BETTER, SAME, NOT_COMPARABLE = "worse", "better", "same", "not comparable"
+_MACHINE = ("device", "device_name", "precision", "threads", "platform")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one cell, or of a method's mean over all its cells.
+
+    Attributes:
+        method: With ``@TRAINED_ON`` where there are several of one name.
+        what: The cell's degradation, or ``mean of N cells``.
+        count: Number of images; 0 where there is nothing to compare.
+        before: Accuracy in the baseline, a fraction.
+        after: Accuracy now.
+        low: Lower end of the 95 % interval of the loss (before minus after).
+        high: Upper end.
+        p: Adjusted one-sided p that the loss is above the tolerance, to be held against alpha.
+        outcome: ``worse``, ``better``, ``same`` or ``not comparable``.
+        remark: What a reader should know.
+    """
+
+    method: str
+    what: str
+    count: int
+    before: float
+    after: float
+    low: float
+    high: float
+    p: float
+    outcome: str
+    remark: str = ""
+
+    @property
+    def loss(self) -> float:
+        """Before minus after, a fraction."""
+        return self.before - self.after
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The answer of a check.
+
+    Attributes:
+        means: A verdict for each method over all its cells.
+        cells: A verdict for each cell.
+        tolerance: The loss that is tolerated, in points.
+        alpha: Chance of a false alarm.
+        detectable: The smallest loss over all cells, in points, that this check finds four times
+            out of five, for the method that it is largest for.
+        notes: What differs beside the predictions, a sentence each.
+    """
+
+    means: tuple[Verdict, ...]
+    cells: tuple[Verdict, ...]
+    tolerance: float
+    alpha: float
+    detectable: float
+    notes: tuple[str, ...]
+
+    @property
+    def outcome(self) -> str:
+        """Worse where anything is; better where a method is and nothing is worse; else same."""
+        if any(v.outcome == WORSE for v in (*self.means, *self.cells)):
+            return WORSE
+        return BETTER if any(v.outcome == BETTER for v in self.means) else SAME
+
+    def raise_if_worse(self) -> None:
+        """End the check as failed if it found a loss.
+
+        Raises:
+            CheckFailed: The one line that says what was lost, and where most.
+        """
+        if self.outcome != WORSE:
+            return
+        lost = [v for v in self.means if v.outcome == WORSE]
+        culprits = sorted((v for v in self.cells if v.outcome == WORSE), key=lambda v: -v.loss)
+        said = [f"{v.method} loses {100 * v.loss:.1f} points in the {v.what}" for v in lost[:3]]
+        said += [f"{v.method} {100 * v.loss:.1f} points on {v.what}" for v in culprits[:3]]
+        more = f" and {len(culprits) - 3} more cells" if len(culprits) > 3 else ""
+        raise CheckFailed(
+            f"worse than the baseline by more than {self.tolerance:g} points: "
+            f"{'; '.join(said)}{more}"
+        )
+
+
+def check(
+    items: Items,
+    manifest: Mapping[str, Any],
+    baseline: Baseline,
+    *,
+    tolerance: float = 0.5,
+    alpha: float = 0.05,
+) -> CheckResult:
+    """Compare a run with its baseline.
+
+    Cells are paired by what was evaluated: data set, corruption, level, seed, method, what it was
+    trained on. Weights may differ (that is what a check is for), and so may backbone, geometry and
+    train seed where both sides have only one; such differences are said.
+
+    Args:
+        items: All cells of the run.
+        manifest: Its ``manifest.json``.
+        baseline: As `robobench.checking.baseline.read_baseline` returns it.
+        tolerance: Loss in points (percent) that is tolerated, 0 or more.
+        alpha: Chance of a false alarm, above 0 and below 0.5.
+
+    Raises:
+        RobobenchError: Other images than the baseline's, or cells or images of the baseline are
+            missing: nothing is compared then. Or a tolerance or alpha that makes no sense.
+    """
+    if not 0 <= tolerance < 100:
+        raise RobobenchError(
+            f"tolerance {tolerance:g}: points from 0 to 100 are expected, like 0.5"
+        )
+    if not 0 < alpha < 0.5:
+        raise RobobenchError(f"alpha {alpha:g}: a number between 0 and 0.5 is expected, like 0.05")
+    _refuse_other_images(manifest.get("dataset", {}), baseline.facts["dataset"])
+    now = [Outcomes(c, np.asarray(p.index), p.correct) for c, p in items]
+    pairs, added, notes = _pair(now, baseline.outcomes)
+    margin = tolerance / 100
+    losses = [_loss(before, after) for before, after in pairs]
+    labels = _labels([o.cell for o in now])
+    cells = _judge(
+        [(labels[after.cell], after.cell.degradation.label) for _, after in pairs],
+        [(before.correct, _on(after, before.index)) for before, after in pairs],
+        losses,
+        margin,
+        alpha,
+    )
+    groups: dict[str, list[int]] = defaultdict(list)
+    for i, (_, after) in enumerate(pairs):
+        groups[labels[after.cell]].append(i)
+    means, detectable = _judge_means(groups, pairs, margin, alpha)
+    blank = float("nan")
+    cells += [
+        Verdict(
+            *(labels[o.cell], o.cell.degradation.label, 0, blank, float(o.correct.mean())),
+            *(blank, blank, blank, NOT_COMPARABLE, "not in the baseline"),
+        )
+        for o in added
+    ]
+    notes += _differences(manifest, baseline.facts)
+    return CheckResult(tuple(means), tuple(cells), tolerance, alpha, detectable, tuple(notes))
+
+
+def _judge_means(
+    groups: Mapping[str, Sequence[int]],
+    pairs: Sequence[tuple[Outcomes, Outcomes]],
+    margin: float,
+    alpha: float,
+) -> tuple[list[Verdict], float]:
+    """A verdict for each method over its cells, and the loss that would be found."""
+    from scipy import stats
+
+    names, states, losses = [], [], []
+    for label, members in groups.items():
+        index = reduce(np.intersect1d, [pairs[i][0].index for i in members])
+        then = np.mean([_on(pairs[i][0], index) for i in members], axis=0)
+        today = np.mean([_on(pairs[i][1], index) for i in members], axis=0)
+        names.append((label, f"mean of {len(members)} cells"))
+        states.append((then, today))
+        losses.append(then - today)
+    verdicts = _judge(names, states, losses, margin, alpha)
+    reach = stats.norm.isf(alpha / 2 / max(len(losses), 1)) + stats.norm.isf(0.2)
+    errors = [paired_loss(loss)[1] for loss in losses]
+    return verdicts, 100 * (margin + float(reach) * max(errors, default=0.0))
+
+
+def _judge(
+    names: Sequence[tuple[str, str]],
+    states: Sequence[tuple[NDArray[Any], NDArray[Any]]],
+    losses: Sequence[NDArray[np.float64]],
+    margin: float,
+    alpha: float,
+) -> list[Verdict]:
+    """One family of tests, with half of alpha: adjusted p are doubled."""
+    lost = np.minimum(1.0, 2 * holm([loss_exceeds(loss, margin) for loss in losses]))
+    gained = np.minimum(1.0, 2 * holm([loss_exceeds(-loss, margin) for loss in losses]))
+    verdicts = []
+    for (method, what), (then, today), loss, p, q in zip(
+        names, states, losses, lost, gained, strict=True
+    ):
+        mean, error = paired_loss(loss)
+        outcome = WORSE if p <= alpha else BETTER if q <= alpha else SAME
+        large = outcome == SAME and float(loss.mean()) > margin
+        verdicts.append(
+            Verdict(
+                method=method,
+                what=what,
+                count=len(loss),
+                before=float(then.mean()),
+                after=float(today.mean()),
+                low=mean - 1.96 * error,
+                high=mean + 1.96 * error,
+                p=float(p),
+                outcome=outcome,
+                remark="larger than tolerated, but within chance" if large else "",
+            )
+        )
+    return verdicts
+
+
+def _loss(before: Outcomes, after: Outcomes) -> NDArray[np.float64]:
+    """Per image 1 where it was right and is not any more, -1 the other way, else 0."""
+    return before.correct.astype(np.float64) - _on(after, before.index)
+
+
+def _on(outcomes: Outcomes, index: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Right or wrong on some of its images."""
+    if np.array_equal(outcomes.index, index):
+        return outcomes.correct
+    chosen: NDArray[np.bool_] = outcomes.correct[np.searchsorted(outcomes.index, index)]
+    return chosen
+
+
+def _refuse_other_images(now: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+    for what in ("name", "split", "fingerprint"):
+        if now.get(what) != before.get(what):
+            raise RobobenchError(
+                f"not comparable: the run's data set has {what} {_short(now.get(what))}, the "
+                f"baseline's {_short(before.get(what))}; run on the same images, or freeze anew"
+            )
+
+
+def _short(value: Any) -> str:
+    return str(value)[:16]
+
+
+def _labels(cells: Sequence[Cell]) -> dict[Cell, str]:
+    """Methods as tables name them: ``@TRAINED_ON`` only where there are several of one name."""
+    trained: dict[str, set[str]] = defaultdict(set)
+    for cell in cells:
+        trained[cell.method].add(cell.trained_on)
+    return {
+        cell: f"{cell.method}@{cell.trained_on}" if len(trained[cell.method]) > 1 else cell.method
+        for cell in cells
+    }
+
+
+def _label(cell: Cell) -> str:
+    return f"{cell.method}@{cell.trained_on}" if cell.trained_on else cell.method
+
+
+def _pair(
+    now: Sequence[Outcomes], before: Sequence[Outcomes]
+) -> tuple[list[tuple[Outcomes, Outcomes]], list[Outcomes], list[str]]:
+    """Baseline cell and run cell, cells that only the run has, and what differs."""
+    ignored, notes = ["weights"], []
+    for name, word in (("backbone", "classifier"), ("geometry", ""), ("train_seed", "train seed")):
+        theirs = {getattr(o.cell, name) for o in before}
+        ours = {getattr(o.cell, name) for o in now}
+        if len(theirs) == 1 and len(ours) == 1:
+            ignored.append(name)
+            if theirs != ours:
+                notes.append(f"{word or name} {ours.pop()} now, {theirs.pop()} in the baseline")
+    table: dict[tuple[Any, ...], Outcomes] = {}
+    for outcomes in now:
+        key = _key(outcomes.cell, ignored)
+        if key in table:
+            raise RobobenchError(
+                f"two cells of the run differ only in {' or '.join(ignored)}: "
+                f"{_named(outcomes.cell)}; check runs one at a time (--out)"
+            )
+        table[key] = outcomes
+    pairs, lacking = [], []
+    for old in before:
+        new = table.pop(_key(old.cell, ignored), None)
+        if new is None:
+            lacking.append(_named(old.cell))
+        else:
+            pairs.append((old, new))
+    if lacking:
+        raise RobobenchError(
+            f"not comparable: {len(lacking)} of the baseline's {len(before)} cells are missing from "
+            f"the run ({', '.join(lacking[:5])}{', ...' if len(lacking) > 5 else ''}); evaluate "
+            "them, or freeze anew"
+        )
+    for old, new in pairs:
+        absent = np.setdiff1d(old.index, new.index)
+        if len(absent):
+            raise RobobenchError(
+                f"not comparable: {len(absent)} of the baseline's {len(old.index)} images are "
+                f"missing from {_named(new.cell)}; run with --limit {len(old.index)} or more"
+            )
+    more = max(len(new.index) - len(old.index) for old, new in pairs)
+    if more:
+        notes.append(f"the run has up to {more} images more than the baseline, left out here")
+    return pairs, list(table.values()), notes
+
+
+def _key(cell: Cell, ignored: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(value for name, value in asdict(cell).items() if name not in ignored)
+
+
+def _named(cell: Cell) -> str:
+    return f"{_label(cell)} on {cell.degradation.label}"
+
+
+def _differences(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    """What ties numbers to a machine, where it is not the same."""
+    found = []
+    for kind, names in (("versions", None), ("machine", _MACHINE)):
+        ours, theirs = now.get(kind, {}), before.get(kind, {})
+        for name in names or sorted({*ours, *theirs}):
+            if name in ours and name in theirs and ours[name] != theirs[name]:
+                found.append(f"{name} {ours[name]} now, {theirs[name]} in the baseline")
+    return found

@@ -1,0 +1,193 @@
+"""Is a run's folder whole? Checksums, names, completeness, agreement with its manifest."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robobench.errors import CheckFailed, RobobenchError
+from robobench.manifest import read_manifest
+from robobench.store import Store, read_cell
+from robobench.types import Cell, Dataset, Predictions
+
+
+@dataclass
+class Verification:
+    """What was found in a run's folder.
+
+    Attributes:
+        folder: Which.
+        cells: How many cell files are whole.
+        predictions: How many predictions they hold.
+        problems: What is wrong, a sentence each, naming files and what to do.
+        notes: What could not be looked at, or is merely worth knowing.
+    """
+
+    folder: Path
+    cells: int = 0
+    predictions: int = 0
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def raise_if_broken(self) -> None:
+        """End as failed if anything is wrong.
+
+        Raises:
+            CheckFailed: With the first problem and how many there are.
+        """
+        if self.problems:
+            more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
+            raise CheckFailed(f"{self.folder} is not whole: {self.problems[0]}{more}")
+
+
+def verify(folder: str | Path, dataset: Dataset | None = None) -> Verification:
+    """Look at everything in a run's folder; nothing is changed.
+
+    One cell is in memory at a time.
+
+    Args:
+        folder: Of the run.
+        dataset: Its data set, opened, to hold its fingerprint and labels against the run's; left
+            out, only the run itself is looked at.
+
+    Raises:
+        RobobenchError: It is no folder of a run, or its manifest cannot be read.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise RobobenchError(f"{folder}: no run is there (a folder with manifest.json is expected)")
+    found = Verification(folder)
+    store = Store(folder)
+    cells: list[Cell] = []
+    images: dict[str, list[str]] = defaultdict(list)
+    labels: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(store.cells_folder.glob("*.npz")):
+        try:
+            cell, predictions = read_cell(path)
+        except RobobenchError as error:
+            found.problems.append(str(error))
+            continue
+        if store.path(cell) != path:
+            found.problems.append(f"{path.name} holds another cell than its name says: remove it")
+            continue
+        cells.append(cell)
+        found.predictions += len(predictions)
+        found.problems += [f"{path.name}: {what}" for what in _wrong(predictions, manifest)]
+        images[_digest(predictions.index)].append(path.name)
+        labels[_digest(predictions.label)].append(path.name)
+        if dataset is not None:
+            found.problems += _against_data(path.name, predictions, dataset)
+    found.cells = len(cells)
+    if not cells:
+        found.problems.append("it has no whole cell: run the command of its manifest again")
+    for what, groups in (("images", images), ("labels", labels)):
+        if len(groups) > 1:
+            fewest = min(groups.values(), key=len)
+            found.problems.append(
+                f"{len(fewest)} of {len(cells)} cells have other {what} than the rest "
+                f"({', '.join(fewest[:3])}): run the command of the manifest again"
+            )
+    found.problems += _incomplete(cells, manifest)
+    found.problems += _other_weights(cells, manifest)
+    found.problems += [
+        f"{path.relative_to(folder)} is left from writing that was cut short: remove it"
+        for path in sorted(folder.rglob("*.tmp"))
+    ]
+    if dataset is None:
+        found.notes.append("the data set was not opened: its fingerprint was not looked at")
+    elif dataset.fingerprint() != manifest["dataset"]["fingerprint"]:
+        found.problems.append(
+            "the data set's fingerprint is not the run's: these are other images than were evaluated"
+        )
+    return found
+
+
+def _wrong(predictions: Predictions, manifest: Mapping[str, Any]) -> list[str]:
+    """What is impossible in one cell."""
+    problems = []
+    count = manifest["dataset"].get("count")
+    sizes = {len(column) for column in (predictions.label, predictions.predicted)}
+    sizes |= {len(predictions.confidence), len(predictions.true_probability)}
+    sizes |= {len(column) for column in predictions.extra.values()}
+    if sizes != {len(predictions)}:
+        return ["its columns differ in length"]
+    if count is not None and len(predictions) != count:
+        problems.append(f"{len(predictions)} images, the manifest says {count}: run again")
+    if (np.diff(predictions.index) <= 0).any():
+        problems.append("its images are not in order, or one is there twice")
+    classes = len(manifest["dataset"].get("class_names", ())) or None
+    if classes and ((predictions.label < 0) | (predictions.label >= classes)).any():
+        problems.append(f"a label is outside the {classes} classes")
+    finite = np.isfinite(predictions.confidence)
+    if ((predictions.confidence[finite] < 0) | (predictions.confidence[finite] > 1.0001)).any():
+        problems.append("a confidence is outside 0..1")
+    return problems
+
+
+def _against_data(name: str, predictions: Predictions, dataset: Dataset) -> list[str]:
+    inside = predictions.index[(predictions.index >= 0) & (predictions.index < len(dataset))]
+    if len(inside) < len(predictions):
+        return [f"{name}: images that the data set does not have"]
+    if (np.asarray(dataset.labels)[inside] != predictions.label).any():
+        return [f"{name}: labels are not the data set's"]
+    return []
+
+
+def _incomplete(cells: Sequence[Cell], manifest: Mapping[str, Any]) -> list[str]:
+    """Conditions that some methods have and another lacks, which applies to them."""
+    refused = {(n["method"], n["corruption"]) for n in manifest.get("not_applicable", [])}
+    methods = [(m["method"], m["trained_on"], m["train_seed"]) for m in manifest["methods"]]
+    conditions = dict.fromkeys((c.degradation, c.seed) for c in cells)
+    held = {(c.method, c.trained_on, c.train_seed, c.degradation, c.seed) for c in cells}
+    lacking: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    for method, trained_on, train_seed in methods:
+        label = f"{method}@{trained_on}" if trained_on else method
+        for degradation, seed in conditions:
+            if (method, degradation.corruption) in refused:
+                continue
+            if (method, trained_on, train_seed, degradation, seed) not in held:
+                lacking[label] += 1
+                examples.setdefault(label, degradation.label)
+    problems = [
+        f"{label} lacks {count} of {len(conditions)} conditions ({examples[label]} among them): run "
+        "the command of the manifest again"
+        for label, count in lacking.items()
+    ]
+    expected = manifest.get("cells")
+    if not problems and isinstance(expected, int) and len(cells) < expected:
+        problems.append(
+            f"{len(cells)} cells of the {expected} that were planned: run the command of the "
+            "manifest again"
+        )
+    return problems
+
+
+def _other_weights(cells: Sequence[Cell], manifest: Mapping[str, Any]) -> list[str]:
+    """Cells made by weights that the manifest does not know."""
+    known: dict[tuple[str, str, int], set[str]] = defaultdict(set)
+    for m in manifest["methods"]:
+        known[m["method"], m["trained_on"], m["train_seed"]] |= set(m["weights"].values())
+    strange = [
+        c
+        for c in cells
+        if (digests := known.get((c.method, c.trained_on, c.train_seed)))
+        and c.weights not in digests
+    ]
+    if not strange:
+        return []
+    named = ", ".join(dict.fromkeys(f"{c.method} ({c.weights[:12]})" for c in strange[:5]))
+    said = (
+        f"{len(strange)} cells were made by other weights than the manifest names ({named}): the "
+        "method was trained again; evaluate it into its own folder (--out)"
+    )
+    return [said]
+
+
+def _digest(array: Any) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()

@@ -1,0 +1,97 @@
+"""The command line: one file a subcommand, named as it is, imported when it is called.
+
+Each file defines one click command under the file's own name (an underscore behind it where the
+name is a built-in's) and imports what is heavy inside its
+functions, so that help and lists answer at once.
+"""
+
+import os
+import pkgutil
+import sys
+import tempfile
+import traceback
+from importlib import import_module
+from typing import Any
+
+import click
+
+from robobench.errors import RobobenchError, unknown_name
+
+# The order in which a newcomer meets them; commands that are not named here follow by name.
+_ORDER = ["run", "report", "plot", "train", "check", "freeze", "verify", "corrupt", "preview"]
+
+
+class _Commands(click.Group):
+    """Subcommands are the modules of this package."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        names = {m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")}
+        return [n for n in _ORDER if n in names] + sorted(names - set(_ORDER))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module = import_module(f"{__name__}.{cmd_name}")
+        # `list` would hide the built-in type in its own file: it is called list_ there.
+        command: click.Command = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
+            raise unknown_name("command", args[0], self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start here:  robobench run --methods afd,ddp --corruptions jpeg,noise",
+)
+@click.version_option(package_name="robobench", message="robobench %(version)s")
+def cli() -> None:
+    """How much does an image classifier lose on degraded images, and which remedy gives it back?"""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 check failed, 2 misuse, 3 internal, 4 cells, 130.
+
+    Args:
+        arguments: Those of the process by default.
+    """
+    sys.exit(_exit_code(arguments))
+
+
+def _exit_code(arguments: list[str] | None) -> int:
+    try:
+        result: Any = cli.main(args=arguments, prog_name="robobench", standalone_mode=False)
+    except RobobenchError as error:
+        return _complain(str(error), error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 2
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        hint = f" (see `{context.command_path} --help`)" if context else ""
+        return _complain(" ".join(error.format_message().split()).rstrip(".") + hint, 2)
+    except (click.Abort, KeyboardInterrupt):
+        return _complain(
+            "interrupted; what is stored stays, the same command goes on from there", 130
+        )
+    except BrokenPipeError:  # `robobench list methods | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last line of defence
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="robobench-", suffix=".log", delete=False
+        ) as log:
+            traceback.print_exc(file=log)
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        return _complain(f"internal error, please report it with {log.name}: {what}", 3)
+    return result if isinstance(result, int) else 0
+
+
+def _complain(message: str, code: int) -> int:
+    click.echo(f"robobench: {message}", err=True)
+    return code

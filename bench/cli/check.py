@@ -1,0 +1,74 @@
+"""``robobench check``: fail where a run is really worse than its baseline."""
+
+import click
+
+
+@click.command(short_help="Fail where a run is worse than a baseline.")
+@click.argument("run", type=click.Path())
+@click.option(
+    "--baseline", required=True, type=click.Path(), help="File that `robobench freeze` made."
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0, 100, max_open=True),
+    default=0.5,
+    show_default=True,
+    help="Loss in points that is tolerated.",
+)
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
+    default=0.05,
+    show_default=True,
+    help="Chance of a false alarm.",
+)
+@click.option("--junit", type=click.Path(dir_okay=False), help="Write JUnit XML here.")
+@click.option(
+    "--summary",
+    type=click.Path(dir_okay=False),
+    help="Write Markdown here; $GITHUB_STEP_SUMMARY is appended to.",
+)
+def check(
+    run: str,
+    baseline: str,
+    tolerance: float,
+    alpha: float,
+    junit: str | None,
+    summary: str | None,
+) -> None:
+    """Compare RUN (its folder) with a baseline, image by image.
+
+    Exit code 0 where nothing is worse, 1 where a method's mean or a cell lost more than is
+    tolerated beyond chance, 2 where the two cannot be compared.
+    """
+    from pathlib import Path
+
+    from robobench.checking import check_report
+    from robobench.checking.baseline import read_baseline
+    from robobench.checking.check import check as compare
+    from robobench.runs import load
+    from robobench.store import write_aside
+
+    frozen = read_baseline(baseline)
+    loaded = load(run)
+    result = compare(loaded.items, loaded.manifest, frozen, tolerance=tolerance, alpha=alpha)
+    click.echo(check_report.as_text(result), nl=False)
+    if junit:
+        write_aside(Path(junit), check_report.as_junit(result))
+    if summary:
+        _write_summary(summary, check_report.as_markdown(result))
+    result.raise_if_worse()
+
+
+def _write_summary(path: str, text: str) -> None:
+    """Write a file; where it is GitHub's own, other steps of the job have written there too."""
+    import os
+    from pathlib import Path
+
+    from robobench.store import write_aside
+
+    file = Path(path)
+    before = ""
+    if path == os.environ.get("GITHUB_STEP_SUMMARY") and file.is_file():
+        before = file.read_text(encoding="utf-8")
+    write_aside(file, (before + text).encode())

@@ -1,0 +1,145 @@
+"""``robobench corrupt``: a -C copy of a folder of images."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from robobench.errors import RobobenchError, unknown_name
+
+if TYPE_CHECKING:
+    from robobench.corruptions.copying import Target
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("source", metavar="IN", type=_PATH)
+@click.argument("out", type=_PATH)
+@click.option(
+    "--corruptions",
+    default="common",
+    show_default=True,
+    help="Names, groups, sweeps (jpeg:10-90/10), mixtures (gaussian_noise+jpeg).",
+)
+@click.option("--severities", default="1-5", show_default=True, help="Like 1-5 or 1,3,5.")
+@click.option("--profile", help="Severity table. [default: the nearest to the images' size]")
+@click.option(
+    "--layout",
+    default="imagenet-c",
+    show_default=True,
+    help="imagenet-c: CORRUPTION/SEVERITY/path; cifar-c: CORRUPTION.npy and labels.npy.",
+)
+@click.option("--save-jpeg85", is_flag=True, help="Save as JPEG 85, as ImageNet-C was; else PNG.")
+@click.option("--labels", type=_PATH, help="With cifar-c: a .npy of classes. [default: folders]")
+@click.option("--resize", type=click.IntRange(1), help="Shorter side after resizing, first.")
+@click.option("--crop", type=click.IntRange(1), help="Side of the central square, then.")
+@click.option("--interpolation", default="bilinear", show_default=True, help="Of --resize.")
+@click.option("--engine", default="native", show_default=True, help="native or imagecorruptions.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the corruptions.")
+@click.option("--workers", type=click.IntRange(1), help="Processes. [default: one a core]")
+@click.option("--plugin", multiple=True, type=_PATH, help="Python file that registers more.")
+def corrupt(
+    source: Path,
+    out: Path,
+    corruptions: str,
+    severities: str,
+    profile: str | None,
+    layout: str,
+    engine: str,
+    resize: int | None,
+    crop: int | None,
+    interpolation: str,
+    workers: int | None,
+    plugin: tuple[Path, ...],
+    **options: Any,
+) -> None:
+    """Make a -C copy of a folder of images (or of a .npy of them).
+
+    Every image at every corruption and severity. Started again, it makes only what is missing.
+    """
+    import os
+
+    from robobench.corruptions.catalogue import nearest_profile, table_of
+    from robobench.corruptions.copying import LAYOUTS, Copy, copy_degraded
+    from robobench.datasets.files import image_files, natural_profile
+    from robobench.registry import load_plugin_file
+    from robobench.types import Geometry
+
+    for file in plugin:
+        load_plugin_file(file)
+    if layout not in LAYOUTS:
+        raise unknown_name("layout", layout, LAYOUTS)
+    if engine not in ("native", "imagecorruptions"):
+        raise unknown_name("engine", engine, ("native", "imagecorruptions"))
+    options["jpeg85"] = options.pop("save_jpeg85")
+    geometry = Geometry(resize, crop, interpolation)
+    copy = Copy(source, out, geometry, layout=layout, plugins=plugin, **options)
+    if engine == "imagecorruptions":
+        profile = engine
+    elif profile is None:
+        side = crop or resize
+        if side is None and source.suffix == ".npy" and source.is_file():
+            import numpy as np
+
+            side = min(np.load(source, mmap_mode="r").shape[1:3], default=1)
+        if side is not None:
+            profile = nearest_profile(side)
+        else:
+            names = image_files(source)[0] if source.is_dir() else []
+            profile = natural_profile([source / n for n in names]) if names else "imagenet-c"
+        click.echo(f"profile: {profile}, the nearest to the images' size")
+    table_of(profile)
+    targets = _targets(corruptions, severities, profile)
+    with _progress() as (begin, advance):
+        made, there = copy_degraded(
+            copy,
+            targets,
+            workers=workers or len(os.sched_getaffinity(0)),
+            begin=begin,
+            advance=advance,
+        )
+    click.echo(f"{out}: {made} degraded images made, {there} were there already")
+
+
+def _targets(corruptions: str, severities: str, profile: str) -> list[Target]:
+    """The degraded versions that the selectors stand for, and the names of their folders."""
+    from robobench.corruptions.copying import Target
+    from robobench.grid import parse_corruptions, parse_whole_numbers, split_list
+
+    numbers = parse_whole_numbers(severities, "--severities", 1, 5)
+    if profile.endswith("+jpeg85"):
+        raise RobobenchError("--profile: files are saved as JPEG 85 by --save-jpeg85")
+    targets: dict[Target, None] = {}
+    for selector in split_list(corruptions):
+        found = parse_corruptions(selector, numbers, profile)
+        for place, degradation in enumerate(found):
+            swept = ":" in selector
+            folder = f"level-{degradation.level:g}" if swept else str(numbers[place % len(numbers)])
+            targets[Target(degradation, folder)] = None
+    if not targets:
+        parse_corruptions(corruptions, numbers, profile)  # says what is expected
+    return list(targets)
+
+
+@contextmanager
+def _progress() -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
+    """A bar with the time left, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield lambda images: None, lambda images: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("degraded images")
+        yield (
+            lambda images: bar.update(task, total=images),
+            lambda images: bar.advance(task, images),
+        )

@@ -1,0 +1,73 @@
+"""``robobench list``: what there is, without loading it."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+
+import click
+
+_BACKBONES = {
+    "vgg-tiny": "Our own for 32 x 32, 0.2 million parameters: the default of shapes10.",
+    "vgg-small": "Our own for 32 x 32, 1 million parameters: the default of cifar10 and cifar100.",
+    "timm:NAME": "Any classifier of timm, with --weights FILE or its own (--download).",
+    "torchvision:NAME": "Any classifier of torchvision, likewise.",
+    "onnx:FILE": "An ONNX classifier (extra onnx); methods that need its inside refuse it.",
+    "FILE.py:FACTORY": "An nn.Module that a function of your own returns, with --weights FILE.",
+}
+KINDS = ("methods", "corruptions", "datasets", "backbones", "metrics", "sections")
+
+
+@click.command("list", short_help="List methods, corruptions, datasets, backbones, ...")
+@click.argument("kind", metavar="|".join(KINDS))
+@click.option("--dataset", help="With --backbone: which methods are ready for this data set.")
+@click.option("--backbone", help="With --dataset: which methods are ready for this classifier.")
+@click.option("--weights", type=click.Path(), help="The classifier's weights, with --backbone.")
+@click.option("--plugin", multiple=True, type=click.Path(), help="Python file that registers more.")
+def list_(
+    kind: str,
+    dataset: str | None,
+    backbone: str | None,
+    weights: str | None,
+    plugin: tuple[str, ...],
+) -> None:
+    """List what there is, by KIND."""
+    from robobench import registry
+    from robobench.errors import unknown_name
+
+    for file in plugin:
+        registry.load_plugin_file(file)
+    if kind not in KINDS:
+        raise unknown_name("list", kind, KINDS)
+    if kind == "backbones":
+        _table(list(_BACKBONES.items()))
+        return
+    if kind == "methods" and (dataset or backbone):
+        from robobench.readiness import readiness
+
+        _table(readiness(dataset or "shapes10", backbone, weights))
+        return
+    names = {
+        "methods": registry.METHODS,
+        "corruptions": registry.CORRUPTIONS,
+        "datasets": registry.DATASETS,
+        "metrics": registry.METRICS,
+        "sections": registry.SECTIONS,
+    }[kind]
+    _table([(name, names.entry(name).summary) for name in names])
+    if kind == "corruptions":
+        from robobench.corruptions.catalogue import GROUPS
+
+        click.echo("\ngroups")
+        _table([(name, ", ".join(members)) for name, members in GROUPS.items()])
+
+
+def _table(rows: list[tuple[str, str]]) -> None:
+    """Two columns, the second wrapped to the terminal."""
+    width = max((len(name) for name, _ in rows), default=0)
+    room = max(40, shutil.get_terminal_size((100, 24)).columns - width - 3)
+    for name, text in rows:
+        first, *rest = textwrap.wrap(text, room) or [""]
+        click.echo(f"{name:<{width}}  {first}")
+        for line in rest:
+            click.echo(f"{'':<{width}}  {line}")

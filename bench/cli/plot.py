@@ -1,0 +1,24 @@
+"""``robobench plot``: one figure of a run, for a paper or a slide."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("runs", nargs=-1, metavar="[RUN ...]")
+@click.option("--kind", required=True, help="severity, level, heatmap, paired or cost.")
+@click.option("--out", help="FILE.pdf, .svg or .png. [default: KIND.pdf]")
+@click.option("--normalizer", help="Method that losses are measured from. [default: org]")
+def plot(runs: tuple[str, ...], kind: str, out: str | None, normalizer: str | None) -> None:
+    """Draw one plot of a run, as in its report.
+
+    Without RUN it is the newest under runs/. Several data sets or backbones give a file each.
+    """
+    from robobench.cli._folders import open_runs
+    from robobench.reports.builder import draw
+
+    for written in draw(open_runs(runs), kind, Path(out or f"{kind}.pdf"), normalizer):
+        click.echo(f"plot: {written}")

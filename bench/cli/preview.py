@@ -1,0 +1,70 @@
+"""``robobench preview``: a contact sheet of corruptions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--corruptions",
+    default="all",
+    show_default=True,
+    help="Names, groups, sweeps (jpeg:10-90/20), mixtures (gaussian_noise+jpeg).",
+)
+@click.option("--severities", default="1-5", show_default=True, help="Like 1-5 or 1,3,5.")
+@click.option("--image", type=_PATH, help="The image. [default: a photograph of scikit-image]")
+@click.option("--size", type=click.IntRange(8, 2048), default=224, show_default=True)
+@click.option("--profile", help="Severity table. [default: the nearest to --size]")
+@click.option("--engine", default="native", show_default=True, help="native or imagecorruptions.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the corruptions.")
+@click.option("--plugin", multiple=True, type=_PATH, help="Python file that registers more.")
+@click.option("--out", type=_PATH, default=Path("preview.png"), show_default=True)
+def preview(
+    corruptions: str,
+    severities: str,
+    image: Path | None,
+    size: int,
+    profile: str | None,
+    engine: str,
+    seed: int,
+    plugin: tuple[Path, ...],
+    out: Path,
+) -> None:
+    """Draw a contact sheet: corruptions by severities, labelled."""
+    import os
+
+    from robobench.corruptions.catalogue import nearest_profile
+    from robobench.corruptions.sheet import contact_sheet, example_image
+    from robobench.errors import RobobenchError, unknown_name
+    from robobench.grid import parse_corruptions, parse_whole_numbers, split_list
+    from robobench.registry import load_plugin_file
+    from robobench.types import Degradation
+
+    for file in plugin:
+        load_plugin_file(file)
+    if engine not in ("native", "imagecorruptions"):
+        raise unknown_name("engine", engine, ("native", "imagecorruptions"))
+    if out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp", ".pdf"):
+        raise RobobenchError(f"--out {out}: a name ending in .png, .jpg, .webp or .pdf is expected")
+    table = "imagecorruptions" if engine == "imagecorruptions" else profile or nearest_profile(size)
+    numbers = parse_whole_numbers(severities, "--severities", 1, 5)
+    rows: dict[tuple[str, str], list[Degradation]] = {}
+    for selector in split_list(corruptions):
+        for degradation in parse_corruptions(selector, numbers, table):
+            rows.setdefault((selector, degradation.corruption), []).append(degradation)
+    if not rows:
+        parse_corruptions(corruptions, numbers, table)  # says what is expected
+    sheet = contact_sheet(example_image(image, size), list(rows.values()), seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside = out.with_name(f".{out.stem}.tmp{out.suffix}")
+    try:
+        sheet.save(aside)
+        os.replace(aside, out)
+    finally:
+        aside.unlink(missing_ok=True)
+    click.echo(f"{out}: {len(rows)} rows, {sheet.width} x {sheet.height} pixels, profile {table}")

@@ -1,0 +1,61 @@
+"""``robobench report``: write the report of one run, or of several beside each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from robobench.runs import Run
+
+
+@click.command()
+@click.argument("runs", nargs=-1, metavar="[RUN ...]")
+@click.option("--out", help="Folder of the report. [default: RUN/report]")
+@click.option(
+    "--format",
+    "formats",
+    default="html,latex,csv",
+    show_default=True,
+    help="Of html, latex, markdown, csv, joined by commas.",
+)
+@click.option("--sections", help="Names joined by commas, in this order. [default: all]")
+@click.option("--normalizer", help="Method that losses are measured from. [default: org]")
+@click.option("--plugin", multiple=True, type=click.Path(), help="Python file that registers more.")
+def report(
+    runs: tuple[str, ...],
+    out: str | None,
+    formats: str,
+    sections: str | None,
+    normalizer: str | None,
+    plugin: tuple[str, ...],
+) -> None:
+    """Write the report of a run: HTML, LaTeX, Markdown, CSV.
+
+    Several runs are set beside each other; without RUN it is the newest under runs/.
+    """
+    from robobench.cli._folders import open_runs
+    from robobench.registry import load_plugin_file
+    from robobench.reports.builder import build
+
+    for file in plugin:
+        load_plugin_file(file)
+    opened = open_runs(runs)
+    wanted = None if sections is None else _names(sections)
+    written = build(opened, out or _folder(opened), _names(formats), wanted, normalizer)
+    click.echo(f"report: {written}")
+
+
+def _names(joined: str) -> list[str]:
+    return [name for part in joined.split(",") if (name := part.strip().lower())]
+
+
+def _folder(runs: Sequence[Run]) -> Path:
+    """A run's report lies in the run; that of several beside the first."""
+    if len(runs) == 1:
+        return runs[0].folder / "report"
+    return runs[0].folder.parent / f"report-{'-'.join(run.label for run in runs)}"

@@ -1,0 +1,175 @@
+"""``robobench run``: evaluate methods on corruptions, print the table, write the report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from robobench.configuration import Configuration, read_settings
+from robobench.errors import CellsFailed
+
+if TYPE_CHECKING:
+    from robobench.plan import Plan
+    from robobench.runs import Run
+
+
+class _Three(click.ParamType[tuple[float, ...]]):
+    """Three numbers joined by commas."""
+
+    name = "R,G,B"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        try:
+            numbers = tuple(
+                float(v) for v in (value.split(",") if isinstance(value, str) else value)
+            )
+        except ValueError:
+            numbers = ()
+        if len(numbers) != 3:
+            self.fail(f"three numbers like 0.485,0.456,0.406 are expected, got {value!r}")
+        return numbers
+
+
+_PATH = click.Path(dir_okay=True)
+
+
+@click.command()
+@click.option(
+    "--methods", help="Names joined by commas; NAME@TRAINED_ON picks weights. [default: org]"
+)
+@click.option(
+    "--corruptions",
+    help="Names, groups (noise, blur, weather, digital, common, all), sweeps (jpeg:10-90/10), "
+    "mixtures (gaussian_noise+jpeg). [default: common]",
+)
+@click.option("--dataset", help="A registered data set or folder:PATH. [default: shapes10]")
+@click.option("--split", help="Split of the data set. [default: test]")
+@click.option("--data-root", type=_PATH, help="Where data lies. [default: ROBOBENCH_DATA]")
+@click.option("--limit", type=int, help="Take this many images, class-balanced.")
+@click.option("--download", is_flag=True, default=None, help="Allow downloads (with checksum).")
+@click.option("--classes", type=_PATH, help="File that maps folder names to classes.")
+@click.option("--severities", help="Like 1-5 or 1,3,5. [default: 1-5]")
+@click.option("--profile", help="Severity table. [default: the data set's]")
+@click.option(
+    "--save-jpeg85", is_flag=True, default=None, help="Save as JPEG 85, as ImageNet-C was."
+)
+@click.option("--engine", help="native or imagecorruptions. [default: native]")
+@click.option("--seed", help="Of the corruptions; several like 0-2. [default: 0]")
+@click.option(
+    "--backbone", help="vgg-tiny, timm:NAME, torchvision:NAME, onnx:FILE, FILE.py:factory."
+)
+@click.option("--weights", type=_PATH, help="The classifier's weights (safetensors, PyTorch).")
+@click.option("--train-seeds", help="Trainings to evaluate, like 0-2. [default: 0]")
+@click.option("--train-missing", is_flag=True, default=None, help="Train missing weights first.")
+@click.option("--no-reference", is_flag=True, default=None, help="Leave out org.")
+@click.option("--resize", type=int, help="Shorter side after resizing.")
+@click.option("--crop", type=int, help="Side of the central square.")
+@click.option("--interpolation", help="bilinear, bicubic, lanczos, nearest, box.")
+@click.option("--mean", type=_Three(), help="Of the normalisation.")
+@click.option("--std", type=_Three(), help="Of the normalisation.")
+@click.option(
+    "--corrupt-at", help="crop (as ImageNet-C) or native (the file itself). [default: crop]"
+)
+@click.option("--device", help="auto, cpu, cuda, cuda:N, mps. [default: auto]")
+@click.option("--precision", help="fp32 or bf16. [default: fp32]")
+@click.option(
+    "--batch-size", type=int, help="Images degraded together; results do not depend on it."
+)
+@click.option("--workers", type=int, help="Threads that read files.")
+@click.option("--executor", help="local or ray. [default: local]")
+@click.option("--ray-address", help="Of a running Ray cluster.")
+@click.option("--config", type=_PATH, help="TOML file of these options; the command line wins.")
+@click.option("--plugin", multiple=True, type=_PATH, help="Python file that registers more.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and how long it takes.")
+@click.option("--out", type=_PATH, help="Folder of the run. [default: runs/DATASET]")
+@click.option("--no-report", is_flag=True, help="Write no report.")
+def run(config: str | None, dry_run: bool, no_report: bool, **options: Any) -> None:
+    """Evaluate methods on corruptions.
+
+    Prints accuracy with 95 % intervals and what each method recovers, and writes predictions,
+    tables and a report. Started again, it computes only what is missing.
+    """
+    from robobench.runs import execute, load, prepare
+
+    settings = read_settings(config) if config else {}
+    settings |= {k: v for k, v in options.items() if v is not None and v != ()}
+    configuration = Configuration.from_settings(settings)
+    plan = prepare(configuration, tell=click.echo)
+    for choice in plan.choices:
+        click.echo(choice.line)
+    if dry_run:
+        _tell_what_would_be_done(plan)
+        return
+    try:
+        with _progress(plan) as advance:
+            done = execute(plan, advance=advance)
+    except CellsFailed:
+        stored = load(configuration.folder)
+        if stored.items:
+            _show(stored, report=not no_report)
+        raise
+    _show(done, report=not no_report)
+
+
+@contextmanager
+def _progress(plan: Plan) -> Iterator[Any]:
+    """A bar with the time left, on a terminal only."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from robobench.runner import missing_cells
+    from robobench.store import Store
+
+    if not sys.stderr.isatty():
+        yield lambda images: None
+        return
+    from rich.console import Console
+
+    store = Store(plan.configuration.folder)
+    missing = missing_cells(plan.grid, plan.entrants, plan.source, store)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("predictions", total=sum(images for _, _, images in missing))
+        yield lambda images: bar.advance(task, images)
+
+
+def _tell_what_would_be_done(plan: Plan) -> None:
+    from robobench.estimate import estimate
+
+    told = estimate(plan)
+    click.echo(
+        f"{told.cells} cells of {len(plan.source)} images, {told.stored} stored already; "
+        f"{told.predictions} predictions to make, about {told.seconds:.0f} s and "
+        f"{told.megabytes:.1f} MB in {plan.configuration.folder}"
+    )
+    for line in told.missing:
+        click.echo(f"  {line}")
+
+
+def _show(done: Run, *, report: bool) -> None:
+    from robobench.analysis.console import print_summary
+
+    print_summary(done.summary(), done.manifest)
+    for note in done.manifest["notes"]:
+        click.echo(f"note: {note}")
+    if report:
+        from robobench.reports.builder import build
+
+        folder = done.folder / "report"
+        build([done], folder)
+        click.echo(f"report: {folder / 'index.html'}")
+    click.echo(f"tables: {done.folder / 'results.csv'} and results.parquet")

@@ -1,0 +1,173 @@
+"""``robobench train``: make the weights that are missing."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Any, Self
+
+import click
+
+from robobench.errors import RobobenchError
+
+_UNITS = {"": 60, "s": 1, "m": 60, "h": 3600}
+
+
+def seconds_in(text: str) -> float:
+    """``25m``, ``90s``, ``1.5h`` or minutes without a unit, in seconds.
+
+    Raises:
+        RobobenchError: Anything else.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip().lower())
+    if match is None or float(match[1]) <= 0:
+        raise RobobenchError(f"--time-limit: expected a time like 25m, 90s or 1.5h, got {text!r}")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+@click.command(short_help="Train weights, with their cards, for run to find.")
+@click.option("--method", help="What to train; by default everything that is missing.")
+@click.option("--dataset", default="shapes10", show_default=True, help="What it is for.")
+@click.option("--backbone", help="Classifier; the data set's own by default.")
+@click.option("--weights", help="File of the classifier's weights.")
+@click.option("--trained-on", help="A corruption, a group, or several joined by commas.")
+@click.option("--images", help="Folder of images to learn from instead of the data set's own.")
+@click.option("--limit", type=click.IntRange(min=1), help="Learn from this many images.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option("--recipe", help="Named settings: standard or quick.")
+@click.option("--time-limit", help="Stop after 25m, 90s, 1h; the same command goes on.")
+@click.option("--data-root", help="Where data lies; ROBOBENCH_DATA by default.")
+@click.option("--download", is_flag=True, help="Allow downloads of data and pretrained weights.")
+@click.option("--classes", help="Not needed for training; accepted so that lines can be copied.")
+@click.option("--split", "split_at", help="Layer after which a module is plugged in.")
+@click.option("--device", default="auto", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16"]),
+    default="auto",
+    show_default=True,
+    help="auto measures which is faster here.",
+)
+@click.option("--plugin", multiple=True, help="Python file that registers more methods.")
+@click.option("--again", is_flag=True, help="Train what is there already, too.")
+def train(
+    method: str | None,
+    dataset: str,
+    backbone: str | None,
+    weights: str | None,
+    trained_on: str | None,
+    images: str | None,
+    limit: int | None,
+    seed: int,
+    recipe: str | None,
+    time_limit: str | None,
+    data_root: str | None,
+    download: bool,
+    classes: str | None,
+    split_at: str | None,
+    device: str,
+    precision: str,
+    plugin: tuple[str, ...],
+    again: bool,
+) -> None:
+    """Train weights and store them with their card where `run` finds them.
+
+    Without --method everything that is missing for the data set is trained, the most valuable
+    first. A training that was stopped goes on where it was.
+    """
+    from robobench import weights as store
+    from robobench.registry import load_plugin_file
+    from robobench.training.trainer import Order, train_one, wanted
+
+    deadline = time.monotonic() + seconds_in(time_limit) if time_limit else float("inf")
+    for file in plugin:
+        load_plugin_file(file)
+    order = Order(
+        dataset=dataset,
+        backbone=backbone,
+        weights=weights,
+        images=images,
+        limit=limit,
+        seed=seed,
+        recipe=recipe,
+        data_root=data_root,
+        download=download,
+        split_at=split_at,
+        device=device,
+        precision=precision,
+        deadline=deadline,
+    )
+    jobs = wanted(order, method, trained_on)
+    lines = []
+    with _Bar() as bar:
+        for number, (name, on) in enumerate(jobs, 1):
+            what = f"{name}@{on} [{number}/{len(jobs)}]"
+            bar.begin(what)
+            path = train_one(order, name, on, again=again, progress=bar.update)
+            card = store.read_card(path.card)
+            figures = ", ".join(f"{k} {_figure(k, v)}" for k, v in list(card.accuracy.items())[:2])
+            state = "trained" if path.trained else "there already"
+            took = f", {card.minutes:g} minutes" if path.trained else ""
+            lines.append(f"{name}@{on}: {state}, validation {figures}{took}: {path.card}")
+            bar.say(lines[-1])
+            if time.monotonic() > deadline and number < len(jobs):
+                raise _time_is_up(jobs[number:])
+
+
+def _time_is_up(left: list[tuple[str, str]]) -> RobobenchError:
+    from robobench.training.fitting import TimeLimitReached
+
+    names = ", ".join(f"{m}@{on}" for m, on in left)
+    return TimeLimitReached(f"the time is up, not trained yet: {names}; the same command goes on")
+
+
+def _figure(name: str, value: float) -> str:
+    return f"{value:.2f}" if name.startswith(("psnr", "minus", "rms")) else f"{value:.1%}"
+
+
+class _Bar:
+    """Progress with the time left on a terminal, nothing elsewhere but a line for each result."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self._task: Any = None
+        self._what = ""
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def begin(self, what: str) -> None:
+        """Start a bar for one training."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._what = what
+        self._task = self._progress.add_task(what, total=1.0, note="")
+
+    def update(self, stage: str, share: float, figures: Mapping[str, float]) -> None:
+        """Move it on."""
+        note = next((f"{k} {_figure(k, v)}" for k, v in figures.items()), "")
+        text = self._what if stage == "network" else f"{self._what} {stage}"
+        self._progress.update(self._task, completed=share, note=note, description=text)
+
+    def say(self, line: str) -> None:
+        """Print a line that stays."""
+        self._progress.stop()
+        click.echo(line)
+        self._progress.start()

@@ -1,0 +1,117 @@
+"""How this package compiles its kernels, and how a batch is spread over the cores.
+
+A kernel is a function of plain arrays whose last two arguments say which images of the batch are
+its share. It holds no lock while it runs, so that threads can each take a share; images never
+depend on each other, so that the result is the same however they are shared out.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, TypeVar, cast
+
+import numba
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+Array = NDArray[Any]
+
+_PLAIN: dict[str, Any] = {"error_model": "numpy"}
+# Multiply-adds may be fused and sums reordered: for sums whose last bit does not matter.
+_FUSED: dict[str, Any] = {**_PLAIN, "fastmath": {"contract", "reassoc", "nsz"}}
+# Handing a share to a thread costs about as much as working on this many values.
+_SHARE = 200_000
+
+
+def compiled(function: _Function) -> _Function:
+    """Compile a kernel when it is first called, and keep the machine code on disk.
+
+    The code is kept beside the source, or in the user's cache folder where that cannot be written;
+    where neither can, it is compiled anew in each process.
+    """
+    return _jit(function, _PLAIN)
+
+
+def fused(function: _Function) -> _Function:
+    """Like `compiled`, for kernels whose sums may be rounded in any order."""
+    return _jit(function, _FUSED)
+
+
+def _jit(function: _Function, options: dict[str, Any]) -> _Function:
+    try:
+        made = numba.njit(cache=True, nogil=True, **options)(function)
+    except RuntimeError:  # numba found no folder that it may write to
+        made = numba.njit(nogil=True, **options)(function)
+    return cast(_Function, made)
+
+
+def piece(function: _Function) -> _Function:
+    """A part of kernels: compiled into each kernel that calls it.
+
+    Numba notices a change in the file of the kernel only: who edits a piece that kernels of other
+    files call removes the kept code (``bench/corruptions/__pycache__/*.nb?``).
+    """
+    return cast(_Function, numba.njit(**_PLAIN)(function))
+
+
+def fused_piece(function: _Function) -> _Function:
+    """A part of kernels made by `fused`."""
+    return cast(_Function, numba.njit(**_FUSED)(function))
+
+
+def on_cpu(images: Tensor) -> bool:
+    """Whether compiled kernels serve these images; tensor code serves all others."""
+    return images.device.type == "cpu" and not _TENSOR_CODE
+
+
+@contextmanager
+def tensor_code() -> Iterator[None]:
+    """Use on a CPU what runs on other devices, to compare the two."""
+    _TENSOR_CODE.append(True)
+    try:
+        yield
+    finally:
+        _TENSOR_CODE.pop()
+
+
+_TENSOR_CODE: list[bool] = []
+
+
+def run(kernel: Callable[..., None], images: Tensor, *arguments: Any) -> Tensor:
+    """Run a kernel over all images of a batch, on as many threads as torch may use.
+
+    Args:
+        kernel: Called with the images and the result as arrays, the arguments (tensors become
+            arrays), and the first and last image of a share.
+        images: uint8 N x 3 x H x W, on the CPU.
+        arguments: The kernel's own.
+
+    Returns:
+        What the kernel wrote: uint8, the same shape.
+    """
+    images = images.contiguous()
+    out = torch.empty_like(images)
+    given = [a.contiguous().numpy() if isinstance(a, Tensor) else a for a in arguments]
+    given = [images.numpy(), out.numpy(), *given]
+    count = len(images)
+    threads = min(torch.get_num_threads(), count, 1 + images.numel() // _SHARE)
+    if threads <= 1:
+        kernel(*given, 0, count)
+        return out
+    bounds = [count * i // threads for i in range(threads + 1)]
+    pool = _pool(os.getpid())
+    shares = [pool.submit(kernel, *given, bounds[i], bounds[i + 1]) for i in range(1, threads)]
+    kernel(*given, bounds[0], bounds[1])
+    for share in shares:
+        share.result()
+    return out
+
+
+@cache
+def _pool(process: int) -> ThreadPoolExecutor:
+    """The threads of this process; a forked child starts its own."""
+    return ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1), "robobench-corrupt")

@@ -1,0 +1,270 @@
+"""Colour and resolution: brightness, saturation, contrast, pixels.
+
+Sources: Hendrycks and Dietterich, ICLR 2019, make_*_c.py; scikit-image's HSV; Pillow's resize with
+the box filter (fixed point, 22 bits).
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from robobench.corruptions.blur import SLACK, cut, to_uint8
+from robobench.corruptions.compiled import Array, compiled, on_cpu, piece, run
+from robobench.errors import RobobenchError
+from robobench.registry import corruption
+
+
+@corruption(
+    "brightness",
+    group="weather",
+    random=False,
+    native={"unit": "added to the HSV value, on 0..1", "low": 0, "high": 1},
+    severities={
+        "imagenet-c": (0.1, 0.2, 0.3, 0.4, 0.5),
+        "cifar-c": (0.05, 0.1, 0.15, 0.2, 0.3),
+        "tiny-imagenet-c": (0.1, 0.2, 0.3, 0.4, 0.5),
+        "inception-c": (0.1, 0.2, 0.3, 0.4, 0.5),
+    },
+)
+def brightness(images: Tensor, level: float, keys: Tensor) -> Tensor:
+    """Brighter: the same added to each pixel's HSV value."""
+    if on_cpu(images):
+        return run(_brightness_kernel, images, np.float32(255 * level))
+    x = images.to(torch.float32)
+    value = x.amax(1, keepdim=True)
+    raised = (value + 255 * level).clamp(max=255)
+    out = torch.where(value > 0, x * (raised / value), raised)
+    return to_uint8(out + SLACK)
+
+
+@corruption(
+    "saturate",
+    group="extra",
+    random=False,
+    severities={
+        "imagenet-c": ((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (20, 0.2)),
+        "cifar-c": ((0.3, 0), (0.1, 0), (1.5, 0), (2, 0.1), (2.5, 0.2)),
+        "tiny-imagenet-c": ((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (30, 0.2)),
+        "inception-c": ((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (20, 0.2)),
+    },
+)
+def saturate(images: Tensor, level: tuple[float, float], keys: Tensor) -> Tensor:
+    """Paler or more colourful: each pixel's HSV saturation times one number plus another."""
+    times, plus = level
+    if on_cpu(images):
+        return run(_saturate_kernel, images, np.float32(times), np.float32(plus))
+    x = images.to(torch.float32)
+    value, least = x.amax(1, keepdim=True), x.amin(1, keepdim=True)
+    spread = value - least
+    # What lies below the value is stretched by (new / old saturation); grey has the hue of red.
+    wanted = (spread * times + value * plus).clamp(max=value)
+    out = value - (value - x) * (wanted / spread.clamp(min=1))
+    red = torch.cat([value, value - wanted, value - wanted], 1)
+    return to_uint8(torch.where(spread > 0, out, red) + SLACK)
+
+
+@corruption(
+    "contrast",
+    group="digital",
+    random=False,
+    native={"unit": "factor of the distance from the mean", "low": 0, "high": 1},
+    severities={
+        "imagenet-c": (0.4, 0.3, 0.2, 0.1, 0.05),
+        "cifar-c": (0.75, 0.5, 0.4, 0.3, 0.15),
+        "tiny-imagenet-c": (0.4, 0.3, 0.2, 0.1, 0.05),
+        "inception-c": (0.4, 0.3, 0.2, 0.1, 0.05),
+    },
+)
+def contrast(images: Tensor, level: float, keys: Tensor) -> Tensor:
+    """Less contrast: each channel drawn towards its mean."""
+    if on_cpu(images):
+        return run(_contrast_kernel, images, np.float32(level))
+    count = images.shape[2] * images.shape[3]
+    mean = (images.sum((2, 3), keepdim=True, dtype=torch.int64).double() / count).float()
+    return to_uint8((images.to(torch.float32) - mean) * level + mean + SLACK)
+
+
+@corruption(
+    "pixelate",
+    group="digital",
+    random=False,
+    native={"unit": "side of the small picture as a fraction", "low": 0.05, "high": 1},
+    severities={
+        "imagenet-c": (0.6, 0.5, 0.4, 0.3, 0.25),
+        "cifar-c": (0.95, 0.9, 0.85, 0.75, 0.65),
+        "tiny-imagenet-c": (0.9, 0.8, 0.7, 0.6, 0.5),
+        "inception-c": (0.5, 0.4, 0.3, 0.25, 0.2),
+    },
+)
+def pixelate(images: Tensor, level: float, keys: Tensor) -> Tensor:
+    """Made small and large again with the box filter, exactly as Pillow does it."""
+    height, width = images.shape[2:]
+    small = int(height * level), int(width * level)
+    if min(small) < 1:
+        raise RobobenchError(
+            f"pixelate {level:g} leaves nothing of {height} x {width} pixels: "
+            f"expected at least {int(np.ceil(1 / level))} on each side"
+        )
+    if on_cpu(images):
+        sizes = (width, small[1]), (height, small[0]), (small[1], width), (small[0], height)
+        return run(_pixelate_kernel, images, *(box_windows(*size) for size in sizes))
+    x = images.to(torch.float64)
+    for size in (small, (height, width)):
+        x = _resized(x, 3, size[1])
+        x = _resized(x, 2, size[0])
+    return x.to(torch.uint8)
+
+
+def _resized(x: Tensor, axis: int, size: int) -> Tensor:
+    """One axis of Pillow's box resize; whole numbers in double precision are exact."""
+    if x.shape[axis] == size:
+        return x
+    weights = torch.from_numpy(box_weights(x.shape[axis], size)).to(x.device)
+    total = x @ weights.T if axis == 3 else weights @ x
+    return torch.floor((total + 2**21) / 2**22).clamp_(0, 255)
+
+
+@lru_cache(maxsize=64)
+def box_windows(before: int, after: int) -> NDArray[np.uint32]:
+    """Pillow's box filter (Resample.c, precompute_coeffs): 3 x after, whole numbers.
+
+    For each output the first input, the one behind the last, and the weight of each, times 2**22.
+    """
+    scale = before / after
+    support = 0.5 * max(scale, 1.0)
+    windows = np.zeros((3, after), np.uint32)
+    for i in range(after):
+        center = (i + 0.5) * scale
+        first = max(int(center - support + 0.5), 0)
+        last = min(int(center + support + 0.5), before)
+        at = (np.arange(first, last) - center + 0.5) / max(scale, 1.0)
+        inside = np.flatnonzero((at > -0.5) & (at <= 0.5))
+        weight = int(2**22 / len(inside) + 0.5)
+        windows[:, i] = first + inside[0], first + inside[-1] + 1, weight
+    return windows
+
+
+@lru_cache(maxsize=64)
+def box_weights(before: int, after: int) -> NDArray[np.float64]:
+    """`box_windows` as a matrix: after x before."""
+    weights = np.zeros((after, before))
+    for row, (first, last, weight) in zip(weights, box_windows(before, after).T, strict=True):
+        row[first:last] = weight
+    return weights
+
+
+@compiled
+def _brightness_kernel(images: Array, out: Array, plus: float, first: int, last: int) -> None:
+    for i in range(first, last):
+        for y in range(images.shape[2]):
+            red, green, blue = images[i, 0, y], images[i, 1, y], images[i, 2, y]
+            for x in range(images.shape[3]):
+                value = np.float32(max(red[x], green[x], blue[x]))
+                raised = min(value + plus, np.float32(255))
+                times = raised / max(value, np.float32(1))
+                base = np.float32(SLACK) if value > 0 else raised + np.float32(SLACK)
+                out[i, 0, y, x] = cut(np.float32(red[x]) * times + base)
+                out[i, 1, y, x] = cut(np.float32(green[x]) * times + base)
+                out[i, 2, y, x] = cut(np.float32(blue[x]) * times + base)
+
+
+@compiled
+def _saturate_kernel(
+    images: Array, out: Array, times: float, plus: float, first: int, last: int
+) -> None:
+    slack = np.float32(SLACK)
+    for i in range(first, last):
+        for y in range(images.shape[2]):
+            red, green, blue = images[i, 0, y], images[i, 1, y], images[i, 2, y]
+            for x in range(images.shape[3]):
+                value = np.float32(max(red[x], green[x], blue[x]))
+                spread = value - np.float32(min(red[x], green[x], blue[x]))
+                wanted = min(spread * times + value * plus, value)
+                gray = spread == np.float32(0)
+                ratio = wanted / max(spread, np.float32(1))
+                least = value - wanted + slack
+                r = value - (value - np.float32(red[x])) * ratio + slack
+                g = value - (value - np.float32(green[x])) * ratio + slack
+                b = value - (value - np.float32(blue[x])) * ratio + slack
+                out[i, 0, y, x] = cut(r)
+                out[i, 1, y, x] = cut(least if gray else g)
+                out[i, 2, y, x] = cut(least if gray else b)
+
+
+@compiled
+def _contrast_kernel(images: Array, out: Array, level: float, first: int, last: int) -> None:
+    height, width = images.shape[2], images.shape[3]
+    for i in range(first, last):
+        for c in range(3):
+            source, target = images[i, c].ravel(), out[i, c].ravel()
+            total = np.int64(0)
+            for j in range(source.size):
+                total += np.int64(source[j])
+            mean = np.float32(np.float64(total) / np.float64(height * width))
+            for j in range(source.size):
+                drawn = (np.float32(source[j]) - mean) * level + mean
+                target[j] = cut(drawn + np.float32(SLACK))
+
+
+@piece
+def _boxed(row: Array, windows: Array, sums: Array, result: Array) -> None:
+    """One row through the box filter, by running sums."""
+    total = np.uint32(0)
+    for x in range(row.size):
+        total = np.uint32(total + np.uint32(row[x]))
+        sums[x + 1] = total
+    starts, ends, weights = windows[0], windows[1], windows[2]
+    for x in range(result.size):
+        inside = np.uint32(sums[ends[x]] - sums[starts[x]])
+        result[x] = np.uint8(np.uint32(np.uint32(inside * weights[x]) + np.uint32(1 << 21)) >> 22)
+
+
+@piece
+def _boxed_down(plane: Array, windows: Array, total: Array, result: Array) -> None:
+    """All columns of a plane through the box filter."""
+    for y in range(result.shape[0]):
+        first, last, weight = windows[0, y], windows[1, y], windows[2, y]
+        row, target = plane[first], result[y]
+        if last - first == 1:
+            for x in range(row.size):
+                target[x] = row[x]
+            continue
+        for x in range(row.size):
+            total[x] = np.uint32(row[x])
+        for k in range(first + 1, last):
+            row = plane[k]
+            for x in range(row.size):
+                total[x] = np.uint32(total[x] + np.uint32(row[x]))
+        for x in range(row.size):
+            target[x] = np.uint8(np.uint32(np.uint32(total[x] * weight) + np.uint32(1 << 21)) >> 22)
+
+
+@compiled
+def _pixelate_kernel(
+    images: Array,
+    out: Array,
+    shrink_across: Array,
+    shrink_down: Array,
+    grow_across: Array,
+    grow_down: Array,
+    first: int,
+    last: int,
+) -> None:
+    height, width = images.shape[2], images.shape[3]
+    tall, wide = shrink_down.shape[1], shrink_across.shape[1]
+    sums = np.zeros(width + 1, np.uint32)
+    narrow = np.empty((height, wide), np.uint8)
+    small = np.empty((tall, wide), np.uint8)
+    broad = np.empty((tall, width), np.uint8)
+    narrow_total, total = np.empty(wide, np.uint32), np.empty(width, np.uint32)
+    for i in range(first, last):
+        for c in range(3):
+            for y in range(height):
+                _boxed(images[i, c, y], shrink_across, sums, narrow[y])
+            _boxed_down(narrow, shrink_down, narrow_total, small)
+            for y in range(tall):
+                _boxed(small[y], grow_across, sums, broad[y])
+            _boxed_down(broad, grow_down, total, out[i, c])

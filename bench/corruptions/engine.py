@@ -1,0 +1,236 @@
+"""Corrupting a batch: names and levels become calls of the registered corruptions."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from robobench.corruptions import catalogue
+from robobench.corruptions.catalogue import SAVED
+from robobench.corruptions.random import keys, keys_each
+from robobench.errors import RobobenchError
+from robobench.registry import CORRUPTIONS
+from robobench.types import Degradation
+
+_Images = TypeVar("_Images", Tensor, NDArray[np.uint8])
+_SAVED_QUALITY = 85
+
+
+def apply(images: Tensor, degradation: Degradation, indices: Tensor, seed: int = 0) -> Tensor:
+    """Degrade a batch: what every evaluation calls.
+
+    Args:
+        images: uint8, N x 3 x H x W; left alone.
+        degradation: As `catalogue.at_severity` or `at_level` made it. A mixture is applied from
+            left to right; ``+jpeg85`` behind the profile ends with a JPEG of quality 85.
+        indices: int64 N, the images' places in their data set, of which randomness depends.
+        seed: Of the randomness.
+
+    Returns:
+        uint8, the same shape, on the same device, never sharing memory with `images`.
+
+    Raises:
+        RobobenchError: Wrong kind of images, too small for the corruption, an unknown name, or a
+            level out of range.
+    """
+    _check(images, indices, degradation.corruption)
+    profile = degradation.profile
+    if degradation.is_clean:
+        out = images.clone()
+    elif profile.startswith(catalogue.REFERENCE_PROFILE):
+        from robobench.corruptions import reference
+
+        out = reference.apply(images, degradation, indices, seed)
+    else:
+        out = images
+        for step, occurrence in _steps(degradation):
+            key = keys(seed, step, indices.to(images.device), occurrence)
+            out = _call(step.corruption, out, _parameter(step), key)
+    if profile.endswith(SAVED):
+        from robobench.corruptions import jpeg
+
+        out = jpeg.round_trip(out, torch.full((len(out),), _SAVED_QUALITY))
+    return out
+
+
+def apply_each(
+    images: Tensor,
+    corruption: str,
+    levels: Tensor,
+    indices: Tensor,
+    seed: int = 0,
+    profile: str | None = None,
+) -> Tensor:
+    """Degrade a batch at a level of its own for each image: what trainings call.
+
+    An image comes out as from `apply` at its level.
+
+    Args:
+        images: uint8, N x 3 x H x W; left alone.
+        corruption: A name or a mixture.
+        levels: Float N: native levels, or severities where there is no native unit.
+        indices: int64 N, the images' places in their data set.
+        seed: Of the randomness.
+        profile: Severity table; by default the nearest to the images' size.
+
+    Raises:
+        RobobenchError: As `apply`; or the levels are not one per image.
+    """
+    _check(images, indices, corruption)
+    if levels.shape != (len(images),):
+        raise RobobenchError(
+            f"levels {tuple(levels.shape)}: expected one per image, ({len(images)},)"
+        )
+    unit = catalogue.native(corruption)
+    name = "+".join(catalogue.parts(corruption))
+    if unit is not None and catalogue.option(name, "per_image", False) and len(images):
+        for level in (float(levels.min()), float(levels.max())):
+            unit.check(name, level)
+        levels = levels.to(images.device, torch.float32)
+        key = keys_each(seed, name, levels, indices.to(images.device))
+        return _call(name, images, levels, key)
+    out = torch.empty_like(images)
+    for level in sorted(set(levels.tolist())):
+        if unit is not None:
+            step = catalogue.at_level(name, level)
+        else:
+            table = profile or catalogue.nearest_profile(min(images.shape[2:]))
+            step = catalogue.at_severity(name, level, table)
+        chosen = (levels == level).nonzero().flatten().to(images.device)
+        out[chosen] = apply(images[chosen], step, indices.to(images.device)[chosen], seed)
+    return out
+
+
+def corrupt(
+    images: _Images,
+    name: str,
+    *,
+    severity: int | None = None,
+    level: float | None = None,
+    seed: int = 0,
+    profile: str | None = None,
+    indices: Sequence[int] | NDArray[np.int64] | Tensor | None = None,
+) -> _Images:
+    """Corrupt images: any of the registered corruptions, or several joined by ``+``.
+
+    Args:
+        images: numpy uint8, N x H x W x 3, or torch uint8, N x 3 x H x W; left alone.
+        name: A corruption, another spelling of it (``jpeg``), or a mixture
+            (``gaussian_noise+jpeg``, applied from left to right).
+        severity: 1 to 5, or
+        level: strength in the corruption's own unit (JPEG quality, sigma on 0..255); one of both.
+        seed: The same seed, level and index give the same image, whatever the batch.
+        profile: Severity table: ``imagenet-c``, ``cifar-c``, ``tiny-imagenet-c`` or
+            ``inception-c``, ``imagecorruptions`` for that package itself; by default the nearest to
+            the images' size. ``+jpeg85`` behind it saves the result as ImageNet-C's files were.
+        indices: The images' places in their data set, 0 to N - 1 by default.
+
+    Returns:
+        The same kind of images, new.
+
+    Raises:
+        RobobenchError: Anything does not fit; the message says what would.
+
+    >>> import numpy as np
+    >>> photos = np.full((2, 32, 32, 3), 128, np.uint8)
+    >>> corrupt(photos, "contrast", severity=5).shape
+    (2, 32, 32, 3)
+    """
+    tensor = _as_tensor(images)
+    names = catalogue.expand(name)
+    if len(names) > 1:
+        raise RobobenchError(
+            f"{name!r} is a group of {len(names)} corruptions; one is expected, {names[0]!r}, say"
+        )
+    if (severity is None) == (level is None):
+        given = "neither" if severity is None else "both"
+        raise RobobenchError(f"{name}: expected a severity (1 to 5) or a level, {given} came")
+    table = profile or catalogue.nearest_profile(min(tensor.shape[2:], default=1))
+    if severity is not None:
+        degradation = catalogue.at_severity(names[0], severity, table)
+    else:
+        assert level is not None
+        degradation = catalogue.at_level(names[0], level)
+        if table.endswith(SAVED):
+            degradation = Degradation(degradation.corruption, degradation.level, SAVED)
+    places = torch.arange(len(tensor)) if indices is None else torch.as_tensor(indices)
+    out = apply(tensor, degradation, places.to(torch.int64), seed)
+    if isinstance(images, Tensor):
+        return out
+    return np.ascontiguousarray(out.permute(0, 2, 3, 1).numpy())
+
+
+def _as_tensor(images: Tensor | NDArray[np.uint8]) -> Tensor:
+    if isinstance(images, Tensor):
+        return images
+    array = np.asarray(images)
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != 3:
+        raise RobobenchError(
+            f"images: expected numpy uint8 N x H x W x 3 or torch uint8 N x 3 x H x W, "
+            f"got numpy {array.dtype} {' x '.join(map(str, array.shape))}"
+        )
+    return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
+
+
+def _check(images: Tensor, indices: Tensor, corruption: str) -> None:
+    """Refuse what no corruption can serve."""
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+        raise RobobenchError(
+            f"images: expected torch uint8 N x 3 x H x W, "
+            f"got {images.dtype} {' x '.join(map(str, images.shape))}"
+        )
+    if indices.shape != (len(images),):
+        raise RobobenchError(
+            f"indices {tuple(indices.shape)}: expected one per image, ({len(images)},)"
+        )
+    least = catalogue.minimum(corruption)
+    if min(images.shape[2:]) < least:
+        raise RobobenchError(
+            f"{corruption} needs images of at least {least} x {least} pixels, "
+            f"got {images.shape[2]} x {images.shape[3]}"
+        )
+
+
+def _steps(degradation: Degradation) -> list[tuple[Degradation, int]]:
+    """The single corruptions of a mixture, and how often each came before."""
+    names = catalogue.parts(degradation.corruption)
+    if len(names) == 1:
+        return [(degradation, 0)]
+    severity, profile = degradation.level, degradation.profile
+    return [
+        (catalogue.at_severity(name, int(severity), profile), names[:i].count(name))
+        for i, name in enumerate(names)
+    ]
+
+
+def _parameter(step: Degradation) -> Any:
+    """What the corruption itself is given: its native level, or its row of the severity table."""
+    name, level = step.corruption, step.level
+    unit = catalogue.native(name)
+    if unit is not None:
+        unit.check(name, level)
+        return level
+    if not step.profile.removesuffix(SAVED):
+        raise RobobenchError(
+            f"{name} at severity {level:g}: a profile is expected with it, "
+            f"one of {', '.join(catalogue.PROFILES)}"
+        )
+    if level not in (1, 2, 3, 4, 5):
+        raise RobobenchError(f"{name} severity {level:g}: expected a whole number from 1 to 5")
+    return catalogue.severity_table(name, step.profile)[int(level) - 1]
+
+
+def _call(name: str, images: Tensor, level: Any, key: Tensor) -> Tensor:
+    """Run one registered corruption and hold it to what it promised."""
+    if not len(images):
+        return images.clone()
+    out: Tensor = CORRUPTIONS[name](images, level, key)
+    if not isinstance(out, Tensor) or out.shape != images.shape or out.dtype != torch.uint8:
+        what = f"{out.dtype} {tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
+        raise RobobenchError(
+            f"corruption {name} returned {what}: expected uint8 {tuple(images.shape)}"
+        )
+    return out

@@ -1,0 +1,100 @@
+"""The photographs of frost: files of the installed distribution of imagecorruptions.
+
+That package is not imported (its release does not import everywhere); its files are found by the
+metadata of the installation.
+"""
+
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from robobench.corruptions import random
+from robobench.errors import RobobenchError
+
+# ImageNet-C draws from the first five of the six.
+_NAMES = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
+
+
+def files() -> list[Path]:
+    """Where the five photographs lie.
+
+    Raises:
+        RobobenchError: imagecorruptions is not installed, or without them.
+    """
+    try:
+        listed = distribution("imagecorruptions").files or []
+    except PackageNotFoundError:
+        listed = []
+    found = {Path(str(file)).name: Path(str(file.locate())) for file in listed}
+    missing = [name for name in _NAMES if name not in found or not found[name].is_file()]
+    if missing:
+        raise RobobenchError(
+            f"frost needs the photographs {', '.join(missing)} of the package imagecorruptions: "
+            "pip install imagecorruptions"
+        )
+    return [found[name] for name in _NAMES]
+
+
+@lru_cache(maxsize=4)
+def photographs(
+    scale: float, height: int, width: int, device: str = "cpu"
+) -> tuple[Tensor, Tensor]:
+    """All five at a scale, one behind the other.
+
+    Args:
+        scale: Of the sides; enlarged further where a photograph would not exceed the image.
+        height: Of the images that crops are for.
+        width: Likewise.
+        device: Where to keep them.
+
+    Returns:
+        uint8, 3 x pixels (RGB), and int64 5 x 3: first pixel, height and width of each.
+    """
+    pixels, places = [], []
+    first = 0
+    for file in files():
+        photo = cv2.imread(str(file))
+        if photo is None:
+            raise RobobenchError(f"{file} cannot be read: reinstall imagecorruptions")
+        if scale != 1:
+            photo = cv2.resize(photo, (0, 0), fx=scale, fy=scale)
+        need = max((height + 1) / photo.shape[0], (width + 1) / photo.shape[1])
+        if need > 1:
+            photo = cv2.resize(photo, (0, 0), fx=need * 1.1, fy=need * 1.1)
+        pixels.append(photo[..., ::-1].reshape(-1, 3).T)
+        places.append((first, photo.shape[0], photo.shape[1]))
+        first += pixels[-1].shape[1]
+    joined = np.ascontiguousarray(np.concatenate(pixels, axis=1))
+    return torch.from_numpy(joined).to(device), torch.tensor(places, device=device)
+
+
+def places(height: int, width: int, scale: float, keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A random piece of a random photograph for each image.
+
+    Returns:
+        The pixels of all photographs, uint8 3 x pixels; the first of each piece and the length of
+        its photograph's rows, int64 N.
+    """
+    pixels, known = photographs(scale, 0, 0, str(keys.device))
+    if int(known[:, 1].min()) <= height or int(known[:, 2].min()) <= width:
+        # In steps, so that images of many sizes do not each enlarge all photographs.
+        tall, wide = (-(-side // 128) * 128 for side in (height, width))
+        pixels, known = photographs(scale, tall, wide, str(keys.device))
+    word = random.words(keys, 3)
+    first, rows, columns = known[(word[:, 0] * len(known)) >> 32].unbind(1)
+    top = word[:, 1] * (rows - height) >> 32
+    left = word[:, 2] * (columns - width) >> 32
+    return pixels, first + top * columns + left, columns
+
+
+def crops(height: int, width: int, scale: float, keys: Tensor) -> Tensor:
+    """The pieces themselves: uint8 N x 3 x H x W."""
+    pixels, first, wide = places(height, width, scale, keys)
+    rows = torch.arange(height, device=keys.device)[:, None] * wide[:, None, None]
+    index = first[:, None, None] + rows + torch.arange(width, device=keys.device)
+    return pixels[:, index].transpose(0, 1)

@@ -1,0 +1,161 @@
+"""One image file to RGB pixels, whatever it was saved as, and what its JPEG header says.
+
+What is decided here, so that numbers do not depend on accidents of a file:
+
+- The orientation that a camera noted (EXIF) is applied.
+- Transparent pixels are laid over white.
+- 16-bit greyscale is scaled by 65535, not clipped. Pillow hands over 16-bit *colour* as its upper
+  byte, at most one grey level from that.
+- CMYK becomes RGB by Pillow's formula; colour profiles are not applied (neither does torchvision).
+- Of an animation the first frame is taken.
+- What has no agreed range (32-bit integers, floating point, CIE Lab) is refused.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from robobench.errors import RobobenchError
+
+__all__ = ["IMAGE_SUFFIXES", "UNREAD_SUFFIXES", "decode", "header_quality", "image_size", "to_rgb"]
+
+# fmt: off
+IMAGE_SUFFIXES: Final = frozenset((
+    ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm",
+    ".ppm", ".tif", ".tiff", ".webp",
+))
+# Images too, but none that Pillow decodes: leaving them out in silence would change a data set.
+UNREAD_SUFFIXES: Final = frozenset((
+    ".arw", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".heic", ".heif", ".j2k", ".jp2", ".jxl",
+    ".nef", ".orf", ".psd", ".raf", ".svg",
+))
+
+# ITU-T T.81, tables K.1 and K.2, row by row.
+_LUMINANCE: Final = np.array([
+    16, 11, 10, 16, 24, 40, 51, 61,
+    12, 12, 14, 19, 26, 58, 60, 55,
+    14, 13, 16, 24, 40, 57, 69, 56,
+    14, 17, 22, 29, 51, 87, 80, 62,
+    18, 22, 37, 56, 68, 109, 103, 77,
+    24, 35, 55, 64, 81, 104, 113, 92,
+    49, 64, 78, 87, 103, 121, 120, 101,
+    72, 92, 95, 98, 112, 100, 103, 99,
+])
+_CHROMINANCE: Final = np.array([
+    17, 18, 24, 47, 99, 99, 99, 99,
+    18, 21, 26, 66, 99, 99, 99, 99,
+    24, 26, 56, 99, 99, 99, 99, 99,
+    47, 66, 99, 99, 99, 99, 99, 99,
+    *[99] * 32,
+])
+# fmt: on
+
+
+def decode(path: Path) -> Image.Image:
+    """Read a file as an upright RGB image.
+
+    Raises:
+        RobobenchError: What is wrong with it, in a few words that do not name the file.
+    """
+    try:
+        with Image.open(path) as image:
+            ImageOps.exif_transpose(image, in_place=True)
+            return to_rgb(image)
+    except RobobenchError:
+        raise
+    except FileNotFoundError:
+        raise RobobenchError("there is no such file") from None
+    except UnidentifiedImageError:
+        raise RobobenchError(
+            "no image that Pillow knows" if path.stat().st_size else "empty"
+        ) from None
+    except Image.DecompressionBombError:
+        raise RobobenchError("more pixels than Pillow trusts") from None
+    # A broken file surfaces in each decoder's own way.
+    except Exception as error:
+        raise RobobenchError(_in_one_line(error)) from error
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Bring any of Pillow's modes to RGB by the rules at the top of this module.
+
+    Raises:
+        RobobenchError: The mode has no agreed range of values.
+    """
+    image.load()  # of some formats the mode is known only then
+    if image.has_transparency_data:
+        solid = image.convert("RGBA")
+        white = Image.new("RGB", solid.size, (255, 255, 255))
+        white.paste(solid, mask=solid.getchannel("A"))
+        return white
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise RobobenchError("32-bit values, whose range is unknown: save it with 8 or 16 bits")
+        return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")
+    if image.mode in {"F", "LAB"}:
+        raise RobobenchError(
+            f"pixels of kind {image.mode}, with no agreed range: save it with 8 bits"
+        )
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height as the file's header has them, before any turning.
+
+    Raises:
+        RobobenchError: The header cannot be read; the text does not name the file.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except Exception as error:
+        raise RobobenchError(_in_one_line(error)) from error
+
+
+def header_quality(path: Path) -> int:
+    """The JPEG quality, 1 to 100, whose quantisation tables are nearest to the file's.
+
+    The scale is that of the Independent JPEG Group (libjpeg's ``jpeg_quality_scaling``), nearest
+    by the sum of absolute differences. Only the header is read.
+
+    Returns:
+        The quality, or 0 where the file is no JPEG.
+
+    Raises:
+        RobobenchError: The header cannot be read; the text does not name the file.
+    """
+    try:
+        with Image.open(path) as image:
+            tables = (
+                getattr(image, "quantization", None) if image.format in {"JPEG", "MPO"} else None
+            )
+            if not tables:
+                return 0
+            found = [np.asarray(tables[key], dtype=np.int64) for key in sorted(tables)[:2]]
+    except Exception as error:
+        raise RobobenchError(_in_one_line(error)) from error
+    distance = np.zeros(100, dtype=np.int64)
+    for table, known in zip(found, _quality_tables(), strict=False):
+        distance += np.abs(known - table).sum(axis=1)
+    return int(distance.argmin()) + 1
+
+
+@cache
+def _quality_tables() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Luminance and chrominance tables of every quality, 100 x 64 each."""
+    quality = np.arange(1, 101)[:, None]
+    scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
+    luminance, chrominance = (
+        np.clip((table * scale + 50) // 100, 1, 255) for table in (_LUMINANCE, _CHROMINANCE)
+    )
+    return luminance, chrominance
+
+
+def _in_one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text or type(error).__name__

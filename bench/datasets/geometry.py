@@ -1,0 +1,123 @@
+"""From an image of any size to the pixels that a network sees, pixel for pixel as torchvision does.
+
+torchvision's ``Resize`` and ``CenterCrop`` on PIL images are a few lines around Pillow's resampling,
+which always smooths before it shrinks. They are restated here because torchvision pads in silence
+with black where an image is smaller than the crop, and because arrays need no detour.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from robobench.errors import RobobenchError, unknown_name
+from robobench.types import Geometry
+
+__all__ = ["FILTERS", "check_geometry", "fit_batch", "fit_geometry"]
+
+FILTERS: Final = {
+    "nearest": Image.Resampling.NEAREST,
+    "box": Image.Resampling.BOX,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+def check_geometry(geometry: Geometry) -> None:
+    """Refuse a geometry that no image can be brought to.
+
+    Raises:
+        RobobenchError: A size that is not positive, a crop larger than the resized shorter side,
+            or an unknown interpolation.
+    """
+    for name, size in (("--resize", geometry.resize), ("--crop", geometry.crop)):
+        if size is not None and size < 1:
+            raise RobobenchError(f"{name} {size}: a number of pixels from 1 up is expected")
+    if (
+        geometry.resize is not None
+        and geometry.crop is not None
+        and geometry.crop > geometry.resize
+    ):
+        raise RobobenchError(
+            f"--crop {geometry.crop} does not fit into the shorter side after --resize "
+            f"{geometry.resize}: give --resize {geometry.crop} or more"
+        )
+    if geometry.interpolation not in FILTERS:
+        raise unknown_name("interpolation", geometry.interpolation, FILTERS)
+
+
+def fit_geometry(image: Image.Image | NDArray[np.uint8], geometry: Geometry) -> NDArray[np.uint8]:
+    """Resize the shorter side, then cut out the central square.
+
+    Args:
+        image: A PIL image of mode RGB, or uint8, H x W x 3.
+        geometry: What is asked for; mean and std play no part.
+
+    Returns:
+        uint8, H x W x 3: the input itself where nothing is to be done and it was an array.
+
+    Raises:
+        RobobenchError: The image is smaller than the crop, or `check_geometry` refuses.
+    """
+    check_geometry(geometry)
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise RobobenchError(
+                f"an image is uint8 of shape height x width x 3, this one is {image.dtype} "
+                f"of shape {' x '.join(map(str, image.shape))}"
+            )
+        if _fits(image.shape[1], image.shape[0], geometry):
+            return image
+        image = Image.fromarray(image)
+    if geometry.resize is not None:
+        size = _resized(*image.size, geometry.resize)
+        if size != image.size:
+            image = image.resize(size, FILTERS[geometry.interpolation])
+    if geometry.crop is not None:
+        image = image.crop(_central(*image.size, geometry.crop))
+    return np.array(image)
+
+
+def fit_batch(images: NDArray[np.uint8], geometry: Geometry) -> NDArray[np.uint8]:
+    """Like `fit_geometry` for images of one size.
+
+    Args:
+        images: uint8, N x H x W x 3.
+        geometry: What is asked for.
+
+    Returns:
+        uint8, N x H' x W' x 3: the input itself where nothing is to be done.
+
+    Raises:
+        RobobenchError: As `fit_geometry`.
+    """
+    check_geometry(geometry)
+    if not len(images) or _fits(images.shape[2], images.shape[1], geometry):
+        return images
+    return np.stack([fit_geometry(image, geometry) for image in images])
+
+
+def _fits(width: int, height: int, geometry: Geometry) -> bool:
+    """Whether an image of this size is already what the geometry asks for."""
+    resized = geometry.resize is None or min(width, height) == geometry.resize
+    return resized and (geometry.crop is None or width == height == geometry.crop)
+
+
+def _resized(width: int, height: int, shorter: int) -> tuple[int, int]:
+    """Width and height once the shorter side is `shorter`; the longer is rounded down."""
+    if width <= height:
+        return shorter, int(shorter * height / width)
+    return int(shorter * width / height), shorter
+
+
+def _central(width: int, height: int, side: int) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the central square."""
+    if min(width, height) < side:
+        raise RobobenchError(
+            f"an image of {width} x {height} pixels is smaller than the crop of {side}: "
+            f"give --resize {side} or more, or a smaller --crop"
+        )
+    left, top = round((width - side) / 2), round((height - side) / 2)  # halves to even, as there
+    return left, top, left + side, top + side

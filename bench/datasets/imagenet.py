@@ -1,0 +1,100 @@
+"""ImageNet (ILSVRC 2012): its validation folder, and its training folder."""
+
+from pathlib import Path
+from typing import Final
+
+from robobench.datasets.classes import imagenet_classes, match_classes
+from robobench.datasets.files import FileDataset, image_files, subfolders
+from robobench.datasets.folder import gather
+from robobench.datasets.order import hold_out
+from robobench.datasets.places import data_root, locate
+from robobench.errors import RobobenchError, unknown_name
+from robobench.registry import dataset
+
+__all__ = ["class_folders", "find_imagenet", "imagenet"]
+
+_HOMES: Final = ("imagenet", "ImageNet", "ILSVRC2012", ".")
+_PARTS: Final = {"test": ("val", "validation"), "train": ("train",)}
+_VALIDATION: Final = 10  # images of each class that are held out of training
+
+
+@dataset("imagenet")
+def imagenet(*, split: str, root: str | Path | None, workers: int | None) -> FileDataset:
+    """ImageNet: its 50,000 validation images, in class folders (imagenet/val/n01440764).
+
+    Class folders are named by wnid, class index or class name. What is published as validation is
+    the test split here, because that is what everybody reports; to choose by, ten images a class
+    are held out of ``imagenet/train`` (``validation``), the rest is ``train``.
+
+    Args:
+        split: ``test``, ``validation`` or ``train``.
+        root: As `data_root` has it.
+        workers: Threads that decode.
+
+    Raises:
+        RobobenchError: The folder is missing, or its sub-folders are no classes.
+    """
+    if split not in ("test", "validation", "train"):
+        raise unknown_name("split of imagenet", split, ["test", "validation", "train"])
+    place = data_root(root)
+    part = "test" if split == "test" else "train"
+    home = find_imagenet(place, part)
+    if home is None:
+        home = locate(
+            "imagenet",
+            place,
+            [f"imagenet/{_PARTS[part][0]}"],
+            "ImageNet is under its own licence: put its class folders there",
+        )
+    opened = class_folders("imagenet", split, home, workers)
+    if split == "test":
+        return opened
+    train, validation = hold_out(opened.labels, _VALIDATION * len(set(opened.labels.tolist())))
+    return opened.part(train if split == "train" else validation)
+
+
+def find_imagenet(place: Path, part: str) -> Path | None:
+    """The folder of validation (``test``) or training images below a root; None if there is none."""
+    for home in _HOMES:
+        for name in _PARTS[part]:
+            if (place / home / name).is_dir():
+                return place / home / name
+    return None
+
+
+def class_folders(
+    name: str, split: str, home: Path, workers: int | None, *, prepared: bool = False
+) -> FileDataset:
+    """A data set of folders that are named by ImageNet's classes.
+
+    Args:
+        name: Of the data set.
+        split: Of the data set.
+        home: The folder that holds the class folders.
+        workers: Threads that decode.
+        prepared: See `FileDataset`.
+
+    Raises:
+        RobobenchError: There are none, or they are no classes of ImageNet.
+    """
+    wnids, names = imagenet_classes()
+    found = subfolders(home)
+    if not found:
+        loose, _ = image_files(home)
+        what = f"images lie loose in it ({len(loose)})" if loose else "it is empty"
+        raise RobobenchError(
+            f"dataset {name}: class folders (n01440764, ...) are expected in {home}, {what}"
+        )
+    opened = gather(
+        name,
+        split,
+        root=home,
+        labels=match_classes(found, names),
+        class_names=names,
+        profile="imagenet-c",
+        workers=workers,
+        prepared=prepared,
+    )
+    if len(found) < len(wnids):
+        opened.notes += (f"{home}: {len(found)} of {len(wnids)} class folders are there",)
+    return opened

@@ -1,0 +1,87 @@
+"""The door to every data set: a name as users write it becomes a data set that was looked over."""
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from types import EllipsisType
+from typing import Any, Final
+
+import numpy as np
+
+from robobench.errors import RobobenchError, unknown_name
+from robobench.registry import DATASETS
+from robobench.types import Dataset
+
+__all__ = ["open_dataset"]
+
+_REFUSALS: Final = {
+    "argument": "takes nothing after the colon",
+    "classes": "has class names of its own: --classes is for folder:PATH",
+    "download": "cannot be downloaded by robobench: put it into --data-root by hand",
+}
+
+
+def open_dataset(
+    name: str,
+    *,
+    split: str = "test",
+    root: str | Path | None = None,
+    download: bool = False,
+    classes: str | Path | None = None,
+    class_names: Sequence[str] | EllipsisType | None = ...,
+    workers: int | None = None,
+) -> Dataset:
+    """Open a data set by its registered name; no image is read.
+
+    Args:
+        name: ``cifar10``, or with an argument behind a colon ``folder:PATH``.
+        split: ``test``, ``validation`` or ``train``.
+        root: The folder that holds data sets; None takes ``ROBOBENCH_DATA``, then the user's own.
+        download: Whether what is missing may be fetched.
+        classes: A file that says which class each folder is, for ``folder:PATH``.
+        class_names: Of the classifier, in the order of its outputs, which a folder's names are
+            matched with. None says in so many words that there is no classifier yet: then the
+            folders' own names, sorted, are the classes.
+        workers: Threads that decode image files; None takes one a processor, at most eight.
+
+    Raises:
+        RobobenchError: Nothing is registered under that name, an option means nothing for it, or
+            the data is missing or not as it should be.
+    """
+    base, colon, argument = name.partition(":")
+    if base not in DATASETS:
+        advice = f"for a folder of your own write folder:{name}" if Path(name).is_dir() else ""
+        raise unknown_name("dataset", base, DATASETS, advice)
+    options: dict[str, Any] = {
+        "argument": argument if colon else None,
+        "split": split,
+        "root": root,
+        "download": download,
+        "classes": classes,
+        "class_names": class_names,
+        "workers": workers,
+    }
+    factory = DATASETS[base]
+    taken = inspect.signature(factory).parameters
+    for option, reason in _REFUSALS.items():
+        if option not in taken and options[option]:
+            raise RobobenchError(f"dataset {base} {reason}")
+    opened: Dataset = factory(**{key: value for key, value in options.items() if key in taken})
+    _look_over(name, opened)
+    return opened
+
+
+def _look_over(name: str, opened: Dataset) -> None:
+    """Hold a data set, ours or anybody's, to what the rest relies on."""
+    labels = opened.labels
+    if not isinstance(labels, np.ndarray) or labels.dtype != np.int64 or labels.ndim != 1:
+        raise RobobenchError(f"dataset {name}: its labels are expected as one int64 array")
+    if len(labels) != len(opened):
+        raise RobobenchError(f"dataset {name} has {len(opened)} images but {len(labels)} labels")
+    if not len(labels):
+        raise RobobenchError(f"dataset {name} has no image in its {opened.split} split")
+    if labels.max() >= len(opened.class_names) or labels.min() < -1:
+        raise RobobenchError(
+            f"dataset {name} has labels from {labels.min()} to {labels.max()} and "
+            f"{len(opened.class_names)} class names"
+        )

@@ -1,0 +1,60 @@
+"""What can go wrong, in one line each: what was expected, what came, what would work.
+
+RobobenchError          exit code 2: misuse or bad input
+|-- CheckFailed         exit code 1: a regression check found a loss
+|-- CellsFailed         exit code 4: some cells failed, the rest is stored
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class RobobenchError(Exception):
+    """A mistake that its maker can mend; its text is one line and is all that a user sees."""
+
+    exit_code = 2
+
+
+class MissingWeights(RobobenchError):
+    """A method has no trained weights here; training it would make them.
+
+    Args:
+        message: The line for people, with the command that makes them.
+        method: Registered name.
+        trainings: What it has to be trained on.
+        train_seed: Seed of that training.
+    """
+
+    def __init__(
+        self, message: str, *, method: str, trainings: tuple[str, ...], train_seed: int
+    ) -> None:
+        super().__init__(message)
+        self.method = method
+        self.trainings = trainings
+        self.train_seed = train_seed
+
+
+class CheckFailed(RobobenchError):
+    """A check ran and found what it was looking for."""
+
+    exit_code = 1
+
+
+class CellsFailed(RobobenchError):
+    """Some cells of a grid could not be computed; the others are stored."""
+
+    exit_code = 4
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], advice: str = "") -> RobobenchError:
+    """The error for a name that nothing is registered under, with the nearest known ones.
+
+    >>> print(unknown_name("method", "adf", ["afd", "ddp"]))
+    unknown method 'adf': did you mean 'afd'? Known: afd, ddp
+    """
+    names = sorted(known)
+    close = get_close_matches(name.lower(), names, n=2, cutoff=0.5)
+    guess = f": did you mean {' or '.join(map(repr, close))}?" if close else ";"
+    listed = ", ".join(names[:40]) + (", ..." if len(names) > 40 else "")
+    end = f" {advice}" if advice else f" Known: {listed}"
+    return RobobenchError(f"unknown {kind} {name!r}{guess}{end}")

@@ -1,0 +1,197 @@
+"""From names to cells: selectors of corruptions, lists of numbers, and the product of it all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from robobench.corruptions import catalogue
+from robobench.errors import RobobenchError
+from robobench.types import CLEAN, Cell, Degradation
+
+_SWEEP = re.compile(r"(?P<low>\d+(\.\d+)?)(-(?P<high>\d+(\.\d+)?)(/(?P<step>\d+(\.\d+)?))?)?")
+
+
+def split_list(text: str | Iterable[str]) -> list[str]:
+    """``"a, b"`` or ``["a", "b"]`` as a list of names without blanks or repetitions."""
+    items = text.split(",") if isinstance(text, str) else [str(t) for t in text]
+    return list(dict.fromkeys(t.strip() for t in items if t.strip()))
+
+
+def parse_whole_numbers(
+    text: str | int | Iterable[int], option: str, low: int, high: int
+) -> list[int]:
+    """``"1-3,5"`` as [1, 2, 3, 5].
+
+    Args:
+        text: Numbers and ranges joined by commas, or numbers.
+        option: What to call it in a message.
+        low: Smallest number allowed.
+        high: Largest number allowed.
+
+    Raises:
+        RobobenchError: Not numbers, none, or out of range.
+    """
+    if isinstance(text, int):
+        text = [text]
+    numbers: list[int] = []
+    for part in split_list(text if isinstance(text, str) else map(str, text)):
+        match = re.fullmatch(r"(-?\d+)(?:-(\d+))?", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if not match or not low <= first <= last <= high:
+            raise RobobenchError(
+                f"{option}: expected numbers from {low} to {high} like '{low}-{min(high, low + 4)}' "
+                f"or '{low},{low + 2}', got {part!r}"
+            )
+        numbers.extend(range(first, last + 1))
+    if not numbers:
+        raise RobobenchError(f"{option}: at least one number is expected")
+    return list(dict.fromkeys(numbers))
+
+
+def parse_corruptions(
+    selectors: str | Iterable[str], severities: Sequence[int], profile: str
+) -> list[Degradation]:
+    """The degradations that selectors stand for, clean not among them.
+
+    A selector is a name, a group, a mixture ``a+b``, or any of the first two with native levels:
+    ``jpeg:10``, ``jpeg:1-100``, ``jpeg:10-90/10``.
+
+    Args:
+        selectors: Joined by commas, or a list.
+        severities: 1 to 5, for selectors without levels.
+        profile: Severity table.
+
+    Returns:
+        Each once, in the order named.
+
+    Raises:
+        RobobenchError: An unknown name, a level out of range, or a corruption without what is asked.
+    """
+    found: dict[Degradation, None] = {}
+    for selector in split_list(selectors):
+        name, colon, levels = selector.partition(":")
+        if name == CLEAN:
+            continue
+        for corruption in catalogue.expand(name):
+            if colon:
+                new = [
+                    catalogue.at_level(corruption, v) for v in _levels(corruption, levels, selector)
+                ]
+            else:
+                new = [catalogue.at_severity(corruption, s, profile) for s in severities]
+            found.update(dict.fromkeys(new))
+    if not found:
+        raise RobobenchError(
+            "--corruptions: at least one is expected, for example 'jpeg,noise', 'common' or "
+            "'jpeg:10-90/10'; `robobench list corruptions` shows all"
+        )
+    return list(found)
+
+
+def _levels(corruption: str, text: str, selector: str) -> list[float]:
+    match = _SWEEP.fullmatch(text.strip())
+    if match is None:
+        raise RobobenchError(
+            f"{selector!r}: levels are written like '{corruption}:10', '{corruption}:10-50' or "
+            f"'{corruption}:10-50/10'"
+        )
+    low = float(match["low"])
+    high = float(match["high"] or low)
+    step = float(match["step"] or 1)
+    if high < low or step <= 0:
+        raise RobobenchError(f"{selector!r}: expected LOW-HIGH/STEP with LOW <= HIGH and STEP > 0")
+    count = int((high - low) / step + 1e-9) + 1
+    return [round(low + i * step, 6) for i in range(count)]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A method with its weights chosen: one row of the tables.
+
+    Attributes:
+        method: Registered name, with its argument.
+        trained_on: As `Cell.trained_on` has it.
+        train_seed: As `Cell.train_seed` has it.
+        backbone: Name of the classifier.
+        digests: Digest of all weights that predict, by corruption; ``""`` for any other.
+        refuses: Corruptions of this run that the method means nothing on.
+    """
+
+    method: str
+    trained_on: str
+    train_seed: int
+    backbone: str
+    digests: tuple[tuple[str, str], ...]
+    refuses: frozenset[str] = frozenset()
+
+    def digest(self, corruption: str) -> str:
+        """Digest of the weights used on a corruption."""
+        table = dict(self.digests)
+        return table.get(corruption, table.get("", ""))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The lists of a run, which `cells` unrolls.
+
+    Attributes:
+        dataset: Name, without a path.
+        split: Of the data set.
+        geometry: `Geometry.key`.
+        corrupt_at: ``crop`` or ``native``.
+        degradations: Without clean, which is always added.
+        contestants: In the order of the tables.
+        seeds: Of the corruptions.
+    """
+
+    dataset: str
+    split: str
+    geometry: str
+    corrupt_at: str
+    degradations: tuple[Degradation, ...]
+    contestants: tuple[Contestant, ...]
+    seeds: tuple[int, ...] = (0,)
+
+    def conditions(self) -> list[tuple[Degradation, int]]:
+        """Degradation and seed, clean first; what is not random runs once, with seed 0."""
+        pairs = [(Degradation(CLEAN), 0)]
+        for degradation in self.degradations:
+            random = catalogue.is_random(degradation.corruption)
+            pairs += [(degradation, seed) for seed in (self.seeds if random else (0,))]
+        return pairs
+
+    def cell(self, contestant: Contestant, degradation: Degradation, seed: int) -> Cell | None:
+        """The cell of a contestant under a condition; None where it is not applicable."""
+        if degradation.corruption in contestant.refuses:
+            return None
+        return Cell(
+            dataset=self.dataset,
+            split=self.split,
+            geometry=self.geometry,
+            corrupt_at=self.corrupt_at,
+            profile=degradation.profile,
+            corruption=degradation.corruption,
+            level=degradation.level,
+            seed=seed,
+            method=contestant.method,
+            backbone=contestant.backbone,
+            weights=contestant.digest(degradation.corruption),
+            trained_on=contestant.trained_on,
+            train_seed=contestant.train_seed,
+        )
+
+    def cells(self) -> list[Cell]:
+        """All cells, clean first."""
+        return [
+            cell
+            for degradation, seed in self.conditions()
+            for contestant in self.contestants
+            if (cell := self.cell(contestant, degradation, seed)) is not None
+        ]
+
+
+def saved_as_jpeg85(degradations: Iterable[Degradation]) -> list[Degradation]:
+    """The same degradations, each followed by the JPEG of quality 85 that ImageNet-C was saved as."""
+    return [replace(d, profile=f"{d.profile}+jpeg85") for d in degradations]

@@ -1,0 +1,49 @@
+"""Which methods are ready, trainable or not applicable for one data set and classifier."""
+
+from __future__ import annotations
+
+from robobench.backbones.backbone import default_backbone, load_backbone
+from robobench.choice import check_applicable
+from robobench.errors import RobobenchError
+from robobench.registry import METHODS
+from robobench.types import Method
+from robobench.weights import find, read_card
+
+
+def readiness(
+    dataset: str, backbone_name: str | None = None, weights: str | None = None
+) -> list[tuple[str, str]]:
+    """Method and state, one pair a registered method.
+
+    Args:
+        dataset: Registered name, or ``folder:PATH``.
+        backbone_name: As ``--backbone``; the data set's own if None.
+        weights: File of the classifier's weights.
+
+    Raises:
+        RobobenchError: The classifier cannot be loaded.
+    """
+    name = backbone_name or default_backbone(dataset)
+    backbone = load_backbone(name, dataset=dataset, weights=weights)
+    rows = []
+    for method_name in METHODS:
+        method: type[Method] = METHODS[method_name]
+        try:
+            check_applicable(method_name, method, backbone)
+        except RobobenchError as error:
+            rows.append((method_name, f"not applicable: {error}"))
+            continue
+        if method.weights_of == "none":
+            rows.append((method_name, "ready: nothing to train"))
+            continue
+        found = find(
+            method_name,
+            dataset=dataset,
+            backbone_name=backbone.name,
+            backbone_digest=backbone.digest,
+        )
+        trained = list(dict.fromkeys(read_card(path).trained_on for path in found))
+        line = f"robobench train --method {method_name} --dataset {dataset} {backbone.command}"
+        state = f"ready: trained on {', '.join(trained)}" if trained else f"trainable: `{line}`"
+        rows.append((method_name, state))
+    return rows

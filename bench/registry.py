@@ -1,0 +1,277 @@
+"""One registry for methods, corruptions, data sets, metrics and report sections, and its one door.
+
+A name is registered by a decorator, ours like anybody's::
+
+    @robobench.method("flip-average")
+    class FlipAverage(robobench.Method): ...
+
+Installed packages announce the module or package that holds such definitions by an entry point of
+the group ``robobench.plugins``; a file is announced by ``--plugin FILE.py``. Announced sources are
+*read* (with `ast`), not imported, so that listing every name costs neither torch nor time; a module
+is imported when one of its names is first asked for.
+"""
+
+import ast
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from robobench.errors import RobobenchError, unknown_name
+
+
+@dataclass
+class Entry:
+    """What is known of one registered name.
+
+    Attributes:
+        name: The name, as users write it.
+        summary: First line of the docstring.
+        module: Import name of the module that holds the definition.
+        qualname: The object's name there.
+        options: Keyword arguments of the decorator (literals only until the module is imported).
+        target: The object, or None while its module has not been imported.
+    """
+
+    name: str
+    summary: str
+    module: str
+    qualname: str
+    options: dict[str, Any] = field(default_factory=dict)
+    target: Any = None
+
+    @property
+    def origin(self) -> str:
+        """Where the name comes from, for messages."""
+        return f"{self.module}.{self.qualname}"
+
+
+class Registry:
+    """Names of one kind and the objects they stand for."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, Entry] = {}
+        self._aliases: dict[str, str] = {}
+
+    def register(
+        self, name: str, *, aliases: tuple[str, ...] = (), **options: Any
+    ) -> Callable[[Any], Any]:
+        """A decorator that registers a class or function under a name.
+
+        Args:
+            name: Lower case, as users will write it.
+            aliases: Other names for the same thing.
+            options: Kept with the entry (a corruption's group, a section's order).
+
+        Raises:
+            RobobenchError: The name is taken by another definition.
+        """
+
+        def register(target: Any) -> Any:
+            summary = (target.__doc__ or "").strip().partition("\n")[0]
+            options_ = dict(options)
+            entry = Entry(name, summary, target.__module__, target.__qualname__, options_, target)
+            self._add(entry, aliases)
+            return target
+
+        return register
+
+    def _add(self, entry: Entry, aliases: tuple[str, ...]) -> None:
+        if not entry.name or entry.name != entry.name.strip().lower() or "," in entry.name:
+            raise RobobenchError(
+                f"{self.kind} name {entry.name!r} of {entry.origin}: "
+                "expected lower case without commas and spaces around"
+            )
+        for name in (entry.name, *aliases):
+            held = self._entries.get(self._aliases.get(name, name))
+            if held is not None and held.origin != entry.origin:
+                raise RobobenchError(
+                    f"{self.kind} {name!r} of {entry.origin} is registered already by {held.origin}: "
+                    "choose another name"
+                )
+        known = self._entries.setdefault(entry.name, entry)
+        known.options, known.target = entry.options, entry.target  # announced before, now defined
+        self._aliases.update(dict.fromkeys(aliases, entry.name))
+
+    def names(self) -> list[str]:
+        """All registered names in order of announcement, without other spellings."""
+        announce_installed()
+        return list(self._entries)
+
+    def canonical(self, name: str) -> str:
+        """The name that an alias stands for.
+
+        Raises:
+            RobobenchError: Nothing has that name; the message holds the nearest ones.
+        """
+        announce_installed()
+        canonical = self._aliases.get(name, name)
+        if canonical not in self._entries:
+            raise unknown_name(self.kind, name, [*self._entries, *self._aliases])
+        return canonical
+
+    def entry(self, name: str) -> Entry:
+        """What is known of a name, without importing its module."""
+        return self._entries[self.canonical(name)]
+
+    def __contains__(self, name: object) -> bool:
+        announce_installed()
+        return name in self._entries or name in self._aliases
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __getitem__(self, name: str) -> Any:
+        """The registered object; its module is imported now if it was not.
+
+        Raises:
+            RobobenchError: Nothing has that name, or its module does not import.
+        """
+        entry = self.entry(name)
+        if entry.target is None:
+            import_plugin(entry.module)
+            entry = self._entries[entry.name]
+            if entry.target is None:
+                raise RobobenchError(
+                    f"{self.kind} {name!r}: {entry.module} was imported and did not register it; "
+                    f"is {entry.qualname} defined at the top level there?"
+                )
+        return entry.target
+
+
+METHODS = Registry("method")
+CORRUPTIONS = Registry("corruption")
+DATASETS = Registry("dataset")
+METRICS = Registry("metric")
+SECTIONS = Registry("section")
+
+method = METHODS.register
+corruption = CORRUPTIONS.register
+dataset = DATASETS.register
+metric = METRICS.register
+section = SECTIONS.register
+
+_DOORS = {r.kind: r for r in (METHODS, CORRUPTIONS, DATASETS, METRICS, SECTIONS)}
+
+
+def import_plugin(module: str) -> None:
+    """Import a module that registers things; its own failure becomes one line.
+
+    Raises:
+        RobobenchError: Importing raised.
+    """
+    try:
+        importlib.import_module(module)
+    except RobobenchError:
+        raise
+    except Exception as error:
+        raise RobobenchError(
+            f"plugin {module} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+
+
+def load_plugin_file(path: str | Path) -> None:
+    """Run a Python file that registers methods, corruptions or anything else (``--plugin``).
+
+    Raises:
+        RobobenchError: There is no such file, or running it raised.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise RobobenchError(f"--plugin {path}: there is no such file; a Python file is expected")
+    name = "robobench_plugin_" + "".join(c if c.isalnum() else "_" for c in str(file.resolve()))
+    if name in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise RobobenchError(f"--plugin {path}: a Python file (.py) is expected")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # before it runs, as an import would
+    try:
+        spec.loader.exec_module(module)
+    except RobobenchError:
+        del sys.modules[name]
+        raise
+    except Exception as error:
+        del sys.modules[name]
+        raise RobobenchError(
+            f"--plugin {path}: running it raised {type(error).__name__}: {error}"
+        ) from error
+
+
+@cache
+def announce_installed() -> None:
+    """Announce every entry point of the group ``robobench.plugins``, once."""
+    for point in sorted(entry_points(group="robobench.plugins"), key=lambda p: p.value):
+        announce(point.module)
+
+
+def announce(module: str) -> None:
+    """Read a module or package and note what it defines, without importing it.
+
+    What cannot be read that way (no decorated definition at the top level) is imported instead.
+
+    Raises:
+        RobobenchError: The module cannot be found, read or imported.
+    """
+    try:
+        spec = importlib.util.find_spec(module)
+    except ImportError:
+        spec = None
+    if spec is None:
+        raise RobobenchError(f"plugin {module} is announced by an installed package but not there")
+    sources = {module: Path(spec.origin)} if spec.origin else {}
+    for folder in spec.submodule_search_locations or []:
+        for file in sorted(Path(folder).glob("*.py")):
+            if file.stem != "__init__":
+                sources[f"{module}.{file.stem}"] = file
+    found = [_read(name, file) for name, file in sources.items()]
+    if not any(found):
+        import_plugin(module)
+
+
+def _read(module: str, file: Path) -> int:
+    """Note the decorated definitions of one source file; how many there were."""
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise RobobenchError(f"plugin {module} cannot be read: {error}") from error
+    count = 0
+    for node in tree.body:
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef):
+            continue
+        for decorator in node.decorator_list:
+            call = _registration(decorator)
+            if call is None:
+                continue
+            kind, name, options = call
+            summary = (ast.get_docstring(node) or "").partition("\n")[0]
+            aliases = tuple(options.pop("aliases", ()))
+            if name not in _DOORS[kind]._entries:
+                entry = Entry(name, summary, module, node.name, options)
+                _DOORS[kind]._add(entry, aliases)
+            count += 1
+    return count
+
+
+def _registration(decorator: ast.expr) -> tuple[str, str, dict[str, Any]] | None:
+    """Kind, name and literal options of ``@method("name", ...)``; None for other decorators."""
+    if not isinstance(decorator, ast.Call) or not decorator.args:
+        return None
+    function, first = decorator.func, decorator.args[0]
+    kind = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    if kind not in _DOORS or not isinstance(first, ast.Constant):
+        return None
+    options = {}
+    for keyword in decorator.keywords:
+        try:
+            options[str(keyword.arg)] = ast.literal_eval(keyword.value)
+        except ValueError:  # not a literal: known once the module is imported
+            continue
+    return kind, str(first.value), options

@@ -1,0 +1,303 @@
+"""Images to train on: drawn in batches, moved about, and degraded at random strengths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import pad
+
+from robobench.corruptions import apply, apply_each, catalogue
+from robobench.errors import RobobenchError
+from robobench.types import CLEAN, Dataset, Degradation, Geometry
+
+_MEMORY_BYTES: Final = 2**29
+_READ_AT_ONCE: Final = 500
+# Training draws other random numbers than any evaluation: images of data sets count up from zero.
+_FIRST_TRAINING_INDEX: Final = 2**40
+_VALIDATION_SEED: Final = 7
+_VALIDATION_IMAGES: Final = 1000
+
+
+class ImagePool:
+    """Some images of a data set; kept in memory if they are few, else read batch by batch.
+
+    Args:
+        dataset: Where they come from.
+        geometry: The size they are read at.
+        indices: int64, which ones; all if None.
+
+    Attributes:
+        labels: int64 tensor; -1 where an image has none.
+    """
+
+    def __init__(
+        self, dataset: Dataset, geometry: Geometry, indices: NDArray[np.int64] | None = None
+    ) -> None:
+        self.dataset = dataset
+        self.geometry = geometry
+        self.indices = np.arange(len(dataset)) if indices is None else indices
+        if not len(self.indices):
+            raise RobobenchError(f"{dataset.name}: there is no image to train on")
+        self.labels = torch.from_numpy(dataset.labels[self.indices])
+        self._kept: Tensor | None = None
+        first = self._read(self.indices[:1])
+        self.side = int(first.shape[-1])
+        if first.numel() * len(self.indices) <= _MEMORY_BYTES:
+            self._kept = torch.cat(
+                [
+                    self._read(self.indices[i : i + _READ_AT_ONCE])
+                    for i in range(0, len(self.indices), _READ_AT_ONCE)
+                ]
+            )
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def batch(self, positions: NDArray[np.int64]) -> Tensor:
+        """Images at these positions of the pool, uint8 N x 3 x H x W."""
+        if self._kept is not None:
+            return self._kept[torch.from_numpy(positions)]
+        return self._read(self.indices[positions])
+
+    def all(self) -> Tensor:
+        """Every image; for small pools."""
+        return self.batch(np.arange(len(self)))
+
+    def _read(self, indices: NDArray[np.int64]) -> Tensor:
+        return self.dataset.read(indices, self.geometry)
+
+
+def move(
+    images: Tensor, shift: int, generator: np.random.Generator, crop: int | None = None
+) -> Tensor:
+    """Flip half of the images sideways and shift each, mirroring what lies beyond the border.
+
+    It comes before the degradation, so that JPEG's grid still starts in the corner.
+
+    Args:
+        images: uint8, N x 3 x H x W.
+        shift: Largest shift in pixels.
+        generator: Where randomness comes from.
+        crop: Side of the square that is cut out at a random place instead of shifting.
+
+    Returns:
+        uint8, N x 3 x H x W, or with sides of `crop` pixels.
+    """
+    count, _, height, width = images.shape
+    out_height, out_width = (crop, crop) if crop else (height, width)
+    if not crop:
+        padded = pad(images.float(), (shift,) * 4, mode="reflect").to(torch.uint8)
+    else:
+        padded = images
+    tops = generator.integers(0, padded.shape[2] - out_height + 1, count)
+    lefts = generator.integers(0, padded.shape[3] - out_width + 1, count)
+    rows = torch.from_numpy(tops[:, None] + np.arange(out_height))
+    columns = lefts[:, None] + np.arange(out_width)
+    flips = generator.random(count) < 0.5
+    columns[flips] = columns[flips][:, ::-1]
+    which = torch.arange(count)[:, None, None]
+    # N x H x W x 3 after indexing between slices: channels go back to their place.
+    moved = padded.permute(0, 2, 3, 1)[which, rows[:, :, None], torch.from_numpy(columns)[:, None]]
+    return moved.permute(0, 3, 1, 2)
+
+
+class Degrader:
+    """Degrades each image of a batch on its own: a random corruption at a random strength.
+
+    Args:
+        corruptions: Canonical names, each equally likely; none leaves images alone.
+        profile: Severity table, for corruptions without a range of levels.
+        ranges: Corruption -> lowest and highest native level, drawn evenly between (whole numbers
+            where the corruption knows no others); the five severities for what is not named.
+        seed: Of everything drawn.
+        clean_share: Share of the images that are left alone.
+    """
+
+    def __init__(
+        self,
+        corruptions: Sequence[str],
+        profile: str,
+        *,
+        ranges: Mapping[str, Sequence[float]],
+        seed: int,
+        clean_share: float = 0.0,
+    ) -> None:
+        self.corruptions = tuple(corruptions)
+        self.profile = profile
+        self.ranges = dict(ranges)
+        self.seed = seed
+        self.clean_share = clean_share
+
+    def __call__(self, images: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """Degrade a batch; equal steps do equal things.
+
+        Args:
+            images: uint8, N x 3 x H x W.
+            step: Number of the batch.
+
+        Returns:
+            uint8 images of the same shape, and float N: the native level of each, NaN where there
+            is none or nothing was done.
+        """
+        count = len(images)
+        levels = torch.full((count,), torch.nan)
+        if not self.corruptions:
+            return images, levels
+        generator = np.random.default_rng([self.seed, step, 1])
+        which = generator.integers(0, len(self.corruptions), count)
+        which[generator.random(count) < self.clean_share] = -1
+        draws = generator.random(count)
+        severities = generator.integers(1, 6, count)
+        indices = torch.arange(count) + _FIRST_TRAINING_INDEX + step * count
+        degraded = images.clone()
+        for number, corruption in enumerate(self.corruptions):
+            places = np.flatnonzero(which == number)
+            if not len(places):
+                continue
+            rows = torch.from_numpy(places)
+            unit = catalogue.native(corruption)
+            drawn = self._levels(corruption, draws[places], severities[places])
+            degraded[rows] = apply_each(
+                images[rows], corruption, drawn, indices[rows], self.seed, self.profile
+            )
+            if unit is not None:
+                levels[rows] = drawn
+        return degraded, levels
+
+    def _levels(
+        self, corruption: str, draws: NDArray[np.float64], severities: NDArray[np.int64]
+    ) -> Tensor:
+        """A native level for each image, or its severity where the corruption has none."""
+        native = catalogue.native(corruption)
+        values: Any
+        if native is None:
+            values = severities
+        elif corruption not in self.ranges:
+            table = [catalogue.at_severity(corruption, s, self.profile).level for s in range(1, 6)]
+            values = np.array(table)[severities - 1]
+        else:
+            low, high = self.ranges[corruption]
+            values = low + draws * (high - low)
+            if native.integer:
+                values = np.floor(low + draws * (high - low + 1))
+        return torch.tensor(values, dtype=torch.float32)
+
+
+def validation_conditions(
+    corruptions: Sequence[str], profile: str, ranges: Mapping[str, Sequence[float]], count: int = 5
+) -> list[Degradation]:
+    """Where a network is validated: a few levels of each corruption's range, or its severities."""
+    found = []
+    for corruption in corruptions:
+        native = catalogue.native(corruption)
+        if corruption in ranges and native is not None:
+            low, high = ranges[corruption]
+            levels = low + (np.arange(count) + 0.5) / count * (high - low)
+            levels = np.round(levels) if native.integer else levels
+            found += [catalogue.at_level(corruption, float(v)) for v in levels]
+        else:
+            found += [catalogue.at_severity(corruption, s, profile) for s in range(1, 6)]
+    return found
+
+
+def degrade_all(images: Tensor, degradation: Degradation) -> Tensor:
+    """Validation images under one condition, always the same ones."""
+    if degradation.corruption == CLEAN:
+        return images
+    return apply(images, degradation, torch.arange(len(images)), _VALIDATION_SEED)
+
+
+def open_pools(
+    dataset: str,
+    geometry: Geometry,
+    *,
+    images: str | None,
+    limit: int | None,
+    root: str | None,
+    download: bool,
+    class_names: Sequence[str] | None,
+    labelled: bool,
+    seed: int,
+) -> tuple[ImagePool, ImagePool, str, str]:
+    """Training and validation images, the severity table, and what they are in words.
+
+    Args:
+        dataset: As the user wrote it.
+        geometry: Of the backbone.
+        images: Folder of other images to learn from; the data set's own training split if None.
+        limit: How many training images to take.
+        root: Where data lies.
+        download: Whether the data set may be fetched.
+        class_names: Of the backbone.
+        labelled: Whether labels are needed (then `images` has class folders).
+        seed: Of the choice where there is a limit.
+
+    Raises:
+        RobobenchError: There are no training images.
+    """
+    from robobench.corruptions.catalogue import nearest_profile
+    from robobench.datasets import nested_order, open_dataset, open_images
+
+    if images is None:
+        train, held = (
+            _own_split(dataset, split, root, download, class_names)
+            for split in ("train", "validation")
+        )
+        order = nested_order(train.labels, seed)[:limit]
+        text = f"{len(order)} images of the training split of {train.name}"
+        chosen = np.sort(held_order(held.labels))
+        return (
+            ImagePool(train, geometry, np.sort(order)),
+            ImagePool(held, geometry, chosen),
+            train.profile,
+            text,
+        )
+    if labelled:
+        source = open_dataset(f"folder:{images}", root=root, class_names=class_names)
+    else:
+        source = open_images(images)
+    order = nested_order(source.labels, seed)[:limit]
+    held_out = max(1, len(order) // 5)
+    if len(order) < 2:
+        raise RobobenchError(f"--images {images}: at least two images are needed, one is held out")
+    side = geometry.crop or geometry.resize
+    profile = nearest_profile(side) if side else source.profile
+    text = f"{len(order)} images of {Path(images).name}, {held_out} of them held out to choose by"
+    return (
+        ImagePool(source, geometry, order[held_out:]),
+        ImagePool(source, geometry, order[:held_out]),
+        profile,
+        text,
+    )
+
+
+def _own_split(
+    dataset: str,
+    split: str,
+    root: str | None,
+    download: bool,
+    class_names: Sequence[str] | None,
+) -> Dataset:
+    from robobench.datasets import open_dataset
+
+    try:
+        return open_dataset(
+            dataset, split=split, root=root, download=download, class_names=class_names
+        )
+    except RobobenchError as error:
+        if ":" not in dataset:
+            raise
+        raise RobobenchError(f"{error}; or --images DIR names photographs to learn from") from error
+
+
+def held_order(labels: Any) -> Any:
+    """The validation images that are used, balanced between classes."""
+    from robobench.datasets import nested_order
+
+    return nested_order(labels, 0)[:_VALIDATION_IMAGES]

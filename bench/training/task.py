@@ -1,0 +1,340 @@
+"""What a method is given to be trained, and the order in which what is missing is trained.
+
+A method's `fit` gets a `TrainingTask`: images, degradation, the frozen classifier, the loop, and
+where the result goes. It names its network and its loss; everything else is here.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from robobench import weights
+from robobench.backbones.backbone import Backbone, placed
+from robobench.backbones.vgg import WIDTHS, Vgg
+from robobench.choice import trained_corruptions
+from robobench.errors import RobobenchError, unknown_name
+from robobench.registry import METHODS
+from robobench.training.fitting import (
+    Fit,
+    Frame,
+    Objective,
+    Recipe,
+    Validation,
+    batch_positions,
+    fit_network,
+)
+from robobench.training.pools import Degrader, ImagePool, degrade_all, move, validation_conditions
+from robobench.types import CLEAN, Card, Degradation
+
+if TYPE_CHECKING:
+    from robobench.types import Method
+
+_VALIDATION_IMAGES: Final = 1000
+_INFERENCE_BATCH: Final = 250
+
+
+@dataclass
+class TrainingTask:
+    """Everything that training one method once needs.
+
+    Attributes:
+        method: Registered name.
+        dataset: Name of the data set that the weights are for.
+        architecture: Name of the backbone.
+        backbone: The frozen classifier; None where that is what is trained.
+        trained_on: ``clean``, a corruption or a group.
+        train_seed: Of everything random.
+        recipe: The settings.
+        train: Images to learn from, with labels or without.
+        validation: Images on which everything is chosen.
+        class_names: Of the data set.
+        profile: Severity table.
+        command: The command that does this, for the card.
+        images: What the images are, for the card.
+        device: Where to train.
+        precision: ``auto`` measures which is faster.
+        deadline: In the time of `time.monotonic`.
+        place: Folder for the weights.
+        progress: Told the stage, the share done and the latest figures.
+    """
+
+    method: str
+    dataset: str
+    architecture: str
+    backbone: Backbone | None
+    trained_on: str
+    train_seed: int
+    recipe: Recipe
+    train: ImagePool
+    validation: ImagePool
+    class_names: tuple[str, ...]
+    profile: str
+    command: str
+    images: str
+    device: str = "cpu"
+    precision: str = "auto"
+    deadline: float = math.inf
+    place: Path = field(default_factory=weights.folder)
+    progress: Callable[[str, float, Mapping[str, float]], None] = lambda stage, share, figures: None
+    saved: Path | None = None
+
+    @property
+    def frozen(self) -> Backbone:
+        """The classifier that the method stands on.
+
+        Raises:
+            RobobenchError: There is none yet.
+        """
+        if self.backbone is None:
+            raise RobobenchError(
+                f"{self.method} needs a trained {self.architecture}; "
+                f"`robobench train --method org --dataset {self.dataset}` makes it"
+            )
+        return self.backbone
+
+    @property
+    def labelled(self) -> bool:
+        """Whether every training image has a label."""
+        return bool((self.train.labels >= 0).all())
+
+    @cached_property
+    def degrader(self) -> Degrader:
+        """Degrades training batches as `trained_on` and the recipe say."""
+        options = self.recipe.options
+        return Degrader(
+            trained_corruptions(self.trained_on),
+            self.profile,
+            ranges=options.get("ranges", {}),
+            seed=self.train_seed,
+            clean_share=options.get("clean_share", 0.0),
+        )
+
+    @cached_property
+    def conditions(self) -> list[tuple[Degradation, Tensor]]:
+        """Validation images under each condition that decides, clean if there is none."""
+        images = self.validation.batch(np.arange(min(len(self.validation), _VALIDATION_IMAGES)))
+        images = images.to(self.device)
+        names = trained_corruptions(self.trained_on)
+        found = validation_conditions(names, self.profile, self.recipe.options.get("ranges", {}))
+        return [(d, degrade_all(images, d)) for d in found or [Degradation(CLEAN)]]
+
+    @cached_property
+    def clean(self) -> tuple[Tensor, Tensor]:
+        """Validation images as they are, and their labels."""
+        count = min(len(self.validation), _VALIDATION_IMAGES)
+        images = self.validation.batch(np.arange(count)).to(self.device)
+        return images, self.validation.labels[:count].to(self.device)
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Clean training images of a step, flipped and shifted, and their labels."""
+        recipe = self.recipe
+        positions = batch_positions(len(self.train), recipe.batch, self.train_seed, step)
+        generator = np.random.default_rng([self.train_seed, step, 0])
+        images = self.train.batch(positions)
+        crop = recipe.options.get("crop")
+        if crop and crop >= self.train.side:
+            crop = None
+        moved = move(images, recipe.options.get("shift", 0), generator, crop)
+        return moved, self.train.labels[torch.from_numpy(positions)]
+
+    def degraded_batch(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Clean images, degraded images, native levels and labels of a step, on the device."""
+        clean, labels = self.batch(step)
+        degraded, levels = self.degrader(clean, step)
+        clean, degraded, levels, labels = (
+            t.to(self.device) for t in (clean, degraded, levels, labels)
+        )
+        return clean, degraded, levels, labels
+
+    def fit(
+        self,
+        network: nn.Module,
+        objective: Objective,
+        validate: Validation,
+        stage: str = "network",
+        recipe: Recipe | None = None,
+    ) -> Fit:
+        """Train a network in the loop; its best weights are in it afterwards.
+
+        Args:
+            network: What is trained, on the device.
+            objective: Step to loss.
+            validate: See `fit_network`.
+            stage: Names the checkpoint where a method trains several networks.
+            recipe: The settings; the task's own if None.
+        """
+        frame = Frame(
+            seed=self.train_seed,
+            checkpoint=self.checkpoint(stage),
+            device=torch.device(self.device),
+            precision=self.precision,
+            deadline=self.deadline,
+            progress=lambda share, figures: self.progress(stage, share, figures),
+        )
+        return fit_network(
+            network, objective, validate, recipe or self.recipe, frame, self._use_precision
+        )
+
+    def _use_precision(self, precision: str) -> None:
+        if self.backbone is not None:  # what is frozen runs along
+            self.backbone.precision = precision
+
+    def checkpoint(self, stage: str) -> Path:
+        """File of a stage's checkpoint."""
+        return (
+            self.place / "unfinished" / f"{weights.file_stem(self._card({}, {}, 0.0))}-{stage}.pt"
+        )
+
+    def fresh_network(self) -> nn.Module:
+        """A network of the backbone's architecture, to start a classifier from.
+
+        One of our own, untrained, where the backbone itself is trained; else a copy of it.
+        """
+        torch.manual_seed(self.train_seed)
+        if self.backbone is not None:
+            return self.backbone.twin()
+        if self.architecture not in WIDTHS:
+            raise RobobenchError(
+                f"{self.architecture} is not trained here: give its --weights, or train one of "
+                f"{', '.join(WIDTHS)}"
+            )
+        dropout = self.recipe.options.get("dropout", 0.0)
+        network = Vgg(WIDTHS[self.architecture], len(self.class_names), dropout)
+        return placed(network, self.device)
+
+    def require_labels(self) -> None:
+        """Refuse to train a classifier on images without labels.
+
+        Raises:
+            RobobenchError: Some image has none.
+        """
+        if not self.labelled:
+            raise RobobenchError(
+                f"{self.method} on {self.dataset} needs labelled training images: --images DIR with "
+                "one sub-folder a class"
+            )
+
+    def save(
+        self,
+        tensors: Mapping[str, Tensor],
+        fit: Fit,
+        network: Mapping[str, Any],
+        minutes: float = 0,
+    ) -> Path:
+        """Store the weights with their card and curves; checkpoints are then deleted.
+
+        Args:
+            tensors: Name to tensor.
+            fit: Of the last stage.
+            network: What is needed to build the network again; stands in the card's recipe.
+            minutes: What other stages took.
+
+        Returns:
+            Path of the card.
+        """
+        recipe = {**self.recipe.as_dict(), "network": dict(network), "precision": fit.precision}
+        card = self._card(recipe, fit.figures, fit.minutes + minutes)
+        self.saved = weights.save(card, tensors, self.place)
+        stem = weights.file_stem(card)
+        curves = self.place / "curves"
+        curves.mkdir(exist_ok=True)
+        for path in (self.place / "unfinished").glob(f"{stem}-*.*"):
+            if path.suffix == ".jsonl":
+                path.replace(curves / path.name)
+            else:
+                path.unlink()
+        return self.saved
+
+    def _card(
+        self, recipe: Mapping[str, Any], figures: Mapping[str, float], minutes: float
+    ) -> Card:
+        method: type[Method] = METHODS[self.method]
+        belongs_to = "classifier" if method.weights_of == "none" else method.weights_of
+        plugin = belongs_to == "plugin"
+        return Card(
+            method=self.method,
+            belongs_to=belongs_to,
+            dataset=self.dataset,
+            backbone="" if belongs_to == "restorer" else self.architecture,
+            backbone_digest=self.frozen.digest if plugin else "",
+            trained_on=self.trained_on,
+            train_seed=self.train_seed,
+            digest="",
+            file="",
+            command=self.command,
+            recipe=recipe,
+            images=self.images,
+            accuracy={k: round(v, 5) for k, v in figures.items()},
+            parameters=0,
+            minutes=round(minutes, 2),
+            versions={
+                "robobench": version("robobench"),
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+            },
+            class_names=self.class_names if belongs_to == "classifier" else (),
+        )
+
+
+def accuracy(predict: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor) -> float:
+    """Share of images whose largest output is the label's."""
+    right = sum(
+        int(
+            (
+                predict(images[i : i + _INFERENCE_BATCH]).argmax(1)
+                == labels[i : i + _INFERENCE_BATCH]
+            ).sum()
+        )
+        for i in range(0, len(images), _INFERENCE_BATCH)
+    )
+    return right / len(images)
+
+
+def in_batches(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """A function of many images, computed a few at a time."""
+    parts = [
+        function(images[i : i + _INFERENCE_BATCH]) for i in range(0, len(images), _INFERENCE_BATCH)
+    ]
+    return torch.cat(parts)
+
+
+def planned() -> list[tuple[str, str]]:
+    """Method and training of everything that ``robobench train`` makes, the most valuable first.
+
+    A method says so where it is registered: ``trainings`` names what it is trained on by default,
+    ``worth`` orders them (small first).
+    """
+    found = []
+    for name in METHODS:
+        options = METHODS.entry(name).options
+        for place, trained_on in enumerate(options.get("trainings", ())):
+            found.append((options.get("worth", 50) + 40 * place, name, trained_on))
+    return [(name, trained_on) for _, name, trained_on in sorted(found)]
+
+
+def recipe_named(method: str, backbone: Backbone | None, name: str | None) -> Recipe:
+    """A recipe of a method; its first one by default.
+
+    Raises:
+        RobobenchError: It has none, or none of that name.
+    """
+    kind: type[Method] = METHODS[method]
+    recipes = kind.recipes(backbone)
+    if not recipes:
+        raise RobobenchError(f"{method} has nothing to train")
+    if name is None:
+        return next(iter(recipes.values()))
+    if name not in recipes:
+        raise unknown_name(f"recipe of {method}", name, recipes)
+    return recipes[name]

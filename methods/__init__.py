@@ -1,0 +1,1 @@
+"""Degradation-aware methods: level-aware classifiers and plug-in modules."""

@@ -1,0 +1,169 @@
+"""What plug-in modules share: they repair the features of a frozen classifier's stem."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import kl_div
+
+import robobench
+from robobench.backbones.backbone import Backbone, cost_of
+from robobench.training.fitting import Recipe, in_lengths
+from robobench.training.task import TrainingTask, in_batches
+from robobench.types import Context, Cost, Weights
+
+_SMALL_SIDE = 64
+
+
+class FeatureRepair(robobench.Method):
+    """A small module between the stem and the rest of a frozen classifier.
+
+    It is trained without labels: on pairs of a clean and a degraded image, the l2 distance between
+    the repaired features of the one and the stem's features of the other (Wang et al., CVPR 2020).
+    Recipes may add ``distillation``: the Kullback-Leibler divergence between what the frozen
+    network says of both, times that weight. The papers have no such term. On 32 x 32 images the
+    distance alone recovers next to nothing, for it is smallest for blurred features; their cards
+    name the weight.
+    """
+
+    weights_of = "plugin"
+
+    def __init__(self, backbone: Backbone, weights: Weights | None = None) -> None:
+        super().__init__(backbone, weights)
+        self.module: nn.Module | None = None
+        if weights is not None:
+            self.module = self.build(weights.card.recipe["network"])
+            self.module.load_state_dict(dict(weights.tensors))
+            self.module.to(backbone.device).eval().requires_grad_(False)
+
+    @classmethod
+    @abstractmethod
+    def settings(cls, channels: int) -> dict[str, Any]:
+        """What `build` needs, for features of so many channels; stands on the card."""
+
+    @classmethod
+    @abstractmethod
+    def build(cls, settings: Mapping[str, Any], *, training: bool = False) -> nn.Module:
+        """The module: features and images on 0..1 to repaired features, of the same shape."""
+
+    @classmethod
+    def deploy(cls, module: nn.Module) -> nn.Module:
+        """The module as it is stored and run, from the one that was trained."""
+        return module
+
+    def predict(self, images: Tensor, context: Context) -> Tensor:
+        """Probabilities after the repair."""
+        return self.from_stem(self.backbone.stem(images), images, context)
+
+    def from_stem(self, features: Tensor, images: Tensor, context: Context) -> Tensor:
+        """The same, given the features."""
+        assert self.module is not None
+        with self.backbone.autocast():
+            repaired = self.module(features, images.float() / 255)
+        return self.backbone.rest(repaired.float()).softmax(dim=1)
+
+    def cost(self) -> Cost:
+        """Of the module and of the classifier around it."""
+        assert self.module is not None
+        example = self.backbone.example
+        with torch.no_grad():
+            features = self.backbone.stem(example)
+        own = cost_of(self.module, features, example.float() / 255)
+        around = self.backbone.cost()
+        return Cost(own.parameters + around.parameters, own.macs + around.macs)
+
+    @classmethod
+    def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
+        """For small images many of them, for photographs random squares of a few."""
+        small = Recipe(
+            steps=1500,
+            batch=64,
+            rate=2e-3,
+            minutes=3,
+            options={
+                "shift": 3,
+                "ranges": {"jpeg_compression": (5, 90)},
+                "distillation": 1.0,
+            },
+        )
+        large = Recipe(
+            steps=400,
+            batch=8,
+            rate=3e-4,
+            minutes=5,
+            clip=1.0,
+            options={
+                "crop": 128,
+                "ranges": {"jpeg_compression": (5, 50)},
+                "distillation": 1.0,
+            },
+        )
+        is_large = backbone is not None and backbone.example.shape[-1] > _SMALL_SIDE
+        return in_lengths(large if is_large else small)
+
+    @classmethod
+    def fit(cls, task: TrainingTask) -> None:
+        """Train on pairs of clean and degraded images; no label is looked at."""
+        backbone = task.frozen
+        settings = cls.settings(backbone.stem_channels)
+        torch.manual_seed(task.train_seed)
+        module = cls.build(settings, training=True).to(task.device)
+        weight = float(task.recipe.options["distillation"])
+        # Features differ in size from network to network; in units of their spread losses compare.
+        spread = _spread(backbone, task.clean[0])
+
+        def repaired(images: Tensor) -> Tensor:
+            with torch.no_grad():
+                features = backbone.stem(images)
+            result: Tensor = module(features, images.float() / 255)
+            return result.float()
+
+        def objective(step: int) -> Tensor:
+            clean, degraded, _, _ = task.degraded_batch(step)
+            with torch.no_grad():
+                target = backbone.stem(clean)
+                wanted = backbone.rest(target) if weight else None
+            features = repaired(degraded)
+            loss = (features - target).square().mean() / spread
+            if wanted is not None:
+                loss = loss + weight * _divergence(backbone.rest(features), wanted)
+            return loss
+
+        def validate() -> dict[str, float]:
+            return _fidelity(task, lambda images: backbone.rest(repaired(images)))
+
+        fit = task.fit(module, objective, validate)
+        task.save(cls.deploy(module).state_dict(), fit, settings)
+
+
+def _spread(backbone: Backbone, images: Tensor) -> float:
+    with torch.no_grad():
+        return float(backbone.stem(images[:32]).var())
+
+
+def _divergence(logits: Tensor, wanted: Tensor) -> Tensor:
+    return kl_div(
+        logits.log_softmax(1), wanted.log_softmax(1), log_target=True, reduction="batchmean"
+    )
+
+
+def _fidelity(task: TrainingTask, logits: Any) -> dict[str, float]:
+    """How well degraded images are classified as the clean ones are, by overlap of probabilities.
+
+    The first figure, which decides, is exp(-KL), averaged over conditions: it needs no label.
+    """
+    clean, _ = task.clean
+    wanted = in_batches(task.frozen.logits, clean)
+    figures = {}
+    agreement = []
+    for degradation, images in task.conditions:
+        answer = in_batches(logits, images)
+        figures[degradation.label] = math.exp(-float(_divergence(answer, wanted)))
+        agreement.append(float((answer.argmax(1) == wanted.argmax(1)).float().mean()))
+    mean = sum(figures.values()) / len(figures)
+    return {"fidelity": mean, "agreement": sum(agreement) / len(agreement), **figures}

@@ -1,0 +1,275 @@
+"""Classifiers that are told how strongly an image was degraded (Endo et al. 2020, section 3).
+
+A network estimates the level from the image; the classifier gets the image and the level. The
+estimator is trained first and then frozen. With the true level in its place the method is an
+oracle: what a perfect estimator would be worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, mse_loss
+
+import robobench
+from robobench.backbones.backbone import Backbone, cost_of, placed
+from robobench.backbones.vgg import WIDTHS, LevelVgg, Vgg
+from robobench.errors import RobobenchError
+from robobench.training.fitting import Recipe
+from robobench.training.task import TrainingTask, in_batches
+from robobench.types import CLEAN, Context, Cost, Weights
+
+_DILATIONS: Final = (1, 2, 3, 4, 3, 2, 1)
+_PAPER_WIDTH: Final = 64
+_ESTIMATOR_WIDTHS: Final = {"vgg-tiny": 16, "vgg-small": 24}
+_MOST_ESTIMATOR_STEPS: Final = 1600
+
+
+class LevelEstimator(nn.Module):
+    """Seven dilated 3 x 3 convolutions, their output averaged over the image.
+
+    Uchida et al. (EI 2019) with 64 channels, as Endo et al. use it: 187,009 parameters. On small
+    images, beside small classifiers, fewer channels serve.
+
+    Args:
+        width: Channels.
+    """
+
+    def __init__(self, width: int = _PAPER_WIDTH) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = 3
+        for dilation in _DILATIONS[:-1]:
+            layers += [
+                nn.Conv2d(channels, width, 3, padding=dilation, dilation=dilation),
+                nn.ReLU(),
+            ]
+            channels = width
+        layers.append(nn.Conv2d(channels, 1, 3, padding=1))
+        self.layers = nn.Sequential(*layers)
+        for layer in layers:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Level of each image, N, scaled to about 0..1, of images on 0..1.
+
+        Always in full precision: the last bits of the pixels are what tells.
+        """
+        with torch.autocast(images.device.type, enabled=False):
+            levels: Tensor = self.layers(images).mean((1, 2, 3))
+        return levels
+
+
+class LevelAware(robobench.Method):
+    """Image and level, estimated or true, to class probabilities.
+
+    Attributes:
+        levels: Lowest and highest level met in training.
+        scale: What levels are divided by before a network sees them.
+        untouched: Level of an image that nothing was done to.
+        estimates: Whether the level is estimated; else it is told.
+    """
+
+    weights_of = "classifier"
+    levels: ClassVar[tuple[float, float]]
+    scale: ClassVar[float]
+    untouched: ClassVar[float]
+    estimates: ClassVar[bool] = True
+
+    def __init__(self, backbone: Backbone, weights: Weights | None = None) -> None:
+        super().__init__(backbone, weights)
+        if weights is None:
+            return
+        settings = weights.card.recipe["network"]
+        self.classifier = LevelVgg(WIDTHS[settings["architecture"]], backbone.num_classes)
+        self.estimator = LevelEstimator(settings["estimator_width"]) if self.estimates else None
+        for name, network in (("classifier.", self.classifier), ("estimator.", self.estimator)):
+            if network is None:
+                continue
+            state = {
+                k.removeprefix(name): v for k, v in weights.tensors.items() if k.startswith(name)
+            }
+            network.load_state_dict(state)
+            placed(network, backbone.device)
+            network.eval().requires_grad_(False)
+
+    def predict(self, images: Tensor, context: Context) -> Tensor:
+        """Probabilities, given the images and their levels."""
+        levels = self.level_of(images, context)
+        with torch.inference_mode(), self.backbone.autocast():
+            logits = self.classifier(self.backbone.normalise(images), levels)
+        probabilities: Tensor = logits.float().softmax(dim=1)
+        return probabilities
+
+    def level_of(self, images: Tensor, context: Context) -> Tensor:
+        """The level of each image, scaled: estimated, or the one that the method is told."""
+        if self.estimator is not None:
+            with torch.inference_mode(), self.backbone.autocast():
+                estimate: Tensor = self.estimator(images.float() / 255)
+            return estimate.float().clamp(0, 1)
+        if context.level is None:
+            raise RobobenchError(f"{type(self).__name__} must be told the true level")
+        level = context.level if context.level > 0 else self.untouched
+        return torch.full((len(images),), level / self.scale, device=images.device)
+
+    def columns(self, images: Tensor, clean: Tensor, context: Context) -> dict[str, Tensor]:
+        """``estimated_level`` in the corruption's own unit, where it is estimated."""
+        if not self.estimates:
+            return {}
+        return {"estimated_level": self.level_of(images, context) * self.scale}
+
+    @classmethod
+    def applies_to(cls, corruption: str) -> bool:
+        """Estimates can be made of anything; a true level is that of its own corruption."""
+        return cls.estimates or corruption in (CLEAN, cls.trained_on)
+
+    def cost(self) -> Cost:
+        """Of classifier and estimator."""
+        example = self.backbone.normalise(self.backbone.example)
+        costs = [cost_of(self.classifier, example, torch.zeros(1, device=example.device))]
+        if self.estimator is not None:
+            costs.append(cost_of(self.estimator, example))
+        return Cost(sum(c.parameters for c in costs), sum(c.macs for c in costs))
+
+    @classmethod
+    def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
+        """The settings of the image-only classifiers, so that the two compare."""
+        from robobench.baselines.degraded import Jpg, Noisy
+
+        twin = {j.trained_on: j for j in (Jpg, Noisy)}[cls.trained_on or ""]
+        width = _ESTIMATOR_WIDTHS.get(backbone.name, _PAPER_WIDTH) if backbone else _PAPER_WIDTH
+        return {
+            name: recipe.with_options(estimator_width=width)
+            for name, recipe in twin.recipes(backbone).items()
+        }
+
+    @classmethod
+    def fit(cls, task: TrainingTask) -> None:
+        """Train the estimator, freeze it, then train the classifier on what it says."""
+        task.require_labels()
+        backbone = task.frozen
+        if not isinstance(backbone.module, Vgg):
+            raise RobobenchError(
+                f"{task.method} is built on our own networks ({', '.join(WIDTHS)}), not on "
+                f"{backbone.name}"
+            )
+        tensors: dict[str, Tensor] = {}
+        settings: dict[str, Any] = {"architecture": task.architecture}
+        estimator, minutes = None, 0.0
+        if cls.estimates:
+            settings["estimator_width"] = task.recipe.options["estimator_width"]
+            estimator, minutes = cls._fit_estimator(task)
+            tensors |= {f"estimator.{k}": v for k, v in estimator.state_dict().items()}
+        torch.manual_seed(task.train_seed)
+        network = LevelVgg(backbone.module.widths, backbone.num_classes)
+        network.network.load_state_dict(backbone.module.state_dict())
+        placed(network, backbone.device)
+
+        def levels_of(images: Tensor, true: Tensor) -> Tensor:
+            if estimator is None:
+                return true / cls.scale
+            with torch.no_grad():
+                estimate: Tensor = estimator(images.float() / 255)
+            return estimate.float().clamp(0, 1)
+
+        def objective(step: int) -> Tensor:
+            _, images, levels, labels = task.degraded_batch(step)
+            logits = network(backbone.normalise(images), levels_of(images, levels))
+            return cross_entropy(logits.float(), labels, label_smoothing=0.05)
+
+        def validate() -> Mapping[str, float]:
+            labels = task.clean[1]
+            scores = {}
+            for degradation, images in task.conditions:
+                true = torch.tensor([degradation.level], device=images.device)
+
+                def logits(some: Tensor, true: Tensor = true) -> Tensor:
+                    levels = levels_of(some, true.expand(len(some)))
+                    answer: Tensor = network(backbone.normalise(some), levels)
+                    return answer
+
+                right = in_batches(logits, images).argmax(1) == labels
+                scores[degradation.label] = float(right.float().mean())
+            return {"mean": sum(scores.values()) / len(scores), **scores}
+
+        fit = task.fit(network, objective, validate, stage="classifier")
+        tensors |= {f"classifier.{k}": v for k, v in network.state_dict().items()}
+        task.save(tensors, fit, settings, minutes)
+
+    @classmethod
+    def _fit_estimator(cls, task: TrainingTask) -> tuple[LevelEstimator, float]:
+        from dataclasses import replace
+
+        torch.manual_seed(task.train_seed)
+        estimator = LevelEstimator(task.recipe.options["estimator_width"]).to(task.device)
+        recipe = replace(
+            task.recipe,
+            steps=min(task.recipe.steps, _MOST_ESTIMATOR_STEPS),
+            optimizer="adam",
+            rate=3e-3,
+            weight_decay=0.0,
+        )
+
+        def objective(step: int) -> Tensor:
+            _, images, levels, _ = task.degraded_batch(step)
+            return mse_loss(estimator(images.float() / 255).float(), levels / cls.scale)
+
+        def validate() -> Mapping[str, float]:
+            errors = {}
+            for degradation, images in task.conditions:
+                guess = in_batches(lambda some: estimator(some.float() / 255).float(), images)
+                error = (guess.clamp(0, 1) * cls.scale - degradation.level).square().mean().sqrt()
+                errors[f"rms {degradation.label}"] = float(error)
+            return {"minus rms": -sum(errors.values()) / len(errors), **errors}
+
+        fit = task.fit(estimator, objective, validate, stage="estimator", recipe=recipe)
+        return estimator.requires_grad_(False), fit.minutes
+
+
+class JpegLevel(LevelAware):
+    """JPEG quality, over 100."""
+
+    trained_on = "jpeg_compression"
+    levels = (1, 100)
+    scale = 100.0
+    untouched = 100.0
+
+
+class NoiseLevel(LevelAware):
+    """Sigma of Gaussian noise, over 50."""
+
+    trained_on = "gaussian_noise"
+    levels = (0, 50)
+    scale = 50.0
+    untouched = 0.0
+
+
+@robobench.method("jpg-estqf", trainings=("jpeg_compression",), worth=22)
+class JpgEstimatedQuality(JpegLevel):
+    """Trained on JPEG; gets the image and its estimated quality (Endo et al. 2020)."""
+
+
+@robobench.method("noisy-estnl", trainings=("gaussian_noise",), worth=24)
+class NoisyEstimatedLevel(NoiseLevel):
+    """Trained on noise; gets the image and its estimated noise level (Endo et al. 2020)."""
+
+
+@robobench.method("jpg-trueqf")
+class JpgTrueQuality(JpegLevel):
+    """Trained on JPEG; gets the image and its true quality: an oracle."""
+
+    needs = frozenset({"level"})
+    estimates = False
+
+
+@robobench.method("noisy-truenl")
+class NoisyTrueLevel(NoiseLevel):
+    """Trained on noise; gets the image and its true noise level: an oracle."""
+
+    needs = frozenset({"level"})
+    estimates = False

@@ -1,0 +1,162 @@
+"""What a report section returns: text, tables and plots, not yet in any format.
+
+A section is a function of a run, registered like anything else::
+
+    @robobench.section("worst-case", order=25)
+    def worst_case(run):
+        "The worst severity of every corruption."
+        return [Text("..."), Table("worst-case", "Lowest accuracy", frame)]
+
+Values stay fractions until a format writes them; texts may mark names with backticks, the only
+markup that there is, and every format escapes the rest.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+Unit = Literal["percent", "points", "number", "count", "p"]
+
+MINUS = "\N{MINUS SIGN}"
+DASH = "\N{EN DASH}"
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number of a table, with its interval, in the unit that readers see.
+
+    Attributes:
+        value: Fraction for ``percent`` and ``points``; None or NaN is shown as a dash.
+        low: Lower end of the 95 % interval, in the same unit, or None.
+        high: Upper end.
+        unit: ``percent`` (of a fraction), ``points`` (difference of two percentages, signed),
+            ``number`` (as it is), ``count`` (with k, M, G) or ``p`` (a p-value).
+        bold: Whether it is the best of its column and told apart from the second.
+        why: For a dash: the reason, which becomes a note under the table.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    unit: Unit = "percent"
+    bold: bool = False
+    why: str = ""
+
+    @property
+    def missing(self) -> bool:
+        """Whether there is no number to show."""
+        return self.value is None or math.isnan(self.value)
+
+    @property
+    def text(self) -> str:
+        """The number alone: ``71.2``, ``+3.4``, ``1.3 M``."""
+        return DASH if self.value is None or self.missing else _shown(self.value, self.unit)
+
+    @property
+    def interval(self) -> str:
+        """``[70.1, 72.3]``; empty where there is none or it is a point, as for a reference."""
+        ends = (self.low, self.high)
+        if self.missing or any(end is None or math.isnan(end) for end in ends):
+            return ""
+        if self.low == self.high:
+            return ""
+        return "[" + ", ".join(_shown(end, self.unit) for end in ends if end is not None) + "]"
+
+    def strong(self) -> Value:
+        """The same value in bold."""
+        return replace(self, bold=True)
+
+
+def _shown(value: float, unit: Unit) -> str:
+    if unit in ("percent", "points"):
+        text = f"{100 * value:{'+' if unit == 'points' else ''}.1f}"
+        text = "0.0" if text in ("-0.0", "+0.0") else text
+    elif unit == "p":
+        text = "< 0.001" if value < 0.001 else f"{value:.3f}"
+    elif unit == "count":
+        text = _count(value)
+    else:
+        text = f"{value:#.3g}".rstrip(".") if abs(value) < 1000 else f"{value:.0f}"
+    return text.replace("-", MINUS)
+
+
+def _count(value: float) -> str:
+    for size, letter in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:.0f}"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph or a list.
+
+    Attributes:
+        text: A paragraph; names between backticks.
+        kind: ``heading`` parts a section; ``warning`` is something to know before using a number.
+        items: Points that follow the paragraph.
+    """
+
+    text: str
+    kind: Literal["plain", "heading", "note", "warning"] = "plain"
+    items: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; also a file of its own in LaTeX and CSV.
+
+    Attributes:
+        name: Stem of its files, without spaces.
+        caption: What it shows, in which unit.
+        frame: Cells are `Value`, text or whole numbers; the index is the row's heading, with its
+            meaning in ``frame.columns.name``.
+        notes: Lines below the table: marks of rows, how intervals were made.
+        folded: Whether HTML shows it only when asked.
+        wraps: Whether the last column holds running text.
+    """
+
+    name: str
+    caption: str
+    frame: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    folded: bool = False
+    wraps: bool = False
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot; also a file of its own beside LaTeX and Markdown.
+
+    Attributes:
+        name: Stem of its files, without spaces.
+        caption: What it shows and what its bands or bars mean.
+        figure: Drawn by matplotlib, without pyplot.
+        alt: What a reader who cannot see it should be told.
+    """
+
+    name: str
+    caption: str
+    figure: Figure
+    alt: str
+
+
+Block = Text | Table | Plot
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and what it counts: ``1 method``, ``2,000 images``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def raw(cell: Any) -> Any:
+    """What a file of data holds for a table's cell: the number unrounded, None for a dash."""
+    if not isinstance(cell, Value):
+        return cell
+    return None if cell.missing else cell.value

@@ -1,0 +1,322 @@
+"""The one builder: sections in, a report in every format out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robobench.errors import RobobenchError, unknown_name
+from robobench.registry import SECTIONS
+from robobench.reports import markup, style, tables
+from robobench.reports.blocks import Block, Plot, Table, Text, counted
+from robobench.reports.facts import studies
+from robobench.reports.joined import join
+from robobench.reports.notices import notices
+from robobench.store import write_aside
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from robobench.runs import Run
+
+FORMATS = ("html", "latex", "markdown", "csv")
+DEFAULT_FORMATS = ("html", "latex", "csv")
+_LAST = 1000  # order of a section that does not say
+
+
+@dataclass(frozen=True)
+class Part:
+    """A section that was called.
+
+    Attributes:
+        name: As it is registered.
+        title: Its heading.
+        blocks: What it returned.
+    """
+
+    name: str
+    title: str
+    blocks: Sequence[Block]
+
+
+@dataclass
+class Report:
+    """Everything that a format writes.
+
+    Attributes:
+        title: Heading of the whole.
+        subtitle: What was evaluated, in a line.
+        notices: What stands before everything else.
+        parts: The sections, in order.
+        version: Of robobench, for the foot.
+    """
+
+    title: str
+    subtitle: str
+    notices: Sequence[Text]
+    parts: Sequence[Part]
+    version: str
+    _drawn: dict[tuple[str, str], bytes] = field(default_factory=dict)
+
+    def draw(self, plot: Plot, form: style.Format) -> bytes:
+        """A plot as a file; drawn once for all formats."""
+        if (plot.name, form) not in self._drawn:
+            self._drawn[plot.name, form] = style.render(plot.figure, form, plot.name)
+        return self._drawn[plot.name, form]
+
+    @cached_property
+    def tables(self) -> list[Table]:
+        """All tables, in order."""
+        return [b for part in self.parts for b in part.blocks if isinstance(b, Table)]
+
+    @cached_property
+    def plots(self) -> list[Plot]:
+        """All plots, in order."""
+        return [b for part in self.parts for b in part.blocks if isinstance(b, Plot)]
+
+
+def build(
+    run: Run | Sequence[Run],
+    out: str | Path,
+    formats: Iterable[str] = DEFAULT_FORMATS,
+    sections: Iterable[str] | None = None,
+    normalizer: str | None = None,
+) -> Path:
+    """Write the report of a run, or of several beside each other.
+
+    Args:
+        run: What to report on.
+        out: Folder that takes ``index.html``, ``report.tex``, ``report.md``, ``tables/``,
+            ``figures/``, as the formats need them. What else lies there is left alone.
+        formats: Of `FORMATS`.
+        sections: Names of registered sections; all that have something to say by default.
+        normalizer: Method that losses are measured from, instead of ``org``.
+
+    Returns:
+        The file to open first.
+
+    Raises:
+        RobobenchError: A format, section or method is unknown, the run has no cells, a section
+            raised, or the folder cannot be written.
+    """
+    wanted = list(dict.fromkeys(formats))
+    for name in wanted:
+        if name not in FORMATS:
+            raise unknown_name("format", name, FORMATS)
+    if not wanted:
+        raise RobobenchError(f"no format: name one or more of {', '.join(FORMATS)}")
+    report = compose([run] if not isinstance(run, Sequence) else run, sections, normalizer)
+    folder = Path(out)
+    with style.room():
+        files = {path: data for name in wanted for path, data in _WRITERS[name](report).items()}
+    for path, data in files.items():
+        write_aside(folder / path, data)
+    return folder / _FIRST[wanted[0]]
+
+
+def draw(runs: Sequence[Run], kind: str, out: Path, normalizer: str | None = None) -> list[Path]:
+    """Write one plot of a run, or of several beside each other.
+
+    Args:
+        runs: What to draw.
+        kind: Of `robobench.reports.plots.KINDS`.
+        out: File; its suffix says the format. Several data sets or backbones get a file each, with
+            their names before the suffix.
+        normalizer: Method that losses are measured from, instead of ``org``.
+
+    Returns:
+        What was written.
+
+    Raises:
+        RobobenchError: The kind or the suffix is unknown, or the runs have nothing for it.
+    """
+    from robobench.reports.plots import figure_of
+
+    form = out.suffix.removeprefix(".").lower()
+    if form not in style.FORMATS:
+        raise unknown_name("format of a plot", form, style.FORMATS)
+    run = _joined(runs, normalizer)
+    written = []
+    for study in studies(run):
+        with style.room():
+            data = style.render(figure_of(kind, study), form, kind)
+        path = out.with_name(f"{out.stem}{study.suffix}{out.suffix}")
+        write_aside(path, data)
+        written.append(path)
+    return written
+
+
+def _joined(runs: Sequence[Run], normalizer: str | None) -> Run:
+    """The runs as one, which must hold something."""
+    run = join(runs, normalizer)
+    if not run.items:
+        raise RobobenchError(
+            f"{run.label} has no cells yet, so there is nothing to report; `robobench run` fills it"
+        )
+    return run
+
+
+def compose(
+    runs: Sequence[Run], sections: Iterable[str] | None = None, normalizer: str | None = None
+) -> Report:
+    """Call the sections.
+
+    Raises:
+        RobobenchError: See `build`.
+    """
+    import robobench
+
+    names = _chosen(sections)
+    run = _joined(runs, normalizer)
+    with style.room():
+        parts = [_call(name, run) for name in names]
+    asked = sections is not None
+    _refuse_same_names(parts)
+    found = studies(run)
+    told = ", ".join(dict.fromkeys(f"`{s.dataset}` ({s.split})" for s in found))
+    backbones = ", ".join(dict.fromkeys(f"`{s.backbone}`" for s in found))
+    methods = len({label for s in found for label in s.labels})
+    return Report(
+        title=f"Robustness of {' and '.join(dict.fromkeys(s.backbone for s in found))}",
+        subtitle="; ".join(
+            (told, backbones, counted(methods, "method"), counted(len(run.items), "cell"))
+        ),
+        notices=notices(run),
+        parts=[part for part in parts if part.blocks or asked],
+        version=robobench.__version__,
+    )
+
+
+def _chosen(sections: Iterable[str] | None) -> list[str]:
+    names = SECTIONS.names() if sections is None else [SECTIONS.canonical(n) for n in sections]
+
+    def place(name: str) -> int:
+        return int(SECTIONS.entry(name).options.get("order", _LAST))
+
+    return (
+        sorted(dict.fromkeys(names), key=place) if sections is None else list(dict.fromkeys(names))
+    )
+
+
+def _call(name: str, run: Run) -> Part:
+    section: Callable[[Any], Sequence[Block]] = SECTIONS[name]
+    try:
+        blocks = list(section(run))
+    except RobobenchError:
+        raise
+    except Exception as error:
+        raise RobobenchError(
+            f"section {name!r} raised {type(error).__name__}: {error}; leave it out with --sections, "
+            f"or mend {SECTIONS.entry(name).origin}"
+        ) from error
+    strange = [type(block).__name__ for block in blocks if not isinstance(block, Block)]
+    if strange:
+        raise RobobenchError(
+            f"section {name!r} returned a {strange[0]}: Text, Table and Plot of "
+            "robobench.reports.blocks are expected"
+        )
+    title = SECTIONS.entry(name).options.get("title")
+    return Part(name, str(title or name.replace("-", " ").capitalize()), blocks)
+
+
+def _refuse_same_names(parts: Sequence[Part]) -> None:
+    """Two tables of one name would overwrite each other's files."""
+    held: dict[tuple[str, str], str] = {}
+    for part in parts:
+        for block in part.blocks:
+            if isinstance(block, Text):
+                continue
+            key = type(block).__name__.lower(), block.name
+            if key in held:
+                raise RobobenchError(
+                    f"sections {held[key]!r} and {part.name!r} both have a {key[0]} named "
+                    f"{block.name!r}: rename one"
+                )
+            held[key] = part.name
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("robobench.reports", "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # three languages: each template names its filter, a test holds it to that
+        block_start_string="<%",
+        block_end_string="%>",
+        variable_start_string="<<",
+        variable_end_string=">>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+    )
+    environment.filters.update(
+        html=markup.html,
+        latex=markup.latex,
+        markdown=markup.markdown,
+        table_html=tables.to_html,
+        table_markdown=tables.to_markdown,
+        footnotes=tables.footnotes,
+        share=style.share,
+    )
+    environment.tests.update(
+        text=lambda block: isinstance(block, Text),
+        table=lambda block: isinstance(block, Table),
+    )
+    return environment
+
+
+def _html(report: Report) -> Mapping[str, bytes]:
+    loader = _environment().loader
+    assert loader is not None
+    css = loader.get_source(_environment(), "report.css")[0]
+
+    def inline(plot: Plot) -> str:
+        return style.inline_svg(report.draw(plot, "svg"), plot.alt, style.share(plot.figure))
+
+    page = _environment().get_template("report.html.j2").render(report=report, css=css, svg=inline)
+    return {"index.html": page.encode()}
+
+
+def _latex(report: Report) -> Mapping[str, bytes]:
+    files = {
+        f"tables/{table.name}.tex": (_comment(table) + tables.to_latex(table)).encode()
+        for table in report.tables
+    }
+    for plot in report.plots:
+        files[f"figures/{plot.name}.pdf"] = report.draw(plot, "pdf")
+        files[f"figures/{plot.name}.svg"] = report.draw(plot, "svg")
+    page = _environment().get_template("report.tex.j2").render(report=report)
+    return {"report.tex": page.encode(), **files}
+
+
+def _comment(table: Table) -> str:
+    """What stands at the head of a table's file, for who finds it in a paper's folder."""
+    needs = "booktabs, array" if table.wraps else "booktabs"
+    told = [f"{table.caption} Needs the packages: {needs}.", *table.notes]
+    return "".join(f"% {' '.join(line.split())}\n" for line in told)
+
+
+def _markdown(report: Report) -> Mapping[str, bytes]:
+    files = {f"figures/{plot.name}.svg": report.draw(plot, "svg") for plot in report.plots}
+    page = _environment().get_template("report.md.j2").render(report=report)
+    return {"report.md": page.encode(), **files}
+
+
+def _csv(report: Report) -> Mapping[str, bytes]:
+    return {f"tables/{table.name}.csv": tables.to_csv(table).encode() for table in report.tables}
+
+
+_WRITERS: Mapping[str, Callable[[Report], Mapping[str, bytes]]] = {
+    "html": _html,
+    "latex": _latex,
+    "markdown": _markdown,
+    "csv": _csv,
+}
+_FIRST = {"html": "index.html", "latex": "report.tex", "markdown": "report.md", "csv": "tables"}

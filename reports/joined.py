@@ -1,0 +1,228 @@
+"""Several runs as one, so that sections never need to know how many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from robobench.errors import unknown_name
+from robobench.reports.blocks import counted
+from robobench.runs import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from robobench.types import Cell, Predictions
+
+_StudyKey = tuple[str, str, str]
+
+
+def join(runs: Sequence[Run], normalizer: str | None = None) -> Run:
+    """One run for all: itself where it is alone and nothing is asked of it.
+
+    Args:
+        runs: At least one.
+        normalizer: Method that losses are measured from, instead of ``org``.
+
+    Raises:
+        RobobenchError: No run has the method.
+    """
+    if len(runs) == 1 and normalizer in (None, "org"):
+        return runs[0]
+    return JoinedRun(runs, normalizer or "org")
+
+
+class JoinedRun(Run):
+    """Runs beside each other; what cannot share a table is told apart by the run's name.
+
+    Args:
+        runs: At least one.
+        reference: Method that losses are measured from.
+
+    Attributes:
+        runs: As given.
+        reference: As given.
+        conflicts: What was found while joining that readers must know, in words.
+
+    Raises:
+        RobobenchError: No run has the method.
+    """
+
+    def __init__(self, runs: Sequence[Run], reference: str = "org") -> None:
+        self.runs = tuple(runs)
+        self.reference = reference
+        self.conflicts: list[str] = []
+        self.folder = runs[0].folder
+        self.store = runs[0].store
+        self._names = _distinct_labels(runs)
+        self._other_images = self._images_in_conflict()
+        self._apart = self._studies_in_conflict()
+        self.manifest = self._joined_manifest()
+        known = {cell.method for run in runs for cell, _ in run.items}
+        if known and reference not in known:
+            raise unknown_name("method of these runs for --normalizer", reference, known)
+
+    @property
+    def label(self) -> str:
+        """The names of all runs."""
+        return " and ".join(self._names)
+
+    @cached_property
+    def items(self) -> list[tuple[Cell, Predictions]]:
+        """Every cell once: of the run that has most images of it, the first of equals."""
+        found: dict[Cell, Predictions] = {}
+        changed: dict[str, int] = {}
+        for run, name in zip(self.runs, self._names, strict=True):
+            for cell, predictions in run.items:
+                renamed = self._renamed(cell, name)
+                other = found.setdefault(renamed, predictions)
+                if other is predictions:
+                    continue
+                if not _same(other, predictions):
+                    changed[name] = changed.get(name, 0) + 1
+                if len(predictions) > len(other):
+                    found[renamed] = predictions
+        for name, cells in changed.items():
+            self.conflicts.append(
+                f"{counted(cells, 'cell')} of `{name}` are in an earlier run as well, with other "
+                "predictions from the same weights and images; one of the two is shown."
+            )
+        return list(found.items())
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The long table of all runs."""
+        import pandas as pd
+
+        from robobench.analysis.summary import results
+
+        parts = [results(items, profile=profile) for profile, items in self._by_study()]
+        return pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
+
+    def summary(self) -> pd.DataFrame:
+        """The summary of all runs, against one reference."""
+        return self._joined_summary
+
+    @cached_property
+    def _joined_summary(self) -> pd.DataFrame:
+        import pandas as pd
+
+        from robobench.analysis.summary import summarise
+
+        parts = [
+            summarise(items, profile=profile, reference=self.reference)
+            for profile, items in self._by_study()
+        ]
+        whole = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
+        whole.attrs["notes"] = [note for part in parts for note in part.attrs.get("notes", [])]
+        return whole
+
+    def _by_study(self) -> list[tuple[str, list[tuple[Cell, Predictions]]]]:
+        """Cells of each study with its severity table: what is missing in one is not in another."""
+        profiles: dict[_StudyKey, str] = {}
+        for run, name in zip(self.runs, self._names, strict=True):
+            for cell, _ in run.items:
+                profiles.setdefault(_study(self._renamed(cell, name)), run.manifest["profile"])
+        parts: dict[_StudyKey, list[tuple[Cell, Predictions]]] = {}
+        for cell, predictions in self.items:
+            parts.setdefault(_study(cell), []).append((cell, predictions))
+        return [(profiles[study], items) for study, items in parts.items()] or [("", [])]
+
+    def _renamed(self, cell: Cell, name: str) -> Cell:
+        if (cell.dataset, cell.split) in self._other_images:
+            return replace(cell, dataset=f"{cell.dataset} [{name}]")
+        if _study(cell) in self._apart:
+            return replace(cell, backbone=f"{cell.backbone} [{name}]")
+        return cell
+
+    def _images_in_conflict(self) -> set[tuple[str, str]]:
+        """Data sets that two runs have under one name though their images differ."""
+        known: dict[tuple[str, str], str] = {}
+        found: set[tuple[str, str]] = set()
+        for run in self.runs:
+            fingerprint = str(run.manifest.get("dataset", {}).get("fingerprint", ""))
+            for cell, _ in run.items:
+                place = cell.dataset, cell.split
+                if known.setdefault(place, fingerprint) != fingerprint:
+                    found.add(place)
+        for dataset, split in sorted(found):
+            self.conflicts.append(
+                f"`{dataset}` ({split}) is not the same images in all runs (their fingerprints "
+                "differ). They are shown apart, each with the name of its run."
+            )
+        return found
+
+    def _studies_in_conflict(self) -> set[_StudyKey]:
+        """Studies that two runs have under one name though weights or geometry differ."""
+        seen: dict[tuple[Any, ...], str] = {}
+        profiles: dict[_StudyKey, str] = {}
+        found: set[_StudyKey] = set()
+        for run in self.runs:
+            for cell, _ in run.items:
+                study = _study(cell)
+                if study[:2] in self._other_images:
+                    continue
+                if profiles.setdefault(study, run.manifest["profile"]) != run.manifest["profile"]:
+                    found.add(study)
+                shown = (*study, cell.method, cell.trained_on, cell.train_seed)
+                place = (*shown, cell.corruption, cell.level, cell.seed)
+                if seen.setdefault(place, cell.digest) != cell.digest:
+                    found.add(study)
+        for dataset, split, backbone in sorted(found):
+            self.conflicts.append(
+                f"The runs disagree on what `{backbone}` on `{dataset}` ({split}) is: weights, "
+                "geometry or severity table differ. They are shown apart, each with the name "
+                "of its run."
+            )
+        return found
+
+    def _joined_manifest(self) -> dict[str, Any]:
+        first = self.runs[0].manifest
+        methods, refused, samples = [], [], []
+        for run, name in zip(self.runs, self._names, strict=True):
+            for entry in run.manifest.get("methods", []):
+                backbone = entry.get("backbone", "")
+                apart = any(study[2] == backbone for study in self._apart)
+                methods.append({**entry, "backbone": f"{backbone} [{name}]"} if apart else entry)
+            refused += run.manifest.get("not_applicable", [])
+            samples += [
+                {**entry, "file": str(Path(run.folder.resolve(), entry["file"]))}
+                for entry in run.manifest.get("samples", [])
+            ]
+        seen: dict[tuple[Any, ...], Any] = {}
+        for entry in samples:
+            seen.setdefault((entry["corruption"], entry["level"], entry["method"]), entry)
+        joined = {
+            **first,
+            "configuration": {**first.get("configuration", {}), "normalizer": self.reference},
+            "methods": methods,
+            "not_applicable": refused,
+            "samples": list(seen.values()),
+        }
+        if len(self.runs) > 1:
+            joined.pop("cells", None)  # planned by each run for itself
+        return joined
+
+
+def _study(cell: Cell) -> _StudyKey:
+    return cell.dataset, cell.split, cell.backbone
+
+
+def _same(one: Predictions, other: Predictions) -> bool:
+    """Whether two runs said the same of the images that both saw."""
+    _, mine, theirs = np.intersect1d(one.index, other.index, return_indices=True)
+    return np.array_equal(one.predicted[mine], other.predicted[theirs])
+
+
+def _distinct_labels(runs: Sequence[Run]) -> list[str]:
+    """The runs' own names, with a number where two are alike."""
+    labels = [run.label for run in runs]
+    return [
+        label if labels.count(label) == 1 else f"{label} ({labels[: place + 1].count(label)})"
+        for place, label in enumerate(labels)
+    ]

@@ -1,0 +1,368 @@
+"""The plots of a report, each a function of a `Study`; also what ``robobench plot`` draws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from robobench.errors import RobobenchError, unknown_name
+from robobench.reports.blocks import DASH, MINUS
+from robobench.reports.facts import MEAN, Point, Row, Study
+from robobench.reports.ranking import differences
+from robobench.reports.style import REFERENCE, WIDTH, Look, looks, percent
+from robobench.types import CLEAN
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SEVERITIES = (1, 2, 3, 4, 5)
+_BAND = 0.16  # opacity: a few bands over each other stay readable
+
+
+def severity_figure(study: Study) -> Figure:
+    """Accuracy from clean to severity 5, one panel a corruption.
+
+    Raises:
+        RobobenchError: No corruption was evaluated at severities only.
+    """
+    if not study.graded:
+        raise _nothing(study, "severity", "corruptions at severities", "--corruptions jpeg,noise")
+    many = len(study.graded) > 9
+    columns = 4 if many else min(len(study.graded), 2 if len(study.graded) in (2, 4) else 3)
+    figure, panels = _panels(study.graded, columns, height=1.45 if many else 1.75)
+    drawn = looks(study.labels, study.reference)
+    for axes, corruption in zip(panels, study.graded, strict=True):
+        axes.set_title(corruption)
+        for row in study.rows:
+            line = _with_clean(study, row, corruption)
+            _line(axes, line, drawn[row.label], marked=True)
+        axes.set_xticks([0, *SEVERITIES], ["0" if many else "clean", *map(str, SEVERITIES)])
+        axes.set_xlim(-0.25, 5.25)
+        percent(axes)
+    _outer_labels(panels, columns, "severity (0: clean)" if many else "severity", "accuracy (%)")
+    _legend(figure, study.rows, drawn)
+    return figure
+
+
+def level_figure(study: Study) -> Figure:
+    """Accuracy along the levels of each sweep, with the reference's clean accuracy dotted.
+
+    Raises:
+        RobobenchError: The study has no sweep.
+    """
+    if not study.sweeps:
+        raise _nothing(study, "level", "a sweep of levels", "--corruptions jpeg:1-100")
+    columns = min(len(study.sweeps), 2)
+    figure, panels = _panels(study.sweeps, columns, height=2.4)
+    drawn = looks(study.labels, study.reference)
+    clean = study.clean(study.reference_row).value if study.reference_row else None
+    for axes, corruption in zip(panels, study.sweeps, strict=True):
+        axes.set_title(corruption)
+        for row in study.rows:
+            line = study.points(row, corruption, "level")
+            _line(axes, line, drawn[row.label], marked=len(line) <= 12)
+        if clean is not None:
+            axes.axhline(clean, color=REFERENCE, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1.5)
+        axes.set_xlabel(unit_of(corruption))
+        axes.margins(x=0.02)
+        percent(axes)
+    _outer_labels(panels, columns, "", "accuracy (%)")
+    dotted = Line2D([], [], color=REFERENCE, linewidth=0.9, linestyle=(0, (1, 2)))
+    more = {f"{study.reference}, clean images": dotted} if clean is not None else {}
+    _legend(figure, study.rows, drawn, more)
+    return figure
+
+
+def unit_of(corruption: str) -> str:
+    """What the level of a corruption counts, for an axis."""
+    from robobench.corruptions.catalogue import native
+
+    found = None if "+" in corruption else native(corruption)
+    return str(found.unit) if found is not None else "level"
+
+
+def heatmap_figure(study: Study) -> Figure:
+    """The share of the reference's loss that each method gives back, by corruption.
+
+    Raises:
+        RobobenchError: There is no method beside the reference, or no loss beyond noise.
+    """
+    rows = study.others
+    columns = study.degraded
+    shares = [[study.summed(row, name, "recovered").value for name in columns] for row in rows]
+    if not any(share is not None for line in shares for share in line):
+        raise _nothing(study, "heatmap", "a method beside the reference", "--methods afd,ddp")
+    names = [_broken(name) for name in columns]
+    longest = max(len(line) for name in names for line in name.split("\n"))
+    turned = longest * len(columns) > 80  # they would run into each other
+    below = 0.045 * longest if turned else 0.15 * max(name.count("\n") + 1 for name in names)
+    figure = Figure(figsize=(WIDTH, 0.36 * len(rows) + below + 0.35), layout="constrained")
+    axes = figure.subplots()
+    axes.grid(visible=False)
+    norm = Normalize(-1, 1)
+    numbers = [[math.nan if share is None else share for share in line] for line in shares]
+    mesh = axes.pcolormesh(
+        numbers, cmap="PuOr", norm=norm, edgecolor="white", linewidth=1.5, snap=False
+    )
+    axes.set_facecolor("#EEEEEE")
+    for y, line in enumerate(shares):
+        for x, share in enumerate(line):
+            text = DASH if share is None else f"{100 * share:.0f}".replace("-", MINUS)
+            text = "0" if text == f"{MINUS}0" else text
+            dark = share is not None and abs(share) > 0.5
+            axes.text(
+                x + 0.5,
+                y + 0.5,
+                text,
+                ha="center",
+                va="center",
+                color="white" if dark else "#222222",
+                fontsize=8 if len(columns) <= 12 else 6.5,
+            )
+    axes.set_yticks([y + 0.5 for y in range(len(rows))], [row.heading for row in rows])
+    axes.set_xticks(
+        [x + 0.5 for x in range(len(columns))],
+        names,
+        rotation=40 if turned else 0,
+        ha="right" if turned else "center",
+        rotation_mode="anchor" if turned else "default",
+    )
+    axes.tick_params(length=0)
+    axes.invert_yaxis()
+    for side in axes.spines.values():
+        side.set_visible(False)
+    if len(rows) > 2:  # the numbers stand in the cells: a bar without room explains nothing
+        bar = figure.colorbar(mesh, ax=axes, aspect=12, pad=0.02, extend="both")
+        bar.set_label("share recovered (%)")
+        bar.outline.set_visible(False)
+        percent(bar.ax)
+    return figure
+
+
+def cost_figure(study: Study) -> Figure:
+    """Mean accuracy on degraded images against multiply-adds and parameters.
+
+    Raises:
+        RobobenchError: The run does not say what its methods cost, or has nothing degraded.
+    """
+    priced = [
+        (row, study.summed(row, MEAN, "accuracy"))
+        for row in study.rows
+        if row.macs is not None and row.parameters is not None
+    ]
+    shown = [(row, mean) for row, mean in priced if mean.value is not None]
+    if not shown:
+        raise _nothing(study, "cost", "methods with known cost on degraded images", "--methods afd")
+    drawn = looks(study.labels, study.reference)
+    figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    for axes, label, prices in (
+        (left, "multiply-adds per image", [row.macs for row, _ in shown]),
+        (right, "parameters", [row.parameters for row, _ in shown]),
+    ):
+        for (row, mean), price in zip(shown, prices, strict=True):
+            _error_bar(axes, price, mean.value, mean.low, mean.high, drawn[row.label], "y")
+        axes.set_xlabel(label)
+        _cost_axis(axes, [float(price) for price in prices if price is not None])
+        percent(axes)
+    left.set_ylabel("mean accuracy on degraded\nimages (%)")
+    _legend(figure, [row for row, _ in shown], drawn, lines=False)
+    return figure
+
+
+def paired_figure(study: Study) -> Figure:
+    """How many points each method gains on the reference, by corruption, with intervals.
+
+    Raises:
+        RobobenchError: There is no reference, or no method beside it.
+    """
+    rows = study.others
+    gains = {
+        row.label: differences(study, study.reference_row, row)
+        for row in rows
+        if study.reference_row
+    }
+    names = [name for name in study.conditions if any(name in found for found in gains.values())]
+    if not names:
+        raise _nothing(study, "paired", "a method beside the reference", "--methods afd,ddp")
+    step = 0.8 / max(len(rows), 1)
+    figure = Figure(
+        figsize=(WIDTH, 0.9 + len(names) * (0.12 + 0.06 * len(rows))), layout="constrained"
+    )
+    axes = figure.subplots()
+    drawn = looks(study.labels, study.reference)
+    for y, name in enumerate(names):
+        if y % 2:
+            axes.axhspan(y - 0.5, y + 0.5, color="#F5F5F5", zorder=0, linewidth=0)
+        for place, row in enumerate(rows):
+            found = gains[row.label].get(name)
+            if found is not None:
+                at = y - 0.4 + step * (place + 0.5)
+                look = drawn[row.label]
+                _error_bar(axes, found.value, at, found.low, found.high, look, "x")
+    axes.axvline(0, color=REFERENCE, linewidth=0.9)
+    axes.set_yticks(range(len(names)), [_broken(name) for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel(f"gain on {study.reference} (points of accuracy)")
+    percent(axes, "x", signed=True)
+    _legend(figure, rows, drawn, lines=False)
+    return figure
+
+
+KINDS: Mapping[str, Callable[[Study], Figure]] = {
+    "severity": severity_figure,
+    "level": level_figure,
+    "heatmap": heatmap_figure,
+    "paired": paired_figure,
+    "cost": cost_figure,
+}
+
+
+def figure_of(kind: str, study: Study) -> Figure:
+    """The plot of a kind.
+
+    Raises:
+        RobobenchError: There is no such kind, or the study has nothing for it.
+    """
+    if kind not in KINDS:
+        raise unknown_name("kind of plot", kind, KINDS)
+    return KINDS[kind](study)
+
+
+def _nothing(study: Study, kind: str, wanted: str, example: str) -> RobobenchError:
+    return RobobenchError(
+        f"{study.run.label} has nothing for a plot of kind {kind!r}: it needs {wanted} "
+        f"(say `robobench run {example}`)"
+    )
+
+
+def _broken(name: str) -> str:
+    """A mixture on a line for each part, to fit beside or below an axis."""
+    return name.replace("+", "\n+ ")
+
+
+def _panels(names: Sequence[str], columns: int, height: float) -> tuple[Figure, list[Axes]]:
+    lines = math.ceil(len(names) / columns)
+    width = WIDTH if columns > 1 else 0.66 * WIDTH
+    figure = Figure(figsize=(width, lines * height + 0.55), layout="constrained")
+    grid = figure.subplots(lines, columns, sharey=True, squeeze=False)
+    panels = list(grid.flat)
+    for axes in panels[len(names) :]:
+        axes.set_visible(False)
+    return figure, panels[: len(names)]
+
+
+def _outer_labels(panels: Sequence[Axes], columns: int, below: str, left: str) -> None:
+    for place, axes in enumerate(panels):
+        if place % columns == 0:
+            axes.set_ylabel(left)
+        if below and place + columns >= len(panels):
+            axes.set_xlabel(below)
+
+
+def _with_clean(study: Study, row: Row, corruption: str) -> list[Point]:
+    line = study.points(row, corruption, "severity")
+    clean = [replace(point, x=0.0) for point in study.points(row, CLEAN, "level")]
+    return clean + line if line else []
+
+
+def _line(axes: Axes, line: Sequence[Point], look: Look, *, marked: bool) -> None:
+    x = [point.x for point in line]
+    low, high = [point.low for point in line], [point.high for point in line]
+    axes.fill_between(x, low, high, color=look.color, alpha=_BAND, linewidth=0)
+    axes.plot(
+        x,
+        [point.value for point in line],
+        color=look.color,
+        linestyle=look.dash,
+        marker=look.marker if marked else "",
+        markeredgecolor="white",
+        markeredgewidth=0.4,
+    )
+
+
+def _error_bar(axes: Axes, x: Any, y: Any, low: Any, high: Any, look: Look, along: str) -> None:
+    middle = x if along == "x" else y
+    known = low is not None and high is not None
+    spread = [[max(middle - low, 0.0)], [max(high - middle, 0.0)]] if known else None
+    axes.errorbar(
+        x,
+        y,
+        xerr=spread if along == "x" else None,
+        yerr=spread if along == "y" else None,
+        color=look.color,
+        marker=look.marker,
+        markersize=5,
+        markeredgecolor="white",
+        markeredgewidth=0.4,
+        linestyle="",
+        elinewidth=1.3,
+    )
+
+
+def _cost_axis(axes: Axes, prices: Sequence[float]) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    from robobench.reports.blocks import Value
+
+    positive = [price for price in prices if price > 0]
+    if positive and max(positive) > 4 * min(positive):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlim(min(positive) / 1.35, max(positive) * 1.35)
+    elif positive:
+        room = 0.2 * max(positive)
+        axes.set_xlim(min(positive) - room, max(positive) + room)
+        axes.xaxis.set_major_locator(_few_ticks())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: Value(value, unit="count").text))
+
+
+def _few_ticks() -> Any:
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(nbins=4)
+
+
+def _legend(
+    figure: Figure,
+    rows: Sequence[Row],
+    drawn: Mapping[str, Look],
+    more: Mapping[str, Line2D] | None = None,
+    *,
+    lines: bool = True,
+) -> None:
+    handles = {
+        row.heading: Line2D(
+            [],
+            [],
+            color=drawn[row.label].color,
+            linestyle=drawn[row.label].dash if lines else "",
+            marker=drawn[row.label].marker,
+            markersize=None if lines else 5.5,
+            markeredgecolor="white",
+            markeredgewidth=0.4,
+        )
+        for row in rows
+    }
+    handles.update(more or {})
+    letters = figure.get_figwidth() * 15  # about as many fit into a line
+    longest = max(map(len, handles), default=1)
+    one_line = sum(len(label) + 6 for label in handles) <= letters
+    fits = len(handles) if one_line else max(1, int(letters / (longest + 5)))
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside upper left",
+        ncols=min(len(handles), fits),
+        handlelength=2.2 if lines else 1.0,
+        columnspacing=1.6,
+    )

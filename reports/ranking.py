@@ -1,0 +1,98 @@
+"""Which differences between methods are real: paired, on the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from robobench.reports.blocks import Value
+from robobench.reports.facts import MEAN, Row, Study
+from robobench.types import CLEAN
+
+BOLD_NOTE = (
+    "Bold: the best of its column (oracles aside) where the 95 % interval of its paired difference "
+    "from the second excludes zero."
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """By how much one method is more accurate than another on the same images.
+
+    Attributes:
+        value: Fraction.
+        low: Lower end of the 95 % interval.
+        high: Upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+def differences(study: Study, a: Row, b: Row) -> Mapping[str, Difference]:
+    """The gain of `b` on `a`, image by image, where both have every level.
+
+    Args:
+        study: What both belong to.
+        a: The method compared with.
+        b: The other.
+
+    Returns:
+        Corruption (``clean`` and ``mean`` too) to the difference of the mean accuracies.
+    """
+    from robobench.analysis.statistics import percentile_interval
+
+    first, second = study.series[a.label], study.series[b.label]
+    found: dict[str, Any] = {}
+    for corruption in [CLEAN, *study.corruptions]:
+        levels, others = (
+            [d for d in series.accuracies if d.corruption == corruption]
+            for series in (first, second)
+        )
+        whole = study.complete(a, corruption) and study.complete(b, corruption)
+        if levels and whole and set(levels) == set(others):
+            found[corruption] = second.mean(levels) - first.mean(levels)
+    degraded = [samples for name, samples in found.items() if name != CLEAN]
+    if degraded and len(degraded) == len(study.corruptions):
+        found[MEAN] = sum(degraded) / len(degraded)
+    return {
+        name: Difference(float(samples[0]), *percentile_interval(samples[1:]))
+        for name, samples in found.items()
+    }
+
+
+def p_values(study: Study, a: Row, b: Row) -> Mapping[str, float]:
+    """How likely so large a difference is by chance, by corruption, adjusted by Holm.
+
+    Exact sign-flip test over images; for a single cell it is McNemar's.
+    """
+    from robobench.analysis.comparison import compare
+
+    keys = {(row.method, row.trained_on) for row in (a, b)}
+    items = [
+        (cell, predictions)
+        for cell, predictions in study.items
+        if (cell.method, cell.trained_on) in keys
+    ]
+    labels = [study.series[row.label].label for row in (a, b)]
+    table = compare(items, *labels, bootstrap=1)  # the intervals are known already
+    return dict(zip(table["corruption"], table["p_holm"], strict=True))
+
+
+def embolden(
+    study: Study, rows: Sequence[Row], values: Sequence[Value], corruption: str
+) -> list[Value]:
+    """The same accuracies, the best in bold if it is told apart from the second."""
+    ranked = sorted(
+        (place for place, row in enumerate(rows) if not row.oracle and not values[place].missing),
+        key=lambda place: -(values[place].value or 0.0),
+    )
+    if len(ranked) < 2:
+        return list(values)
+    best, second = ranked[:2]
+    found = differences(study, rows[second], rows[best]).get(corruption)
+    if found is None or found.low <= 0:
+        return list(values)
+    return [v.strong() if place == best else v for place, v in enumerate(values)]

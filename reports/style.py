@@ -1,0 +1,168 @@
+"""How plots look: colours that everybody can tell apart, quiet axes, the same bytes every time."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Format = Literal["svg", "pdf", "png"]
+FORMATS: tuple[Format, ...] = ("svg", "pdf", "png")
+
+WIDTH = 7.0  # inches: the text width of an A4 page and of the HTML column
+
+# Okabe and Ito (2008), without yellow and black: told apart with any common colour vision, and all
+# dark enough to be read as a thin line on white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+REFERENCE = "#444444"
+GRID = "#DDDDDD"
+MARKERS = ("o", "s", "^", "D", "v", "p", "<", ">", "h", "8")  # solid: thin ones vanish when small
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
+
+_RC: Any = {  # matplotlib's own type of it changes between its releases
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.size": 8.0,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8.0,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#888888",
+    "axes.linewidth": 0.7,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "xtick.color": "#666666",
+    "ytick.color": "#666666",
+    "xtick.labelcolor": "#222222",
+    "ytick.labelcolor": "#222222",
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.frameon": False,
+    "legend.fontsize": 8.0,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 3.8,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "savefig.dpi": 200,
+    "text.hinting": "none",  # letters as wide when the layout measures them as in a PDF
+    "figure.constrained_layout.w_pad": 0.06,
+    "pdf.fonttype": 42,  # whole TrueType fonts: publishers refuse type 3
+    "svg.fonttype": "path",  # letters as outlines: no font is asked for
+    "svg.hashsalt": "robobench",
+}
+
+
+@contextmanager
+def room() -> Iterator[None]:
+    """Everything drawn inside has the style of the report; sections are called in it."""
+    import matplotlib
+
+    with matplotlib.rc_context(_RC):
+        yield
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one method is drawn, in every plot of a report alike."""
+
+    color: str
+    marker: str
+    dash: Any
+
+
+def looks(labels: Sequence[str], reference: str = "") -> dict[str, Look]:
+    """A look for each label, by its place; the reference is grey.
+
+    Colours repeat after six labels and markers after ten, each time with another dash, so that no
+    two of the first sixty look the same.
+    """
+    found = {reference: Look(REFERENCE, "o", "-")} if reference in labels else {}
+    for place, label in enumerate(label for label in labels if label != reference):
+        found[label] = Look(
+            PALETTE[place % len(PALETTE)],
+            MARKERS[(place + 1) % len(MARKERS)],
+            DASHES[(place // len(PALETTE)) % len(DASHES)],
+        )
+    return found
+
+
+def percent(axes: Axes, which: Literal["x", "y"] = "y", *, signed: bool = False) -> None:
+    """Write an axis of fractions in percent."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    def shown(value: float, _: float) -> str:
+        text = f"{100 * value:{'+' if signed else ''}.0f}".replace("-", "\N{MINUS SIGN}")
+        return "0" if text.strip("+\N{MINUS SIGN}") == "0" else text
+
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(MaxNLocator(nbins=9 if which == "x" else 6, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(shown))
+
+
+def render(figure: Figure, form: Format, name: str = "figure") -> bytes:
+    """A figure as a file: the same figure gives the same bytes on the same libraries.
+
+    Args:
+        figure: What to draw.
+        form: ``svg``, ``pdf`` or ``png``.
+        name: Prefix of the identifiers in an SVG, so that several fit into one page.
+    """
+    import matplotlib
+
+    metadata: dict[str, dict[str, Any]] = {  # nothing that tells when or by which release
+        "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
+        "pdf": {"CreationDate": None, "Creator": "robobench", "Producer": None},
+        "png": {"Software": None},
+    }
+    file = io.BytesIO()
+    with matplotlib.rc_context(_RC):
+        if figure.get_layout_engine() is not None:
+            # Laid out once, by one renderer, whichever formats follow: they measure letters
+            # differently, and each would lay out anew.
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
+        figure.savefig(file, format=form, metadata=metadata[form])
+    return _own_ids(file.getvalue(), name) if form == "svg" else file.getvalue()
+
+
+def _own_ids(svg: bytes, name: str) -> bytes:
+    prefix = re.sub(r"[^A-Za-z0-9]+", "-", name) + "-"
+    text = svg.decode("utf-8")
+    text = re.sub(r'\bid="', f'id="{prefix}', text)
+    text = re.sub(r'href="#', f'href="#{prefix}', text)
+    text = re.sub(r"url\(#", f"url(#{prefix}", text)
+    return text.encode("utf-8")
+
+
+def share(figure: Figure) -> float:
+    """Width of a figure as a share of the text's, so that letters have one size in all of them."""
+    return round(float(figure.get_figwidth()) / WIDTH, 3)
+
+
+def inline_svg(svg: bytes, alt: str, width: float = 1.0) -> str:
+    """An SVG file as an element of an HTML page: no prologue, with a description.
+
+    Args:
+        svg: The file.
+        alt: What it shows.
+        width: Share of the column that it takes.
+    """
+    from html import escape
+
+    text = svg.decode("utf-8")
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    head, body = text.split(">", 1)
+    head = re.sub(r'\s(?:width|height)="[^"]*"', "", head)
+    told = escape(alt, quote=True)
+    return f'{head} style="--width: {width:g}" role="img" aria-label="{told}">{body}'

@@ -1,0 +1,70 @@
+"""A toy data set and a toy classifier, in memory, for tests of everything around them."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from robobench import registry
+
+
+@pytest.fixture(autouse=True)
+def _two_threads():
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path_factory, monkeypatch):
+    """No test reads or writes a developer's own weights, data or runs."""
+    monkeypatch.setenv("ROBOBENCH_WEIGHTS", str(tmp_path_factory.mktemp("weights")))
+    monkeypatch.delenv("ROBOBENCH_DATA", raising=False)
+
+
+@pytest.fixture
+def registered():
+    """Forget what a test registers."""
+    registry.announce_installed()
+    before = [(r, dict(r._entries), dict(r._aliases)) for r in registry._DOORS.values()]
+    yield
+    for door, entries, aliases in before:
+        door._entries, door._aliases = entries, aliases
+
+
+def toy_images(n=600, side=16, classes=3, seed=0):
+    """uint8 N x H x W x 3 images whose mean colour tells the class, and their labels."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % classes
+    images = rng.integers(40, 200, (n, side, side, 3))
+    for k in range(classes):
+        images[labels == k, :, :, k] += 18
+    return images.clip(0, 255).astype(np.uint8), labels.astype(np.int64)
+
+
+class ToyNet(nn.Module):
+    """A convolution and a mean: sees the colour, with noise of its own."""
+
+    def __init__(self, classes=3):
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.relu = nn.ReLU()
+        self.head = nn.Linear(3, classes)
+        with torch.no_grad():
+            for p in self.parameters():
+                p.copy_(torch.randn(p.shape, generator=generator) * 0.1)
+            self.head.weight.copy_(torch.eye(classes, 3) * 40)
+
+    def forward(self, x):
+        noise = self.relu(self.conv(x)).mean((2, 3))[:, :3]
+        return self.head(x.mean((2, 3)) + 0.01 * noise)
+
+
+@pytest.fixture
+def toy():
+    """Keywords of `robobench.run` for the toy data set and classifier."""
+    return {
+        "dataset": toy_images(),
+        "backbone": ToyNet(),
+        "mean": (0.0, 0.0, 0.0),
+        "std": (1.0, 1.0, 1.0),
+    }

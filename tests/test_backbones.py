@@ -1,0 +1,289 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from robobench.backbones.backbone import Backbone, cost_of, digest_of, load_backbone
+from robobench.backbones.networks import imagenet_names, network_named
+from robobench.backbones.splitting import split
+from robobench.backbones.vgg import LevelVgg, Vgg
+from robobench.backbones.vision import import_timm, import_torchvision
+from robobench.errors import RobobenchError
+from robobench.types import Geometry
+
+
+def images(n, side=32, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (n, 3, side, side), generator=generator, dtype=torch.uint8)
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return load_backbone("vgg-tiny", dataset="shapes10")
+
+
+def test_probabilities_are_float32_and_sum_to_one(shipped):
+    probabilities = shipped(images(5))
+    assert probabilities.shape == (5, 10)
+    assert probabilities.dtype == torch.float32
+    torch.testing.assert_close(probabilities.sum(1), torch.ones(5))
+
+
+def test_our_own_network_knows_its_data_set(shipped):
+    assert shipped.class_names[0] == "disc"
+    assert (shipped.name, shipped.splittable, shipped.stem_channels) == ("vgg-tiny", True, 16)
+    assert not any(p.requires_grad for p in shipped.module.parameters())
+
+
+def test_the_rest_of_the_stem_is_the_whole(shipped):
+    batch = images(4)
+    torch.testing.assert_close(shipped.rest(shipped.stem(batch)), shipped.logits(batch))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_prediction_depends_on_its_own_image_only(precision):
+    backbone = load_backbone("vgg-tiny", dataset="shapes10", precision=precision)
+    one, other = images(8, seed=1), images(8, seed=2)
+    mixed = torch.cat([other[:3], one[3:4], other[4:]])
+    assert torch.equal(backbone(one)[3], backbone(mixed)[3])
+
+
+def test_the_digest_is_that_of_the_numbers(shipped):
+    same = copy.deepcopy(shipped.module)
+    assert digest_of(same.state_dict()) == shipped.digest
+    with torch.no_grad():
+        same.classifier.bias[0] += 1e-6
+    assert digest_of(same.state_dict()) != shipped.digest
+
+
+def test_cost_counts_parameters_and_multiply_adds():
+    network = nn.Conv2d(3, 4, 3, padding=1, bias=False)
+    cost = cost_of(network, torch.zeros(1, 3, 8, 8))
+    assert (cost.parameters, cost.macs) == (108, 108 * 64)
+
+
+def test_level_vgg_starts_as_the_network_it_wraps():
+    torch.manual_seed(0)
+    network = LevelVgg((4, 8), 3).eval()
+    x, levels = torch.randn(2, 3, 16, 16), torch.tensor([0.1, 0.9])
+    torch.testing.assert_close(network(x, levels), network.network(x))
+
+
+@pytest.mark.parametrize(
+    ("library", "name", "place"),
+    [
+        ("torchvision", "resnet18", "relu"),
+        ("torchvision", "vgg11", "features.1"),
+        ("torchvision", "vgg11_bn", "features.2"),
+        ("torchvision", "mobilenet_v3_small", "features.0"),
+        ("torchvision", "regnet_y_400mf", "stem"),
+        ("torchvision", "shufflenet_v2_x0_5", "conv1"),
+        ("timm", "resnet18", "act1"),
+        ("timm", "repvgg_a0", "stem"),
+        ("timm", "regnetx_002", "stem"),
+        ("timm", "mobilenetv3_small_050", "bn1"),
+        ("timm", "convnext_atto", "stem"),
+    ],
+)
+def test_known_families_are_cut_behind_their_stem(library, name, place):
+    torch.manual_seed(0)
+    if library == "timm":
+        network = import_timm().create_model(name, pretrained=False).eval()
+    else:
+        models = import_torchvision().models
+        network = models.get_model(name, weights=None).eval()
+    halves = split(network)
+    assert halves.place == place
+    x = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        features = halves.stem(x)
+        torch.testing.assert_close(halves.rest(features), network(x))
+    assert features.ndim == 4
+
+
+def test_the_cut_can_be_named(toy):
+    backbone = Backbone(toy["backbone"], split_at="conv")
+    with pytest.raises(RobobenchError, match="also needs what comes before"):
+        backbone.split  # noqa: B018
+    assert not backbone.splittable
+
+
+def test_an_unknown_family_asks_for_the_layer(toy):
+    with pytest.raises(RobobenchError, match="name the layer"):
+        split(toy["backbone"])
+
+
+def test_a_layer_that_is_not_there_is_named():
+    with pytest.raises(RobobenchError, match="no module 'stemm'"):
+        split(Vgg((4, 8), 2), "stemm")
+
+
+def test_tokens_are_no_feature_maps():
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten(2), nn.Flatten(), nn.Linear(256, 2))
+    backbone = Backbone(network, geometry=Geometry(crop=8), split_at="1")
+    assert not backbone.splittable
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("vgg-tny", "did you mean 'vgg-tiny'"),
+        ("timm:resnet18x", "resnet18"),
+        ("torchvision:resnet19", "resnet18"),
+        ("torchvision:resnet18", "--weights FILE, or --download"),
+        ("timm:resnet18", "--weights FILE, or --download"),
+        ("onnx:nowhere.onnx", "no such file"),
+        ("nowhere.py:net", "no file nowhere.py"),
+    ],
+)
+def test_what_cannot_be_loaded_says_what_would_work(name, message):
+    with pytest.raises(RobobenchError, match=message) as caught:
+        load_backbone(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_our_own_network_without_weights_tells_how_to_make_them():
+    with pytest.raises(RobobenchError, match="robobench train --method org --dataset cifar100"):
+        load_backbone("vgg-small", dataset="cifar100", train_seed=9)
+
+
+@pytest.fixture(scope="module")
+def resnet_file(tmp_path_factory):
+    models = import_torchvision().models
+    path = tmp_path_factory.mktemp("weights") / "resnet.safetensors"
+    torch.manual_seed(1)
+    save_file(models.resnet18(weights=None, num_classes=7).state_dict(), path)
+    return path
+
+
+def test_torchvision_takes_classes_and_geometry_from_file_and_preset(resnet_file):
+    backbone = load_backbone("torchvision:resnet18", weights=resnet_file)
+    assert backbone.num_classes == 7
+    assert backbone.geometry.key == "resize256-bilinear-crop224"
+    assert backbone.geometry.mean == (0.485, 0.456, 0.406)
+    assert backbone.stem_channels == 64
+    assert backbone.command == f"--backbone torchvision:resnet18 --weights {resnet_file}"
+
+
+def test_geometry_can_be_overridden(resnet_file):
+    backbone = load_backbone("torchvision:resnet18", weights=resnet_file, crop=64, resize=70)
+    assert backbone.geometry.key == "resize70-bilinear-crop64"
+
+
+def test_weights_for_other_classes_are_refused(resnet_file):
+    with pytest.raises(RobobenchError, match="has 7 classes, the data set has 3"):
+        load_backbone("torchvision:resnet18", weights=resnet_file, class_names=("a", "b", "c"))
+
+
+def test_weights_of_another_network_are_refused(resnet_file):
+    with pytest.raises(RobobenchError, match=r"does not fit torchvision:resnet34: 80 missing"):
+        load_backbone("torchvision:resnet34", weights=resnet_file)
+
+
+def test_pickles_of_code_are_refused(tmp_path):
+    path = tmp_path / "whole.pt"
+    torch.save(nn.Linear(2, 2), path)
+    with pytest.raises(RobobenchError, match="tensors only"):
+        load_backbone("vgg-tiny", weights=path)
+
+
+def test_a_checkpoint_around_the_state_dict_is_opened(tmp_path):
+    network = Vgg((16, 32, 64, 128), 4)
+    state = {f"module.{k}": v for k, v in network.state_dict().items()}
+    torch.save({"state_dict": state, "epoch": 3}, tmp_path / "checkpoint.pt")
+    backbone = load_backbone("vgg-tiny", weights=tmp_path / "checkpoint.pt")
+    assert backbone.num_classes == 4
+    assert digest_of(network.state_dict()) == backbone.digest
+
+
+def test_a_factory_returns_a_network_with_its_geometry(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from torch import nn\n"
+        "from robobench import Geometry\n"
+        "def net():\n"
+        "    m = nn.Sequential(nn.Conv2d(3, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())\n"
+        "    m.geometry = Geometry(crop=16)\n"
+        "    return m\n"
+        "def broken():\n"
+        "    return 3\n"
+    )
+    backbone = load_backbone(f"{file}:net")
+    assert (backbone.name, backbone.num_classes) == ("mine.py:net", 2)
+    assert backbone.geometry.crop == 16
+    with pytest.raises(RobobenchError, match=r"nn\.Module"):
+        load_backbone(f"{file}:broken")
+
+
+def test_a_network_that_is_no_classifier_is_refused():
+    with pytest.raises(RobobenchError, match="expected 1 x classes"):
+        Backbone(nn.Conv2d(3, 3, 1))
+    with pytest.raises(RobobenchError, match="fails on one"):
+        Backbone(nn.Linear(5, 2))
+
+
+def onnx_file(path, softmax=False, batch="n"):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    rng = np.random.default_rng(0)
+    kernel = rng.standard_normal((4, 3, 3, 3)).astype(np.float32)
+    matrix = rng.standard_normal((4, 5)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["x", "kernel"], ["maps"], pads=[1, 1, 1, 1]),
+        helper.make_node("GlobalAveragePool", ["maps"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "matrix"], ["y"]),
+    ]
+    if softmax:
+        nodes.append(helper.make_node("Softmax", ["y"], ["p"]))
+    out = "p" if softmax else "y"
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", kind, [batch, 3, 16, 16])],
+        [helper.make_tensor_value_info(out, kind, [batch, 5])],
+        [
+            onnx.numpy_helper.from_array(kernel, "kernel"),
+            onnx.numpy_helper.from_array(matrix, "matrix"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("softmax", [False, True])
+def test_onnx_files_run_and_cannot_be_cut(tmp_path, softmax):
+    backbone = load_backbone(f"onnx:{onnx_file(tmp_path / 'net.onnx', softmax)}")
+    plain = load_backbone(f"onnx:{onnx_file(tmp_path / 'plain.onnx')}")
+    batch = images(3, side=16)
+    torch.testing.assert_close(backbone(batch), plain(batch), atol=1e-5, rtol=1e-4)
+    assert backbone.geometry.crop == 16
+    assert backbone.cost().macs == 4 * 27 * 256 + 20
+    assert not backbone.splittable
+    with pytest.raises(RobobenchError, match="ONNX file"):
+        backbone.stem(batch)
+    with pytest.raises(RobobenchError, match="cannot be trained"):
+        backbone.twin()
+
+
+def test_onnx_files_of_one_image_a_time_take_many(tmp_path):
+    one = load_backbone(f"onnx:{onnx_file(tmp_path / 'one.onnx', batch=1)}")
+    many = load_backbone(f"onnx:{onnx_file(tmp_path / 'many.onnx')}")
+    batch = images(3, side=16)
+    torch.testing.assert_close(one(batch), many(batch))
+    assert one.digest == many.digest
+
+
+def test_imagenet_has_its_names():
+    names = imagenet_names()
+    assert len(set(names)) > 990
+    assert "tench" in names[0]
+
+
+def test_only_our_own_networks_come_untrained():
+    assert network_named("vgg-small", None, ("a", "b")).own

@@ -1,0 +1,141 @@
+"""The command line as a user meets it."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from robobench.backbones.vgg import WIDTHS
+from robobench.cli import _exit_code
+from robobench.cli.list import _BACKBONES, KINDS
+
+RUN = "run --methods median --corruptions jpeg --severities 1,5 --limit 100 --no-report --out {out}"
+
+
+def out_of(capsys, arguments, code=0):
+    capsys.readouterr()
+    assert _exit_code(arguments) == code
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list", "methods"]])
+def test_help_and_lists_answer_at_once(arguments):
+    def once():
+        began = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "robobench", *arguments], check=True, capture_output=True
+        )
+        return time.perf_counter() - began
+
+    assert min(once() for _ in range(4)) < 0.5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_list_names_and_explains(capsys, kind):
+    lines = [
+        line
+        for line in out_of(capsys, ["list", kind]).partition("\n\n")[0].splitlines()
+        if not line.startswith(" ")
+    ]
+    assert lines
+    assert all(len(line.split(maxsplit=1)) == 2 for line in lines), "each name has a summary"
+
+
+def test_our_own_backbones_are_listed():
+    assert set(WIDTHS) == {name for name in _BACKBONES if ":" not in name}
+
+
+def test_readiness_by_data_set(capsys):
+    told = out_of(capsys, ["list", "methods", "--dataset", "shapes10", "--backbone", "vgg-tiny"])
+    states = {line.split()[0]: line for line in told.splitlines() if not line.startswith(" ")}
+    assert "ready" in states["afd"]
+    assert "ready" in states["org"]
+
+
+def test_info_tells_versions_and_places(capsys):
+    told = out_of(capsys, ["info"])
+    for word in ("torch", "libjpeg_turbo", "threads", "weights", "data"):
+        assert word in told
+
+
+def test_version(capsys):
+    assert out_of(capsys, ["--version"]).startswith("robobench ")
+
+
+def test_a_dry_run_writes_nothing(capsys, tmp_path):
+    told = out_of(capsys, [*RUN.format(out=tmp_path / "run").split(), "--dry-run"])
+    assert "6 cells of 100 images, 0 stored already; 600 predictions to make" in told
+    assert "median on jpeg_compression 40: 100 images" in told
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_prints_its_table_and_is_not_repeated(capsys, tmp_path):
+    arguments = RUN.format(out=tmp_path / "run").split()
+    told = out_of(capsys, arguments)
+    assert "median" in told
+    assert "results.csv" in told
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "run" / "cells").iterdir()}
+    assert out_of(capsys, arguments) == told
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "run" / "cells").iterdir()} == before
+    assert "0 predictions to make" in out_of(capsys, [*arguments, "--dry-run"])
+
+
+def test_a_configuration_file_and_the_command_line_above_it(capsys, tmp_path):
+    (tmp_path / "c.toml").write_text(
+        f"methods = ['median']\ncorruptions = 'jpeg:50'\nlimit = 60\nout = '{tmp_path / 'run'}'\n"
+    )
+    arguments = ["run", "--config", str(tmp_path / "c.toml"), "--limit", "50", "--dry-run"]
+    told = out_of(capsys, arguments)
+    assert "4 cells of 50 images" in told
+
+
+def test_the_module_is_the_program(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "robobench", "rnu"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "robobench: " + done.stderr.removeprefix("robobench: ")
+    assert "did you mean 'run'" in done.stderr
+
+
+def test_an_internal_error_is_one_line_and_a_log(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("robobench.manifest.versions", lambda: 1 / 0)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    assert _exit_code(["info"]) == 3
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "please report" in told
+    (log,) = tmp_path.glob("robobench-*.log")
+    assert "ZeroDivisionError" in log.read_text()
+
+
+def test_ctrl_c_is_130(capsys, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("robobench.manifest.versions", interrupted)
+    assert _exit_code(["info"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_when_cells_fail_the_others_are_shown(capsys, tmp_path, registered):
+    (tmp_path / "fragile.py").write_text(
+        "import robobench\n"
+        "@robobench.method('fragile-cli')\n"
+        "class Fragile(robobench.Method):\n"
+        "    needs = frozenset({'level'})\n"
+        "    def predict(self, images, context):\n"
+        "        if context.level == 40:\n"
+        "            raise ValueError('too much')\n"
+        "        return self.backbone(images)\n"
+    )
+    arguments = RUN.replace("median", "fragile-cli").format(out=tmp_path / "run").split()
+    assert _exit_code([*arguments, "--plugin", str(tmp_path / "fragile.py")]) == 4
+    captured = capsys.readouterr()
+    assert "fragile-cli" in captured.out
+    assert captured.err == (
+        "robobench: 1 cell failed (fragile-cli on jpeg_compression 40), the rest is stored; the "
+        "first said: ValueError: too much\n"
+    )

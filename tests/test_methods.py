@@ -1,0 +1,297 @@
+"""Every registered method keeps the contract; the networks have the sizes that are published."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from robobench.backbones.backbone import cost_of, load_backbone
+from robobench.backbones.vgg import LevelVgg, Vgg
+from robobench.baselines.arcnn import Arcnn
+from robobench.baselines.restoration import psnr
+from robobench.corruptions import apply, catalogue
+from robobench.datasets import open_dataset
+from robobench.errors import RobobenchError
+from robobench.methods.afd import (
+    AdaptiveDeDrifting,
+    DriftEstimator,
+    FeatureEnhancer,
+    RepConv,
+    dct_filters,
+)
+from robobench.methods.ddp import Ddp, FeatureDeDrifting
+from robobench.methods.level_aware import LevelEstimator
+from robobench.registry import METHODS
+from robobench.types import Card, Context, Method, Weights
+from robobench.weights import find, load
+
+CONTEXT = Context(corruption="jpeg_compression", severity=3, level=30.0)
+
+
+def count(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+def images(n=6, side=32, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (n, 3, side, side), generator=generator, dtype=torch.uint8)
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return load_backbone("vgg-tiny", dataset="shapes10")
+
+
+def in_memory(name, tensors, network, belongs_to="classifier"):
+    card = Card(
+        method=name, belongs_to=belongs_to, dataset="shapes10", backbone="vgg-tiny",
+        backbone_digest="", trained_on="", train_seed=0, digest="", file="in memory", command="",
+        recipe={"network": network}, images="", accuracy={}, parameters=0, minutes=0.0, versions={},
+    )  # fmt: skip
+    return Weights(card, tensors)
+
+
+def make(name, backbone):
+    """A method with its shipped weights, or with fresh ones where none are shipped."""
+    kind = METHODS[name]
+    if kind.weights_of == "none":
+        return kind(backbone)
+    found = find(
+        name, dataset="shapes10", backbone_name="vgg-tiny", backbone_digest=backbone.digest
+    )
+    if found:
+        return kind(backbone, load(found[0]))
+    torch.manual_seed(0)
+    network = LevelVgg((16, 32, 64, 128), 10)
+    nn.init.normal_(network.modulation.weight)
+    state = {f"classifier.{k}": v for k, v in network.state_dict().items()}
+    return kind(backbone, in_memory(name, state, {"architecture": "vgg-tiny"}))
+
+
+@pytest.mark.parametrize("name", METHODS.names())
+class TestEveryMethod:
+    def test_gives_probabilities(self, name, backbone):
+        method = make(name, backbone)
+        batch = images()
+        before = batch.clone()
+        with torch.inference_mode():
+            probabilities = method.predict(batch, CONTEXT)
+        assert probabilities.shape == (6, 10)
+        assert probabilities.dtype == torch.float32
+        assert torch.isfinite(probabilities).all()
+        assert (probabilities >= 0).all()
+        torch.testing.assert_close(probabilities.sum(1), torch.ones(6))
+        assert torch.equal(batch, before)
+
+    def test_says_the_same_again(self, name, backbone):
+        method = make(name, backbone)
+        with torch.inference_mode():
+            first = method.predict(images(), CONTEXT)
+            assert torch.equal(method.predict(images(), CONTEXT), first)
+            assert torch.equal(make(name, backbone).predict(images(), CONTEXT), first)
+
+    def test_looks_at_one_image_a_time(self, name, backbone):
+        method = make(name, backbone)
+        if method.adapts:
+            pytest.skip("its predictions depend on the batch, and it says so")
+        one, other = images(seed=1), images(seed=2)
+        other[3] = one[3]
+        with torch.inference_mode():
+            assert torch.equal(method.predict(one, CONTEXT)[3], method.predict(other, CONTEXT)[3])
+
+    def test_from_the_stem_it_is_the_same(self, name, backbone):
+        method = make(name, backbone)
+        if type(method).from_stem is Method.from_stem:
+            with pytest.raises(NotImplementedError):
+                method.from_stem(images(), images(), CONTEXT)
+            return
+        with torch.inference_mode():
+            torch.testing.assert_close(
+                method.from_stem(backbone.stem(images()), images(), CONTEXT),
+                method.predict(images(), CONTEXT),
+            )
+
+    def test_tells_its_cost(self, name, backbone):
+        cost = make(name, backbone).cost()
+        assert cost.parameters >= backbone.cost().parameters
+        assert cost.macs >= backbone.cost().macs
+
+    def test_its_columns_are_numbers_for_each_image(self, name, backbone):
+        method = make(name, backbone)
+        with torch.inference_mode():
+            method.predict(images(), CONTEXT)
+            for values in method.columns(images(), images(), CONTEXT).values():
+                assert values.shape == (6,)
+                assert torch.isfinite(values).all()
+
+    def test_its_recipes_tell_what_training_it_takes(self, name, backbone):
+        kind = METHODS[name]
+        recipes = kind.recipes(backbone)
+        assert bool(recipes) == (kind.fit.__func__ is not Method.fit.__func__)
+        for recipe in recipes.values():
+            assert recipe.minutes > 0
+
+
+def test_org_is_the_backbone(backbone):
+    with torch.inference_mode():
+        assert torch.equal(METHODS["org"](backbone).predict(images(), CONTEXT), backbone(images()))
+
+
+def test_the_de_drifting_module_has_the_published_size():
+    assert count(FeatureDeDrifting(64, (64, 32, 16))) == 117_472
+    assert count(FeatureDeDrifting(64, (64, 32, 16), image=False)) == 115_744
+    assert Ddp.settings(64)["widths"] == [64, 32, 16]
+    cost = cost_of(
+        FeatureDeDrifting(64, (64, 32, 16)),
+        torch.zeros(1, 64, 112, 112),
+        torch.zeros(1, 3, 224, 224),
+    )
+    assert cost.macs == pytest.approx(1.47e9, rel=0.01)
+
+
+def test_afd_has_the_published_size():
+    assert count(FeatureEnhancer(64, 16)) == 204_385
+    assert count(FeatureEnhancer(64, 16, merged=True)) == 78_561
+    assert count(DriftEstimator(64)) == 37_120
+    # Published: 119,801, of which 24 belong to colour conversions; ours needs twelve.
+    fixed = sum(b.numel() for b in DriftEstimator(64).buffers())
+    assert 78_561 + 37_120 + fixed == 119_801 - 24 + 12
+    assert cost_of(FeatureEnhancer(64, 16, merged=True), torch.zeros(1, 64, 112, 112)).macs == (
+        pytest.approx(0.51e9, rel=0.02)
+    )
+
+
+def test_the_estimator_and_arcnn_have_the_published_sizes():
+    assert count(LevelEstimator()) == 187_009
+    assert count(Arcnn()) == 117_731
+    assert cost_of(LevelEstimator(), torch.zeros(1, 3, 32, 32)).macs == pytest.approx(
+        191e6, rel=0.01
+    )
+
+
+def test_an_untrained_arcnn_leaves_images_alone():
+    torch.manual_seed(0)
+    x = torch.rand(1, 3, 20, 24)
+    torch.testing.assert_close(Arcnn()(x), x)
+
+
+def test_the_estimator_sees_33_pixels():
+    network = LevelEstimator(4)
+    for parameter in network.parameters():  # no path through the network is switched off
+        nn.init.constant_(parameter, 0.1)
+    x = torch.rand(1, 3, 65, 65, requires_grad=True)
+    network.layers(x)[0, 0, 32, 32].backward()
+    seen = x.grad.abs().sum((0, 1)) > 0
+    assert seen.any(0).nonzero().flatten().tolist() == list(range(16, 49))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 8), (7, 3)])
+def test_merging_changes_nothing_even_at_the_border(size):
+    torch.manual_seed(0)
+    block = RepConv(5, 7)
+    for parameter in block.parameters():
+        nn.init.normal_(parameter)
+    x = torch.randn(2, 5, *size)
+    merged = block.merge()
+    torch.testing.assert_close(merged(x), block(x), rtol=1e-4, atol=1e-3)
+    assert count(merged) == 5 * 7 * 9 + 7
+
+
+@pytest.mark.parametrize("side", [32, 37, 56])
+@pytest.mark.parametrize("spatial", [True, False])
+def test_merged_afd_is_the_trained_one(side, spatial):
+    torch.manual_seed(0)
+    module = AdaptiveDeDrifting(6, 8, spatial=spatial)
+    for parameter in module.enhancer.blocks[-1].parameters():
+        nn.init.normal_(parameter, std=0.1)
+    features, x = torch.rand(2, 6, side, side), torch.rand(2, 3, side, side)
+    result = module(features, x)
+    torch.testing.assert_close(module.merge()(features, x), result, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(result, features)
+
+
+def test_afd_begins_by_leaving_features_alone():
+    features = torch.rand(1, 8, 16, 16)
+    torch.testing.assert_close(
+        AdaptiveDeDrifting(8, 8)(features, torch.rand(1, 3, 16, 16)), features
+    )
+
+
+@pytest.mark.parametrize("size", [(4, 4), (17, 9), (28, 31)])
+def test_plugins_take_any_size(size):
+    features, x = torch.rand(1, 8, *size), torch.rand(1, 3, 2 * size[0] + 1, 2 * size[1])
+    for module in (AdaptiveDeDrifting(8, 8, merged=True), FeatureDeDrifting(8, (8, 8, 8))):
+        assert module(features, x).shape == features.shape
+
+
+def test_the_gate_is_spatial_as_in_the_paper_or_pooled_as_released():
+    x = torch.rand(1, 3, 48, 40)
+    assert DriftEstimator(6)(x).shape == (1, 6, 6, 5)
+    assert DriftEstimator(6, spatial=False)(x).shape == (1, 6, 1, 1)
+
+
+def test_the_cosine_patterns_are_orthonormal_and_zig_zag():
+    filters = dct_filters().reshape(64, 64)
+    torch.testing.assert_close(filters @ filters.T, torch.eye(64), atol=1e-6, rtol=0)
+    scipy_fft = pytest.importorskip("scipy.fft")
+    block = torch.rand(8, 8)
+    ours = filters @ block.flatten()
+    theirs = torch.tensor(scipy_fft.dctn(block.numpy(), norm="ortho"))
+    order = [(0, 0), (0, 1), (1, 0), (2, 0), (1, 1), (0, 2), (0, 3), (1, 2)]
+    for position, (row, column) in enumerate(order):
+        assert float(ours[position]) == pytest.approx(float(theirs[row, column]), abs=1e-5)
+
+
+def test_psnr():
+    clean = torch.full((2, 3, 4, 4), 100, dtype=torch.uint8)
+    off = clean.clone()
+    off[1] += 5
+    values = psnr(off, clean)
+    assert values[0] == 100
+    assert float(values[1]) == pytest.approx(20 * math.log10(255 / 5))
+
+
+def test_restorers_tell_psnr_of_what_they_restored(backbone):
+    method = make("median", backbone)
+    clean = images(side=32)
+    noisy = clean.clone()
+    noisy[:, :, 5, 5] = 255
+    told = method.columns(noisy, clean, CONTEXT)["psnr"]
+    method.predict(noisy, CONTEXT)
+    assert torch.equal(method.columns(noisy, clean, CONTEXT)["psnr"], told)
+
+
+def test_estimated_levels_are_near_the_true_ones(backbone):
+    """The shipped estimators, over 200 test images."""
+    clean = open_dataset("shapes10").read(np.arange(200), backbone.geometry)
+    for name, corruption, low, high, tolerance in (
+        ("jpg-estqf", "jpeg_compression", 20, 80, 15),
+        ("noisy-estnl", "gaussian_noise", 10, 40, 3),
+    ):
+        method = make(name, backbone)
+        for level in (low, high):
+            degraded = apply(clean, catalogue.at_level(corruption, level), torch.arange(200))
+            guess = method.columns(degraded, clean, Context())["estimated_level"]
+            assert float(guess.mean()) == pytest.approx(level, abs=tolerance)
+
+
+def test_true_levels_must_be_told_and_matter(backbone):
+    method = make("jpg-trueqf", backbone)
+    assert method.needs == {"level"}
+    assert not method.applies_to("gaussian_noise")
+    with torch.inference_mode():
+        low = method.predict(images(), Context(level=10))
+        high = method.predict(images(), Context(level=100))
+        untouched = method.predict(images(), Context(level=0))
+    assert not torch.allclose(low, high)
+    torch.testing.assert_close(untouched, high)
+    with pytest.raises(RobobenchError, match="true level"):
+        method.predict(images(), Context())
+
+
+def test_a_network_for_other_classes_does_not_fit(backbone):
+    state = Vgg((16, 32, 64, 128), 4).state_dict()
+    with pytest.raises(RobobenchError, match="does not fit vgg-tiny"):
+        METHODS["jpg"](backbone, in_memory("jpg", state, {}))

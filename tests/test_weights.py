@@ -1,0 +1,300 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+import robobench
+from robobench import weights
+from robobench.backbones.backbone import Backbone
+from robobench.backbones.vgg import Vgg
+from robobench.choice import covers, resolve, suggest_trainings
+from robobench.errors import MissingWeights, RobobenchError
+from robobench.types import Card, Context, Geometry
+
+
+def card(**changes):
+    base = Card(
+        method="afd",
+        belongs_to="plugin",
+        dataset="shapes10",
+        backbone="vgg-tiny",
+        backbone_digest="abc",
+        trained_on="jpeg_compression",
+        train_seed=0,
+        digest="",
+        file="",
+        command="robobench train",
+        recipe={"steps": 1},
+        images="two images",
+        accuracy={"fidelity": 0.5},
+        parameters=0,
+        minutes=0.1,
+        versions={"torch": "2"},
+    )
+    return replace(base, **changes)
+
+
+def store(**changes):
+    """The path of the card of some weights in the user's folder."""
+    mark = float(len(changes.get("trained_on", "")))
+    return weights.save(card(**changes), {"a": torch.arange(3.0), "b": torch.full((2, 2), mark)})
+
+
+def test_what_was_saved_is_loaded():
+    path = store()
+    loaded = weights.load(path)
+    assert loaded.card.parameters == 7
+    assert loaded.card.file == "shapes10-vgg-tiny-afd-jpeg_compression-s0.safetensors"
+    assert loaded.card.digest == weights.digest_of_file(path.with_name(loaded.card.file))
+    assert torch.equal(loaded.tensors["a"], torch.arange(3.0))
+    assert {p.suffix for p in path.parent.iterdir()} == {".json", ".safetensors"}
+
+
+def test_a_damaged_file_is_refused():
+    path = store()
+    file = path.with_suffix(".safetensors")
+    file.write_bytes(file.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(RobobenchError, match="damaged or was exchanged"):
+        weights.load(path)
+
+
+def test_a_missing_file_is_named():
+    path = store()
+    path.with_suffix(".safetensors").unlink()
+    with pytest.raises(RobobenchError, match=r"\.safetensors cannot be read"):
+        weights.load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text[:40], "cannot be read"),
+        (lambda text: json.dumps({"method": "afd"}), "incomplete"),
+        (lambda text: json.dumps({**json.loads(text), "format": 9}), "format 9, expected 1"),
+        (lambda text: json.dumps([1]), "incomplete"),
+    ],
+)
+def test_a_broken_card_is_refused_in_one_line(change, message):
+    path = store()
+    path.write_text(change(path.read_text()))
+    with pytest.raises(RobobenchError, match=message) as caught:
+        weights.find("afd")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ROBOBENCH_WEIGHTS", str(tmp_path / "file" / "in"))
+    with pytest.raises(RobobenchError, match="cannot be written"):
+        store()
+
+
+def test_plugins_belong_to_the_digest_of_their_backbone_only():
+    path = store(dataset="elsewhere")
+    assert weights.find("afd", dataset="shapes10", backbone_digest="abc") == [path]
+    assert weights.find("afd", dataset="shapes10", backbone_digest="abd") == []
+
+
+def test_classifiers_belong_to_data_set_and_architecture():
+    path = store(method="jpg", belongs_to="classifier", dataset="cifar10", backbone="vgg-small")
+    wanted = {"backbone_name": "vgg-small", "backbone_digest": "whatever"}
+    assert weights.find("jpg", dataset="cifar10", **wanted) == [path]
+    assert weights.find("jpg", dataset="cifar10-c", **wanted) == [path]
+    assert weights.find("jpg", dataset="cifar100", **wanted) == []
+    assert weights.find("jpg", dataset="cifar10", backbone_name="vgg-tiny") == []
+
+
+def test_restorers_belong_to_a_data_set_and_to_no_backbone():
+    path = store(method="arcnn", belongs_to="restorer", dataset="cifar10", backbone="")
+    assert weights.find("arcnn", dataset="cifar10", backbone_digest="any") == [path]
+    assert weights.find("arcnn", dataset="cifar100") == []
+
+
+def test_the_users_folder_comes_first():
+    (shipped,) = weights.find("jpg", dataset="shapes10", backbone_name="vgg-tiny")
+    own = weights.save(replace(weights.read_card(shipped)), dict(weights.load(shipped).tensors))
+    found = weights.find("jpg", dataset="shapes10", backbone_name="vgg-tiny")
+    assert found == [own, shipped]
+
+
+def test_every_shipped_file_has_a_card_that_holds():
+    for place in weights.search_path()[1:]:
+        files = {p.stem for p in place.glob("*.safetensors")}
+        cards = {p.stem for p in place.glob("*.json")}
+        assert files == cards
+        for path in place.glob("*.json"):
+            loaded = weights.load(path)
+            assert loaded.card.command.startswith("robobench train --method")
+            assert loaded.card.accuracy
+            assert "/" not in loaded.card.images
+
+
+def test_shipped_plugins_fit_the_shipped_backbone():
+    from robobench.backbones.backbone import load_backbone
+
+    digest = load_backbone("vgg-tiny", dataset="shapes10").digest
+    for _, one in weights.cards():
+        if one.belongs_to == "plugin" and one.backbone == "vgg-tiny":
+            assert one.backbone_digest == digest
+
+
+@pytest.mark.parametrize(
+    ("training", "corruption", "covered"),
+    [
+        ("jpeg_compression", "jpeg_compression", True),
+        ("noise", "shot_noise", True),
+        ("noise", "jpeg_compression", False),
+        ("clean", "jpeg_compression", False),
+        ("noise", "gaussian_noise+shot_noise", True),
+        ("noise", "gaussian_noise+jpeg_compression", False),
+        ("all", "gaussian_noise+jpeg_compression", True),
+        ("gaussian_noise+jpeg_compression", "gaussian_noise+jpeg_compression", True),
+    ],
+)
+def test_what_a_training_covers(training, corruption, covered):
+    assert covers(training, corruption) is covered
+
+
+@pytest.mark.parametrize(
+    ("corruptions", "trainings"),
+    [
+        (["jpeg_compression"], ["jpeg_compression"]),
+        (["gaussian_noise", "shot_noise", "jpeg_compression"], ["jpeg_compression", "noise"]),
+        (["fog"], ["fog"]),
+        (["fog", "contrast", "defocus_blur", "shot_noise"], ["common"]),
+        (["fog", "contrast", "saturate", "shot_noise"], ["all"]),
+    ],
+)
+def test_few_trainings_are_suggested(corruptions, trainings):
+    assert suggest_trainings(corruptions) == trainings
+
+
+@pytest.fixture
+def backbone():
+    torch.manual_seed(0)
+    return Backbone(
+        Vgg((4, 8), 3),
+        name="own.py:net",
+        geometry=Geometry(crop=16),
+        command="--backbone own.py:net",
+    )
+
+
+NOISE = ["gaussian_noise", "shot_noise", "impulse_noise"]
+
+
+def choose(spec, backbone, corruptions, dataset="shapes10", **options):
+    return resolve(spec, dataset=dataset, backbone=backbone, corruptions=corruptions, **options)
+
+
+def test_weights_that_cover_everything_are_taken(backbone):
+    digest = backbone.digest
+    store(backbone_digest=digest, trained_on="common")
+    narrow = store(backbone_digest=digest, trained_on="noise")
+    choice = choose("afd", backbone, ["clean", "shot_noise"])
+    assert (choice.trained_on, choice.is_bank) == ("noise", False)
+    assert choice.cards == {"": narrow}
+
+
+def test_else_the_bank_takes_the_most_specific_for_each(backbone):
+    digest = backbone.digest
+    paths = {
+        on: store(backbone_digest=digest, trained_on=on)
+        for on in ("noise", "shot_noise", "jpeg_compression")
+    }
+    choice = choose("afd", backbone, [*NOISE, "jpeg_compression"])
+    assert choice.is_bank
+    assert choice.cards == {
+        "gaussian_noise": paths["noise"],
+        "shot_noise": paths["shot_noise"],
+        "impulse_noise": paths["noise"],
+        "jpeg_compression": paths["jpeg_compression"],
+    }
+    assert "gaussian_noise, impulse_noise: the one of noise" in choice.line
+    assert choice.digest("clean") == backbone.digest
+    assert choice.digest("shot_noise") != choice.digest("gaussian_noise")
+
+
+def test_weights_that_are_named_are_used_on_everything(backbone):
+    path = store(backbone_digest=backbone.digest)
+    choice = choose("afd@jpeg", backbone, NOISE)
+    assert (choice.trained_on, choice.cards) == ("jpeg_compression", {"": path})
+
+
+def test_the_bank_can_be_asked_for(backbone):
+    store(backbone_digest=backbone.digest)
+    assert choose("afd@matched", backbone, ["jpeg_compression"]).is_bank
+
+
+def test_missing_weights_tell_the_command_and_its_time(backbone):
+    with pytest.raises(MissingWeights) as caught:
+        choose("afd", backbone, [*NOISE, "jpeg_compression"])
+    text = str(caught.value)
+    assert (
+        "`robobench train --method afd --dataset shapes10 --backbone own.py:net "
+        "--trained-on jpeg_compression,noise`" in text
+    )
+    assert "minutes" in text
+    assert caught.value.trainings == ("jpeg_compression", "noise")
+
+
+def test_own_photographs_need_a_folder_of_images(backbone):
+    with pytest.raises(MissingWeights) as caught:
+        choose(
+            "ddp", backbone, ["jpeg_compression"], "folder:mine", command="--dataset folder:/a/mine"
+        )
+    assert (
+        "--dataset folder:/a/mine --backbone own.py:net --images DIR --trained-on jpeg_compression"
+        in str(caught.value)
+    )
+    with pytest.raises(MissingWeights, match="one sub-folder a class"):
+        choose("jpg", backbone, ["jpeg_compression"], "folder:mine")
+
+
+def test_only_what_is_missing_is_asked_for(backbone):
+    store(backbone_digest=backbone.digest)
+    with pytest.raises(MissingWeights) as caught:
+        choose("afd", backbone, [*NOISE, "jpeg_compression"])
+    assert caught.value.trainings == ("noise",)
+
+
+def test_a_method_that_is_defined_by_its_training_takes_no_other(backbone):
+    with pytest.raises(RobobenchError, match="jpg is trained on jpeg_compression"):
+        choose("jpg@noise", backbone, ["jpeg_compression"])
+
+
+def test_what_needs_no_training_needs_no_weights(backbone):
+    assert choose("median", backbone, NOISE).trained_on == ""
+    choice = choose("org", backbone, NOISE, train_seed=2)
+    assert (choice.trained_on, choice.train_seed) == ("clean", 2)
+    assert choice.digest("anything") == backbone.digest
+    assert isinstance(choice.build(backbone), robobench.Method)
+
+
+def test_plugins_are_refused_where_nothing_can_be_plugged_in(toy):
+    backbone = Backbone(toy["backbone"], name="toy")
+    with pytest.raises(RobobenchError, match="afd cannot be plugged in"):
+        choose("afd", backbone, ["jpeg_compression"])
+
+
+def test_a_bank_leaves_clean_images_alone_and_is_an_oracle():
+    from robobench.backbones.backbone import load_backbone
+
+    backbone = load_backbone("vgg-tiny", dataset="shapes10")
+    choice = choose("afd@matched", backbone, ["jpeg_compression", "shot_noise"])
+    method = choice.build(backbone)
+    assert method.needs == {"corruption"}
+    images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    with torch.inference_mode():
+        clean = method.predict(images, Context(corruption="clean"))
+        stem = backbone.stem(images)
+        again = method.from_stem(stem, images, Context(corruption="clean"))
+        jpeg = method.from_stem(stem, images, Context(corruption="jpeg_compression"))
+        noise = method.from_stem(stem, images, Context(corruption="shot_noise"))
+    torch.testing.assert_close(clean, backbone(images))
+    torch.testing.assert_close(again, backbone(images))
+    assert not torch.allclose(jpeg, clean)
+    assert not torch.allclose(jpeg, noise)
+    with pytest.raises(RobobenchError, match="no module for fog"):
+        method.predict(images, Context(corruption="fog"))

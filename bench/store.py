@@ -40,17 +40,14 @@ _BROKEN = (
 )
 
 
-def write_aside(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
     """Write a whole file or nothing: aside in the same folder, then renamed into place.
 
     Raises:
-        RobobenchError: The folder cannot be written or the disk is full; nothing is left behind.
+        OSError: The folder cannot be written or the disk is full; nothing is left behind.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    except OSError as error:
-        raise _unwritable(path, error) from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -58,12 +55,21 @@ def write_aside(path: Path, data: bytes) -> None:
         os.umask(mask)
         os.chmod(aside, 0o666 & ~mask)  # mkstemp makes files that only their owner reads
         os.replace(aside, path)
-    except OSError as error:
-        Path(aside).unlink(missing_ok=True)
-        raise _unwritable(path, error) from error
-    except BaseException:  # Ctrl-C while writing
+    except BaseException:  # a full disk, Ctrl-C while writing
         Path(aside).unlink(missing_ok=True)
         raise
+
+
+def write_aside(path: Path, data: bytes) -> None:
+    """Write a file of a run, whole or not at all.
+
+    Raises:
+        RobobenchError: The folder cannot be written or the disk is full; nothing is left behind.
+    """
+    try:
+        write_whole(path, data)
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def _unwritable(path: Path, error: OSError) -> RobobenchError:

@@ -1,7 +1,7 @@
 """Trained weights on disk: a safetensors file and a card each, found, verified and saved.
 
 They lie in the user's folder (``ROBOBENCH_WEIGHTS``), which is searched first, and in the wheel.
-Which of them a method takes is decided in `resolve`.
+Which of them a method takes is decided in `robobench.choice`.
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from robobench.errors import MissingWeights, RobobenchError
+from robobench.store import write_whole
 from robobench.types import CLEAN, Card, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from robobench.backbones.backbone import Backbone
-    from robobench.choice import Choice
 
-__all__ = ["digest_of_file", "find", "folder", "load", "read_card", "resolve", "save"]
+__all__ = ["digest_of_file", "find", "folder", "load", "read_card", "save"]
 
 _FORMAT: Final = 1
 _SHIPPED: Final = ("robobench.baselines", "robobench.methods")
@@ -195,23 +194,12 @@ def save(card: Card, tensors: Mapping[str, Tensor], place: Path | None = None) -
     )
     path = file.with_suffix(".json")
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        write_aside(file, content)
+        write_whole(file, content)
         text = json.dumps(asdict(card), indent=1)
-        write_aside(path, f"{text}\n".encode())
+        write_whole(path, f"{text}\n".encode())
     except OSError as error:
         raise RobobenchError(f"weights cannot be written to {place}: {error.strerror}") from error
     return path
-
-
-def write_aside(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        aside.write_bytes(content)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def own_classifier(backbone: str, dataset: str | None, train_seed: int) -> Weights:
@@ -241,25 +229,3 @@ def own_classifier(backbone: str, dataset: str | None, train_seed: int) -> Weigh
             train_seed=train_seed,
         )
     return load(found[0])
-
-
-def resolve(
-    spec: str,
-    *,
-    dataset: str,
-    backbone: Backbone,
-    corruptions: Iterable[str],
-    train_seed: int = 0,
-    command: str = "",
-) -> Choice:
-    """Choose the weights of a method for a run; see `robobench.choice.resolve`."""
-    from robobench.choice import resolve as choose
-
-    return choose(
-        spec,
-        dataset=dataset,
-        backbone=backbone,
-        corruptions=corruptions,
-        train_seed=train_seed,
-        command=command,
-    )

@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy
 
 import robobench
 from robobench.backbones.backbone import Backbone
+from robobench.baselines import endo_2020
 from robobench.training.fitting import Recipe, in_lengths
 from robobench.training.task import TrainingTask, accuracy
 from robobench.types import Context, Cost, Weights
@@ -44,16 +45,16 @@ class TrainedOnDegraded(robobench.Method):
         """Settings for images of 32 pixels; larger networks are trained for longer."""
         ranges: Mapping[str, tuple[float, float]] = {cls.trained_on or "": cls.levels}
         tiny = backbone is None or backbone.name == "vgg-tiny"
-        return in_lengths(
-            Recipe(
-                steps=1600 if tiny else 3200,
-                batch=128,
-                rate=3e-3,
-                minutes=3 if tiny else 8,
-                weight_decay=5e-3,
-                options={"shift": 3, "ranges": ranges},
-            )
+        usual = Recipe(
+            steps=1600 if tiny else 3200,
+            batch=128,
+            rate=3e-3,
+            minutes=3 if tiny else 8,
+            weight_decay=5e-3,
+            options={"shift": 3, "ranges": ranges},
         )
+        paper = endo_2020.ON_DEGRADED.with_options(ranges=ranges)
+        return {**in_lengths(usual), endo_2020.NAME: paper}
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:

@@ -5,6 +5,7 @@ from torch.nn.functional import cross_entropy
 
 import robobench
 from robobench.backbones.backbone import Backbone
+from robobench.baselines import endo_2020
 from robobench.training.fitting import Recipe, in_lengths
 from robobench.training.task import TrainingTask, accuracy
 from robobench.types import Context
@@ -31,16 +32,15 @@ class Org(robobench.Method):
     @classmethod
     def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
         """Settings for images of 32 pixels."""
-        return in_lengths(
-            Recipe(
-                steps=1600,
-                batch=128,
-                rate=4e-3,
-                minutes=3,
-                weight_decay=5e-3,
-                options={"shift": 3, "dropout": 0.02},
-            )
+        usual = Recipe(
+            steps=1600,
+            batch=128,
+            rate=4e-3,
+            minutes=3,
+            weight_decay=5e-3,
+            options={"shift": 3, "dropout": 0.02},
         )
+        return {**in_lengths(usual), endo_2020.NAME: endo_2020.ON_CLEAN}
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:

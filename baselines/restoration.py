@@ -1,19 +1,35 @@
 """Restoration, then classification: what every restorer shares."""
 
+from collections.abc import Callable
+from typing import Final
+
 import torch
 from torch import Tensor
 
 import robobench
-from robobench.types import Context
+from robobench.backbones.backbone import Backbone
+from robobench.baselines.image_quality import psnr, ssim
+from robobench.types import Context, Weights
+
+# A network with 64 channels needs about 64 MiB for each of its features of this many pixels.
+_PIXELS_AT_ONCE: Final = 2**18
 
 
 class RestoreThenClassify(robobench.Method):
-    """Cleans an image up and hands it to the backbone, which knows nothing of it.
+    """Cleans an image up and hands it to a classifier.
 
     Subclass it and write `restore`.
+
+    Attributes:
+        classifier: Sees the restored images; the backbone, which knows nothing of restoration,
+            unless a subclass has another one.
     """
 
     _last: tuple[Tensor, Tensor] | None = None
+
+    def __init__(self, backbone: Backbone, weights: Weights | None = None) -> None:
+        super().__init__(backbone, weights)
+        self.classifier = backbone
 
     def restore(self, images: Tensor) -> Tensor:
         """Clean images up.
@@ -27,21 +43,31 @@ class RestoreThenClassify(robobench.Method):
         raise NotImplementedError(f"{type(self).__name__} has no restore")
 
     def predict(self, images: Tensor, context: Context) -> Tensor:
-        """The backbone's probabilities for the restored images."""
+        """The classifier's probabilities for the restored images."""
         restored = self.restore(images)
         self._last = (images, restored)
-        return self.backbone(restored)
+        return self.classifier(restored)
 
     def columns(self, images: Tensor, clean: Tensor, context: Context) -> dict[str, Tensor]:
-        """``psnr``, dB on 0..255 over all channels; 100 where nothing differs."""
+        """Of the restored images: ``psnr``, dB, 100 at most, and ``ssim``, 1 at most."""
         if self._last is not None and self._last[0] is images:
             restored = self._last[1]
         else:
             restored = self.restore(images)
-        return {"psnr": psnr(restored, clean)}
+        return {"psnr": psnr(restored, clean), "ssim": ssim(restored, clean)}
 
 
-def psnr(images: Tensor, clean: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio of each uint8 image in dB, float32 N; 100 at most."""
-    error = (images.float() - clean.float()).square().mean((1, 2, 3))
-    return (10 * torch.log10(255.0**2 / error)).clamp(max=100.0)
+def to_floats(images: Tensor) -> Tensor:
+    """uint8 images as float32 on 0..1."""
+    return images.float() / 255
+
+
+def to_bytes(images: Tensor) -> Tensor:
+    """Images on 0..1 as uint8, clipped and rounded."""
+    return (images.float().clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def in_pieces(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """A function of many images, computed so few at a time that memory is bounded."""
+    count = max(1, _PIXELS_AT_ONCE // (images.shape[2] * images.shape[3]))
+    return torch.cat([function(piece) for piece in images.split(count)])

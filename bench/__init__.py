@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 if __name__ != "robobench":
     raise ImportError(f"import robobench, not {__name__}: bench/ is the package robobench")
 
-from robobench.registry import corruption, dataset, method, metric, section
-from robobench.types import Cell, Context, Cost, Geometry, Method, Metric, Predictions
+from robobench.protocols import Metric
+from robobench.registry import corruption, dataset, method, metric, reproduction, section, study
+from robobench.types import Cell, Context, Cost, Geometry, Method, Predictions
 
 if TYPE_CHECKING:
     from robobench.analysis.metrics import interval_mean_accuracy, mce
@@ -50,8 +51,10 @@ __all__ = [
     "mce",
     "method",
     "metric",
+    "reproduction",
     "run",
     "section",
+    "study",
 ]
 
 

@@ -53,16 +53,23 @@ class Choice:
     def digest(self, corruption: str) -> str:
         """SHA-256 of everything trained that predicts on a corruption (`Cell.weights`)."""
         path = self.cards.get(corruption, self.cards.get(""))
+        if path is None and self.method.argument_digest:
+            return self._together(self.method.argument_digest)
         if path is None:  # nothing trained, or a bank on clean images: the backbone alone
             return self.backbone_digest
         card = read_card(path)
         if card.belongs_to == "classifier":
             return card.digest
-        return hashlib.sha256(f"{self.backbone_digest} {card.digest}".encode()).hexdigest()
+        return self._together(card.digest)
+
+    def _together(self, digest: str) -> str:
+        return hashlib.sha256(f"{self.backbone_digest} {digest}".encode()).hexdigest()
 
     @property
     def line(self) -> str:
         """What `run` prints about it."""
+        if self.method.argument_digest:
+            return f"{self.name}: SHA-256 {self.method.argument_digest[:12]}..."
         if not self.cards:
             return f"{self.name}: no weights but the classifier's"
         if not self.is_bank:
@@ -104,7 +111,7 @@ def resolve(
     specific ones first, else the bank: for each corruption the most specific weights that cover it.
 
     Args:
-        spec: ``NAME``, ``NAME@TRAINED_ON`` or ``NAME@matched``.
+        spec: ``NAME``, ``NAME@TRAINED_ON``, ``NAME@matched`` or ``NAME:ARGUMENT``.
         dataset: As `Cell.dataset` has it.
         backbone: The classifier.
         corruptions: Canonical names of those evaluated; clean is left aside.
@@ -115,13 +122,7 @@ def resolve(
         RobobenchError: The method cannot stand on this backbone, or weights are missing; the
             message holds the command that makes them.
     """
-    name, at, wanted = spec.partition("@")
-    name = METHODS.canonical(name)
-    if at and not wanted:
-        raise RobobenchError(
-            f"{spec}: after @ comes what the weights were trained on, a corruption, a group or matched"
-        )
-    method: type[Method] = METHODS[name]
+    name, method, at, wanted = _parsed(spec)
     check_applicable(name, method, backbone)
     fixed_by_name = method.weights_of == "none" or method.trained_on
     if at and fixed_by_name and wanted != method.trained_on:
@@ -131,7 +132,7 @@ def resolve(
         seed = train_seed if method.trained_on else 0
         return Choice(name, method, method.trained_on or "", seed, backbone.digest, {})
 
-    stored = _stored(name, method, dataset, backbone, train_seed)
+    stored = _stored(method.trained_as or name, method, dataset, backbone, train_seed)
     evaluated = [c for c in dict.fromkeys(corruptions) if c != CLEAN and method.applies_to(c)]
     missing = _Missing(name, method, dataset, backbone, train_seed, command)
 
@@ -157,6 +158,31 @@ def resolve(
     if left or not evaluated:
         raise missing.error(suggest_trainings(left))
     return choice(MATCHED, cards)
+
+
+def _parsed(spec: str) -> tuple[str, type[Method], str, str]:
+    """Name for cells, class, ``@`` or nothing, and what comes after it.
+
+    Raises:
+        RobobenchError: Unknown, or an argument too many or too few.
+    """
+    head, colon, argument = spec.partition(":")
+    if colon and "@" not in head:  # the argument may hold any sign
+        name = METHODS.canonical(head)
+        if "argument" not in METHODS.entry(name).options:
+            raise RobobenchError(f"{spec}: {name} takes no argument; leave :{argument} out")
+        if argument:
+            label, method = METHODS[name].with_argument(argument)
+            return f"{name}:{label}", method, "", ""
+    name, at, wanted = spec.partition("@")
+    name = METHODS.canonical(name.rstrip(":"))
+    if wants := METHODS.entry(name).options.get("argument"):
+        raise RobobenchError(f"{spec}: {name} is written {name}:{wants}")
+    if at and not wanted:
+        raise RobobenchError(
+            f"{spec}: after @ comes what the weights were trained on, a corruption, a group or matched"
+        )
+    return name, METHODS[name], at, wanted
 
 
 def check_applicable(name: str, method: type[Method], backbone: Backbone) -> None:
@@ -245,6 +271,11 @@ class _Missing:
     train_seed: int
     command: str
 
+    @property
+    def owner(self) -> str:
+        """Name of the method that is trained."""
+        return self.method.trained_as or self.name
+
     def error(self, trainings: Sequence[str]) -> RobobenchError:
         if not trainings:
             return RobobenchError(
@@ -258,13 +289,13 @@ class _Missing:
         return MissingWeights(
             f"{what} has no weights for {self.dataset} and {self.backbone.name} yet; "
             f"`{self.train_command(trainings)}` makes them{lasts}{self._labels()}",
-            method=self.name,
+            method=self.owner,
             trainings=tuple(trainings),
             train_seed=self.train_seed,
         )
 
     def train_command(self, trainings: Sequence[str]) -> str:
-        parts = ["robobench train --method", self.name]
+        parts = ["robobench train --method", self.owner]
         parts.append(self.command or f"--dataset {base_dataset(self.dataset)}")
         parts.append(self.backbone.command)
         if self.dataset.partition(":")[0] not in _WITH_TRAINING_IMAGES:

@@ -23,10 +23,11 @@ from robobench.grid import (
     saved_as_jpeg85,
     split_list,
 )
+from robobench.protocols import Dataset
 from robobench.registry import DATASETS
 from robobench.runner import Entrant
 from robobench.sources import Source
-from robobench.types import CLEAN, Dataset, Degradation, Geometry
+from robobench.types import CLEAN, Degradation, Geometry
 
 REFERENCE = "org"
 
@@ -104,9 +105,11 @@ def make_plan(
                 train_seed=seed,
                 command=_dataset_options(configuration),
             )
-            entrants.append(
-                Entrant(_contestant(choice, backbone, corruptions), choice.build(backbone))
-            )
+            contestant = _contestant(choice, backbone, corruptions)
+            if any(e.contestant == contestant for e in entrants):
+                continue
+            _check_names(contestant, entrants)
+            entrants.append(Entrant(contestant, choice.build(backbone)))
             choices.append(choice)
     grid = Grid(
         dataset=data.name,
@@ -245,6 +248,15 @@ def _contestant(choice: Choice, backbone: Backbone, corruptions: Sequence[str]) 
     )
 
 
+def _check_names(contestant: Contestant, entrants: Sequence[Entrant]) -> None:
+    """Refuse two files of one name: nobody could tell their rows apart."""
+    key = contestant.method, contestant.trained_on, contestant.train_seed
+    if any((c.method, c.trained_on, c.train_seed) == key for c in (e.contestant for e in entrants)):
+        raise RobobenchError(
+            f"--methods: two different files would both be called {contestant.method}: rename one"
+        )
+
+
 def _notes(plan: Plan) -> list[str]:
     notes = list(getattr(plan.dataset, "notes", ()))
     configuration, dataset = plan.configuration, plan.dataset
@@ -261,6 +273,7 @@ def _notes(plan: Plan) -> list[str]:
     if configuration.limit is not None and configuration.limit < len(dataset):
         notes.append(f"A class-balanced choice of {len(plan.source)} of {len(dataset)} images.")
     for entrant, choice in zip(plan.entrants, plan.choices, strict=True):
+        notes += [note for note in entrant.method.notes if note not in notes]
         if entrant.method.adapts:
             notes.append(f"{choice.name} adapts to batches of images of one corruption.")
     return notes

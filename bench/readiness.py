@@ -33,17 +33,21 @@ def readiness(
         except RobobenchError as error:
             rows.append((method_name, f"not applicable: {error}"))
             continue
+        if argument := METHODS.entry(method_name).options.get("argument"):
+            rows.append((f"{method_name}:{argument}", f"ready: {argument} is yours"))
+            continue
         if method.weights_of == "none":
             rows.append((method_name, "ready: nothing to train"))
             continue
+        owner = method.trained_as or method_name
         found = find(
-            method_name,
+            owner,
             dataset=dataset,
             backbone_name=backbone.name,
             backbone_digest=backbone.digest,
         )
         trained = list(dict.fromkeys(read_card(path).trained_on for path in found))
-        line = f"robobench train --method {method_name} --dataset {dataset} {backbone.command}"
+        line = f"robobench train --method {owner} --dataset {dataset} {backbone.command}"
         state = f"ready: trained on {', '.join(trained)}" if trained else f"trainable: `{line}`"
         rows.append((method_name, state))
     return rows

@@ -1,4 +1,4 @@
-"""One registry for methods, corruptions, data sets, metrics and report sections, and its one door.
+"""One registry for methods, corruptions, data sets, metrics, sections, and its one door.
 
 A name is registered by a decorator, ours like anybody's::
 
@@ -150,14 +150,20 @@ CORRUPTIONS = Registry("corruption")
 DATASETS = Registry("dataset")
 METRICS = Registry("metric")
 SECTIONS = Registry("section")
+REPRODUCTIONS = Registry("reproduction")
+STUDIES = Registry("study")
 
 method = METHODS.register
 corruption = CORRUPTIONS.register
 dataset = DATASETS.register
 metric = METRICS.register
 section = SECTIONS.register
+reproduction = REPRODUCTIONS.register
+study = STUDIES.register
 
-_DOORS = {r.kind: r for r in (METHODS, CORRUPTIONS, DATASETS, METRICS, SECTIONS)}
+_DOORS = {
+    r.kind: r for r in (METHODS, CORRUPTIONS, DATASETS, METRICS, SECTIONS, REPRODUCTIONS, STUDIES)
+}
 
 
 def import_plugin(module: str) -> None:

@@ -289,15 +289,16 @@ def _context(
     def told(values: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.pad(values, (0, chunk - len(values)))).to(source.device)
 
-    needs, told_quality = method.needs, "header_quality" in method.needs
-    severity = None
+    needs, severity, quality = method.needs, None, None
+    if "header_quality" in needs:
+        quality = told(source.header_quality(indices, degradation))
     if "severity" in needs and not degradation.is_clean:
         severity = catalogue.severity_of(degradation, degradation.profile or source.profile)
     return Context(
         corruption=degradation.corruption if "corruption" in needs else None,
         severity=severity,
         level=degradation.level if "level" in needs else None,
-        header_quality=told(source.header_quality(indices)) if told_quality else None,
+        header_quality=quality,
         indices=told(indices),
     )
 

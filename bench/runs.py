@@ -209,7 +209,11 @@ def _train(
     )
     for training in missing.trainings:
         tell(f"training {missing.method} on {training}")
-        train_one(order, missing.method, training)
+        try:
+            train_one(order, missing.method, training)
+        except MissingWeights as before:  # of what it stands behind
+            _train(configuration, before, tell)
+            train_one(order, missing.method, training)
 
 
 def execute(

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from robobench.errors import RobobenchError
-from robobench.types import Dataset, Degradation, Geometry
+from robobench.protocols import Dataset
+from robobench.types import Degradation, Geometry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -105,9 +106,21 @@ class Source:
             return clean, self._native(indices, degradation, seed)
         return clean, apply(clean, degradation, torch.from_numpy(indices), seed)
 
-    def header_quality(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """JPEG quality in each file's header, 0 where there is none."""
-        read = getattr(self.dataset, "header_quality", None)
+    def header_quality(
+        self, indices: NDArray[np.int64], degradation: Degradation
+    ) -> NDArray[np.int64]:
+        """JPEG quality in each file's header, 0 where there is none.
+
+        Of images that are degraded here, the header that they would have had: JPEG's own quality
+        if that came last, and none after anything else, since the file that was read says nothing
+        of the last step.
+        """
+        dataset: Any = self.dataset
+        if not degradation.is_clean and getattr(dataset, "at", None) is not None:
+            dataset = self._copy(degradation)
+        elif (quality := _last_quality(degradation)) is not None:
+            return np.full(len(indices), quality, np.int64)
+        read = getattr(dataset, "header_quality", None)
         if read is None:
             return np.zeros(len(indices), np.int64)
         qualities: NDArray[np.int64] = np.asarray(read(indices), np.int64)
@@ -115,6 +128,10 @@ class Source:
 
     def _published(self, degradation: Degradation, indices: NDArray[np.int64]) -> Tensor:
         """From a data set that comes degraded, the files themselves."""
+        return self._copy(degradation).read(indices, self.geometry).to(self.device)
+
+    def _copy(self, degradation: Degradation) -> Dataset:
+        """The degraded copy in a data set that comes degraded."""
         from robobench.corruptions import catalogue
 
         severity = catalogue.severity_of(degradation, degradation.profile or self.profile)
@@ -123,9 +140,8 @@ class Source:
                 f"{self.dataset.name} has severities 1 to 5 only, not {degradation.label}: "
                 f"evaluate levels on the clean data set with its own corruption"
             )
-        at: Any = self.dataset.at  # type: ignore[attr-defined]
-        images: Tensor = at(degradation.corruption, severity).read(indices, self.geometry)
-        return images.to(self.device)
+        copy: Dataset = self.dataset.at(degradation.corruption, severity)  # type: ignore[attr-defined]
+        return copy
 
     def _native(
         self, indices: Sequence[int] | NDArray[np.int64], degradation: Degradation, seed: int
@@ -142,3 +158,20 @@ class Source:
             array = degraded[0].permute(1, 2, 0).contiguous().numpy()
             images.append(torch.from_numpy(fit_geometry(array, self.geometry)).permute(2, 0, 1))
         return torch.stack(images).to(self.device)
+
+
+def _last_quality(degradation: Degradation) -> int | None:
+    """The quality of the last step if that saves as JPEG, 0 for another; None if all is as read."""
+    from robobench.corruptions import catalogue
+
+    if degradation.is_clean:
+        return None
+    if degradation.profile.endswith(catalogue.SAVED):
+        return 85
+    last = catalogue.parts(degradation.corruption)[-1]
+    if last != "jpeg_compression":
+        return 0
+    if degradation.profile:  # a mixture, or another implementation: the level is a severity
+        table = catalogue.severity_table(last, degradation.profile)
+        return int(table[int(degradation.level) - 1])
+    return round(degradation.level)

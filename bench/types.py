@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from robobench.errors import RobobenchError
 
@@ -277,6 +277,9 @@ class Method:
             of one frozen classifier's weights) or ``restorer`` (image to image, to no classifier).
         trained_on: The one corruption or ``clean`` that defines the method (``jpg`` is trained on
             JPEG); None where weights for several can be made and chosen with ``NAME@TRAINED_ON``.
+        trained_as: Name of the method whose weights it takes; None where it has its own.
+        argument_digest: SHA-256 of what `with_argument` was given (a file's content), hexadecimal;
+            empty for methods that take no argument.
         backbone: The frozen classifier it stands on.
         weights: Its own trained weights, or None.
     """
@@ -285,6 +288,8 @@ class Method:
     adapts: ClassVar[bool] = False
     weights_of: ClassVar[Literal["none", "classifier", "plugin", "restorer"]] = "none"
     trained_on: ClassVar[str | None] = None
+    trained_as: ClassVar[str | None] = None
+    argument_digest: ClassVar[str] = ""
 
     def __init__(self, backbone: Backbone, weights: Weights | None = None) -> None:
         self.backbone = backbone
@@ -318,6 +323,29 @@ class Method:
         """Whether the method means anything on this corruption; else the cell is not applicable."""
         return True
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences that a reader of the results should be told."""
+        return ()
+
+    @classmethod
+    def with_argument(cls, argument: str) -> tuple[str, type[Method]]:
+        """The method that ``NAME:ARGUMENT`` on the command line means.
+
+        For methods that are registered with ``argument="FILE"``, or what else it is called.
+
+        Args:
+            argument: What stands after the colon.
+
+        Returns:
+            What stands after the colon in cells and tables: short, without folders; and the method,
+            whose `argument_digest` tells one argument from another.
+
+        Raises:
+            RobobenchError: The argument means nothing.
+        """
+        raise RobobenchError("this method takes no argument")
+
     @classmethod
     def fit(cls, task: TrainingTask) -> None:
         """Train the weights and store them through the task; for methods that have any."""
@@ -335,64 +363,3 @@ class Method:
     def cost(self) -> Cost:
         """Parameters and multiply-adds for one image."""
         return self.backbone.cost()
-
-
-class Corruption(Protocol):
-    """A batched degradation: ``(images, level, keys) -> images``."""
-
-    def __call__(self, images: Tensor, level: Any, keys: Tensor) -> Tensor:
-        """Degrade a batch.
-
-        Args:
-            images: uint8, N x 3 x H x W; left alone.
-            level: The parameter of one severity: a number or a tuple of numbers.
-            keys: int64 N, the seed of each image's randomness.
-
-        Returns:
-            uint8, the same shape, on the same device.
-        """
-        ...
-
-
-class Dataset(Protocol):
-    """Images with labels, read in any order.
-
-    Attributes:
-        name: As `Cell.dataset` has it, without a path.
-        split: ``test``, ``validation``, ``train``.
-        class_names: In the order of the labels.
-        profile: The severity table that is meant for it.
-        labels: int64 N, all of them, without reading an image.
-        geometry: How its images become what a network sees; decoded to that at `read`.
-    """
-
-    name: str
-    split: str
-    class_names: tuple[str, ...]
-    profile: str
-    labels: NDArray[np.int64]
-
-    def __len__(self) -> int: ...
-
-    def fingerprint(self) -> str:
-        """SHA-256 over what identifies images and labels, hexadecimal; stable between machines."""
-        ...
-
-    def read(self, indices: NDArray[np.int64], geometry: Geometry) -> Tensor:
-        """Images as uint8 N x 3 x H x W after the geometry's resize and crop.
-
-        Raises:
-            RobobenchError: An image is missing or broken; the message names its file.
-        """
-        ...
-
-
-class Metric(Protocol):
-    """A number of predictions, with its direction and bounds as data."""
-
-    higher_is_better: bool
-    bounds: tuple[float, float]
-
-    def __call__(self, predictions: Predictions) -> float:
-        """The metric's value; fractions, not percent."""
-        ...

@@ -8,61 +8,27 @@ oracle: what a perfect estimator would be worth.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
 import robobench
 from robobench.backbones.backbone import Backbone, cost_of, placed
-from robobench.backbones.vgg import WIDTHS, LevelVgg, Vgg
+from robobench.backbones.vgg import SHAPES, LevelVgg, Vgg
+from robobench.baselines import endo_2020
 from robobench.errors import RobobenchError
+from robobench.methods.estimators import BlockEstimator, PixelwiseEstimator
 from robobench.training.fitting import Recipe
 from robobench.training.task import TrainingTask, in_batches
 from robobench.types import CLEAN, Context, Cost, Weights
 
-_DILATIONS: Final = (1, 2, 3, 4, 3, 2, 1)
 _PAPER_WIDTH: Final = 64
 _ESTIMATOR_WIDTHS: Final = {"vgg-tiny": 16, "vgg-small": 24}
 _MOST_ESTIMATOR_STEPS: Final = 1600
-
-
-class LevelEstimator(nn.Module):
-    """Seven dilated 3 x 3 convolutions, their output averaged over the image.
-
-    Uchida et al. (EI 2019) with 64 channels, as Endo et al. use it: 187,009 parameters. On small
-    images, beside small classifiers, fewer channels serve.
-
-    Args:
-        width: Channels.
-    """
-
-    def __init__(self, width: int = _PAPER_WIDTH) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        channels = 3
-        for dilation in _DILATIONS[:-1]:
-            layers += [
-                nn.Conv2d(channels, width, 3, padding=dilation, dilation=dilation),
-                nn.ReLU(),
-            ]
-            channels = width
-        layers.append(nn.Conv2d(channels, 1, 3, padding=1))
-        self.layers = nn.Sequential(*layers)
-        for layer in layers:
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Level of each image, N, scaled to about 0..1, of images on 0..1.
-
-        Always in full precision: the last bits of the pixels are what tells.
-        """
-        with torch.autocast(images.device.type, enabled=False):
-            levels: Tensor = self.layers(images).mean((1, 2, 3))
-        return levels
+_BLOCKS: Final = "blocks"  # in place of a width: the lean estimator
 
 
 class LevelAware(robobench.Method):
@@ -86,8 +52,10 @@ class LevelAware(robobench.Method):
         if weights is None:
             return
         settings = weights.card.recipe["network"]
-        self.classifier = LevelVgg(WIDTHS[settings["architecture"]], backbone.num_classes)
-        self.estimator = LevelEstimator(settings["estimator_width"]) if self.estimates else None
+        self.classifier = LevelVgg(SHAPES[settings["architecture"]], backbone.num_classes)
+        self.estimator = (
+            self._new_estimator(settings["estimator_width"]) if self.estimates else None
+        )
         for name, network in (("classifier.", self.classifier), ("estimator.", self.estimator)):
             if network is None:
                 continue
@@ -144,9 +112,15 @@ class LevelAware(robobench.Method):
         twin = {j.trained_on: j for j in (Jpg, Noisy)}[cls.trained_on or ""]
         width = _ESTIMATOR_WIDTHS.get(backbone.name, _PAPER_WIDTH) if backbone else _PAPER_WIDTH
         return {
-            name: recipe.with_options(estimator_width=width)
+            name: recipe.with_options(estimator_width=_BLOCKS if name == endo_2020.NAME else width)
             for name, recipe in twin.recipes(backbone).items()
         }
+
+    @classmethod
+    def _new_estimator(cls, width: int | str) -> PixelwiseEstimator | BlockEstimator:
+        if isinstance(width, str):
+            return BlockEstimator(chroma_halved=cls.trained_on == "jpeg_compression")
+        return PixelwiseEstimator(width)
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:
@@ -155,7 +129,7 @@ class LevelAware(robobench.Method):
         backbone = task.frozen
         if not isinstance(backbone.module, Vgg):
             raise RobobenchError(
-                f"{task.method} is built on our own networks ({', '.join(WIDTHS)}), not on "
+                f"{task.method} is built on our own networks ({', '.join(SHAPES)}), not on "
                 f"{backbone.name}"
             )
         tensors: dict[str, Tensor] = {}
@@ -166,7 +140,7 @@ class LevelAware(robobench.Method):
             estimator, minutes = cls._fit_estimator(task)
             tensors |= {f"estimator.{k}": v for k, v in estimator.state_dict().items()}
         torch.manual_seed(task.train_seed)
-        network = LevelVgg(backbone.module.widths, backbone.num_classes)
+        network = LevelVgg(backbone.module.shape, backbone.num_classes)
         network.network.load_state_dict(backbone.module.state_dict())
         placed(network, backbone.device)
 
@@ -202,14 +176,16 @@ class LevelAware(robobench.Method):
         task.save(tensors, fit, settings, minutes)
 
     @classmethod
-    def _fit_estimator(cls, task: TrainingTask) -> tuple[LevelEstimator, float]:
-        from dataclasses import replace
-
+    def _fit_estimator(
+        cls, task: TrainingTask
+    ) -> tuple[PixelwiseEstimator | BlockEstimator, float]:
         torch.manual_seed(task.train_seed)
-        estimator = LevelEstimator(task.recipe.options["estimator_width"]).to(task.device)
+        width = task.recipe.options["estimator_width"]
+        estimator = cls._new_estimator(width).to(task.device)
+        lean = isinstance(estimator, BlockEstimator)
         recipe = replace(
             task.recipe,
-            steps=min(task.recipe.steps, _MOST_ESTIMATOR_STEPS),
+            steps=task.recipe.steps if lean else min(task.recipe.steps, _MOST_ESTIMATOR_STEPS),
             optimizer="adam",
             rate=3e-3,
             weight_decay=0.0,

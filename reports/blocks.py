@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-Unit = Literal["percent", "points", "number", "count", "p"]
+Unit = Literal["percent", "points", "number", "count", "p", "level", "level difference"]
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
@@ -36,7 +36,8 @@ class Value:
         low: Lower end of the 95 % interval, in the same unit, or None.
         high: Upper end.
         unit: ``percent`` (of a fraction), ``points`` (difference of two percentages, signed),
-            ``number`` (as it is), ``count`` (with k, M, G) or ``p`` (a p-value).
+            ``number`` (as it is), ``count`` (with k, M, G), ``p`` (a p-value), ``level`` (two
+            decimals) or ``level difference`` (likewise, signed).
         bold: Whether it is the best of its column and told apart from the second.
         why: For a dash: the reason, which becomes a note under the table.
     """
@@ -77,6 +78,9 @@ def _shown(value: float, unit: Unit) -> str:
     if unit in ("percent", "points"):
         text = f"{100 * value:{'+' if unit == 'points' else ''}.1f}"
         text = "0.0" if text in ("-0.0", "+0.0") else text
+    elif unit in ("level", "level difference"):
+        text = f"{value:{'+' if unit == 'level difference' else ''}.2f}"
+        text = "0.00" if text in ("-0.00", "+0.00") else text
     elif unit == "p":
         text = "< 0.001" if value < 0.001 else f"{value:.3f}"
     elif unit == "count":

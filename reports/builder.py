@@ -272,7 +272,14 @@ def _environment() -> Environment:
     return environment
 
 
-def _html(report: Report) -> Mapping[str, bytes]:
+def page(report: Report, template: str, **more: Any) -> bytes:
+    """A report through one template, complete.
+
+    Args:
+        report: What it shows.
+        template: File in ``templates/``.
+        more: What else the template names.
+    """
     loader = _environment().loader
     assert loader is not None
     css = loader.get_source(_environment(), "report.css")[0]
@@ -280,8 +287,12 @@ def _html(report: Report) -> Mapping[str, bytes]:
     def inline(plot: Plot) -> str:
         return style.inline_svg(report.draw(plot, "svg"), plot.alt, style.share(plot.figure))
 
-    page = _environment().get_template("report.html.j2").render(report=report, css=css, svg=inline)
-    return {"index.html": page.encode()}
+    made = _environment().get_template(template)
+    return made.render(report=report, css=css, svg=inline, **more).encode()
+
+
+def _html(report: Report) -> Mapping[str, bytes]:
+    return {"index.html": page(report, "report.html.j2")}
 
 
 def _latex(report: Report) -> Mapping[str, bytes]:
@@ -292,8 +303,7 @@ def _latex(report: Report) -> Mapping[str, bytes]:
     for plot in report.plots:
         files[f"figures/{plot.name}.pdf"] = report.draw(plot, "pdf")
         files[f"figures/{plot.name}.svg"] = report.draw(plot, "svg")
-    page = _environment().get_template("report.tex.j2").render(report=report)
-    return {"report.tex": page.encode(), **files}
+    return {"report.tex": page(report, "report.tex.j2"), **files}
 
 
 def _comment(table: Table) -> str:
@@ -305,8 +315,7 @@ def _comment(table: Table) -> str:
 
 def _markdown(report: Report) -> Mapping[str, bytes]:
     files = {f"figures/{plot.name}.svg": report.draw(plot, "svg") for plot in report.plots}
-    page = _environment().get_template("report.md.j2").render(report=report)
-    return {"report.md": page.encode(), **files}
+    return {"report.md": page(report, "report.md.j2"), **files}
 
 
 def _csv(report: Report) -> Mapping[str, bytes]:

@@ -9,7 +9,7 @@ from torch import nn
 from robobench.backbones.backbone import Backbone, cost_of, digest_of, load_backbone
 from robobench.backbones.networks import imagenet_names, network_named
 from robobench.backbones.splitting import split
-from robobench.backbones.vgg import LevelVgg, Vgg
+from robobench.backbones.vgg import SHAPES, LevelVgg, Shape, Vgg
 from robobench.backbones.vision import import_timm, import_torchvision
 from robobench.errors import RobobenchError
 from robobench.types import Geometry
@@ -67,7 +67,7 @@ def test_cost_counts_parameters_and_multiply_adds():
 
 def test_level_vgg_starts_as_the_network_it_wraps():
     torch.manual_seed(0)
-    network = LevelVgg((4, 8), 3).eval()
+    network = LevelVgg(Shape((4, 8)), 3).eval()
     x, levels = torch.randn(2, 3, 16, 16), torch.tensor([0.1, 0.9])
     torch.testing.assert_close(network(x, levels), network.network(x))
 
@@ -118,7 +118,7 @@ def test_an_unknown_family_asks_for_the_layer(toy):
 
 def test_a_layer_that_is_not_there_is_named():
     with pytest.raises(RobobenchError, match="no module 'stemm'"):
-        split(Vgg((4, 8), 2), "stemm")
+        split(Vgg(Shape((4, 8)), 2), "stemm")
 
 
 def test_tokens_are_no_feature_maps():
@@ -191,7 +191,7 @@ def test_pickles_of_code_are_refused(tmp_path):
 
 
 def test_a_checkpoint_around_the_state_dict_is_opened(tmp_path):
-    network = Vgg((16, 32, 64, 128), 4)
+    network = Vgg(SHAPES["vgg-tiny"], 4)
     state = {f"module.{k}": v for k, v in network.state_dict().items()}
     torch.save({"state_dict": state, "epoch": 3}, tmp_path / "checkpoint.pt")
     backbone = load_backbone("vgg-tiny", weights=tmp_path / "checkpoint.pt")

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from robobench.backbones.vgg import WIDTHS
+from robobench.backbones.vgg import SHAPES
 from robobench.cli import _exit_code
 from robobench.cli.list import _BACKBONES, KINDS
 
@@ -43,7 +43,7 @@ def test_every_list_names_and_explains(capsys, kind):
 
 
 def test_our_own_backbones_are_listed():
-    assert set(WIDTHS) == {name for name in _BACKBONES if ":" not in name}
+    assert set(SHAPES) == {name for name in _BACKBONES if ":" not in name}
 
 
 def test_readiness_by_data_set(capsys):

@@ -8,12 +8,15 @@ import torch
 from torch import nn
 
 from robobench.backbones.backbone import cost_of, load_backbone
-from robobench.backbones.vgg import LevelVgg, Vgg
+from robobench.backbones.vgg import SHAPES, LevelVgg, Vgg
 from robobench.baselines.arcnn import Arcnn
-from robobench.baselines.restoration import psnr
+from robobench.baselines.image_quality import psnr
+from robobench.baselines.restored_classifier import RestoredClassifier
+from robobench.baselines.trained_restorer import TrainedRestorer
 from robobench.corruptions import apply, catalogue
 from robobench.datasets import open_dataset
 from robobench.errors import RobobenchError
+from robobench.methods.adaptive import AdaptiveVgg
 from robobench.methods.afd import (
     AdaptiveDeDrifting,
     DriftEstimator,
@@ -22,7 +25,7 @@ from robobench.methods.afd import (
     dct_filters,
 )
 from robobench.methods.ddp import Ddp, FeatureDeDrifting
-from robobench.methods.level_aware import LevelEstimator
+from robobench.methods.estimators import PixelwiseEstimator
 from robobench.registry import METHODS
 from robobench.types import Card, Context, Method, Weights
 from robobench.weights import find, load
@@ -64,13 +67,27 @@ def make(name, backbone):
     if found:
         return kind(backbone, load(found[0]))
     torch.manual_seed(0)
-    network = LevelVgg((16, 32, 64, 128), 10)
+    if issubclass(kind, RestoredClassifier):
+        restorer = METHODS[kind.restorer].build()
+        state = {f"restorer.{k}": v for k, v in restorer.state_dict().items()}
+        state |= {f"classifier.{k}": v for k, v in backbone.module.state_dict().items()}
+        return kind(backbone, in_memory(name, state, {"restorer": {}}))
+    if issubclass(kind, TrainedRestorer):
+        return kind(backbone, in_memory(name, kind.build().state_dict(), {}, "restorer"))
+    if name == "adaptive":
+        network = AdaptiveVgg(SHAPES["vgg-tiny"], 10)
+        nn.init.normal_(network.classifier.modulation.weight)
+        return kind(backbone, in_memory(name, network.state_dict(), {"architecture": "vgg-tiny"}))
+    network = LevelVgg(SHAPES["vgg-tiny"], 10)
     nn.init.normal_(network.modulation.weight)
     state = {f"classifier.{k}": v for k, v in network.state_dict().items()}
     return kind(backbone, in_memory(name, state, {"architecture": "vgg-tiny"}))
 
 
-@pytest.mark.parametrize("name", METHODS.names())
+NAMES = [n for n in METHODS.names() if "argument" not in METHODS.entry(n).options]
+
+
+@pytest.mark.parametrize("name", NAMES)
 class TestEveryMethod:
     def test_gives_probabilities(self, name, backbone):
         method = make(name, backbone)
@@ -164,9 +181,9 @@ def test_afd_has_the_published_size():
 
 
 def test_the_estimator_and_arcnn_have_the_published_sizes():
-    assert count(LevelEstimator()) == 187_009
+    assert count(PixelwiseEstimator()) == 187_009
     assert count(Arcnn()) == 117_731
-    assert cost_of(LevelEstimator(), torch.zeros(1, 3, 32, 32)).macs == pytest.approx(
+    assert cost_of(PixelwiseEstimator(), torch.zeros(1, 3, 32, 32)).macs == pytest.approx(
         191e6, rel=0.01
     )
 
@@ -178,7 +195,7 @@ def test_an_untrained_arcnn_leaves_images_alone():
 
 
 def test_the_estimator_sees_33_pixels():
-    network = LevelEstimator(4)
+    network = PixelwiseEstimator(4)
     for parameter in network.parameters():  # no path through the network is switched off
         nn.init.constant_(parameter, 0.1)
     x = torch.rand(1, 3, 65, 65, requires_grad=True)
@@ -292,6 +309,6 @@ def test_true_levels_must_be_told_and_matter(backbone):
 
 
 def test_a_network_for_other_classes_does_not_fit(backbone):
-    state = Vgg((16, 32, 64, 128), 4).state_dict()
+    state = Vgg(SHAPES["vgg-tiny"], 4).state_dict()
     with pytest.raises(RobobenchError, match="does not fit vgg-tiny"):
         METHODS["jpg"](backbone, in_memory("jpg", state, {}))

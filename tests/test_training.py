@@ -329,10 +329,15 @@ def brief(monkeypatch):
             monkeypatch.setattr(kind, "recipes", classmethod(shortened))
 
 
-@pytest.mark.parametrize("name", [n for n in METHODS.names() if METHODS[n].recipes(None)])
+TRAINED = [n for n in METHODS.names() if METHODS[n].recipes(None) and not METHODS[n].trained_as]
+
+
+@pytest.mark.parametrize("name", TRAINED)
 def test_every_method_trains_and_its_weights_are_found(name, brief):
     trained_on = METHODS[name].trained_on or "jpeg_compression"
     order = Order(limit=40, precision="fp32")
+    if behind := getattr(METHODS[name], "restorer", None):
+        train_one(order, behind, trained_on)
     made = train_one(order, name, trained_on, again=True)
     assert made.trained
     loaded = weights.load(made.card)
@@ -384,3 +389,10 @@ def test_the_command_stops_in_time_and_says_so(brief):
 def test_networks_of_others_are_not_trained_here():
     with pytest.raises(RobobenchError, match="as it is"):
         train_one(Order(backbone="torchvision:resnet18"), "org", "clean")
+
+
+@pytest.mark.parametrize("name", [n for n in METHODS.names() if METHODS[n].trained_as])
+def test_what_takes_anothers_weights_says_so(name):
+    owner = METHODS[name].trained_as
+    with pytest.raises(RobobenchError, match=f"{name} takes the weights of {owner}"):
+        train_one(Order(limit=40), name, METHODS[name].trained_on, again=True)

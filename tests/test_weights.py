@@ -7,7 +7,7 @@ import torch
 import robobench
 from robobench import weights
 from robobench.backbones.backbone import Backbone
-from robobench.backbones.vgg import Vgg
+from robobench.backbones.vgg import Shape, Vgg
 from robobench.choice import covers, resolve, suggest_trainings
 from robobench.errors import MissingWeights, RobobenchError
 from robobench.types import Card, Context, Geometry
@@ -174,7 +174,7 @@ def test_few_trainings_are_suggested(corruptions, trainings):
 def backbone():
     torch.manual_seed(0)
     return Backbone(
-        Vgg((4, 8), 3),
+        Vgg(Shape((4, 8)), 3),
         name="own.py:net",
         geometry=Geometry(crop=16),
         command="--backbone own.py:net",

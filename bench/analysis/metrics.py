@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robobench.analysis.corruption_error import interval_mean_accuracy, mce
+from robobench.protocols import Metric
 from robobench.registry import metric
-from robobench.types import Metric, Predictions
+from robobench.types import Predictions
 
 __all__ = [
     "accuracy",

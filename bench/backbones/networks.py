@@ -13,7 +13,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from robobench.backbones.vgg import WIDTHS, Vgg
+from robobench.backbones.vgg import SHAPES, Vgg
 from robobench.backbones.vision import import_timm, import_torchvision
 from robobench.errors import RobobenchError, unknown_name
 from robobench.types import Geometry
@@ -61,7 +61,7 @@ def network_named(
         RobobenchError: Unknown name, no weights, weights that do not fit.
     """
     kind, colon, argument = name.partition(":")
-    if name in WIDTHS:
+    if name in SHAPES:
         return _own(name, weights, class_names)
     if kind == "timm" and colon:
         return _timm(argument, weights, class_names, download)
@@ -71,7 +71,7 @@ def network_named(
         return _onnx(argument, weights, class_names)
     if ".py:" in name:
         return _factory(name, weights, class_names)
-    raise unknown_name("backbone", name, WIDTHS, f"Expected {_FORMS}.")
+    raise unknown_name("backbone", name, SHAPES, f"Expected {_FORMS}.")
 
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
@@ -156,7 +156,7 @@ def _own(name: str, weights: str | Path | None, class_names: Sequence[str] | Non
     classes = len(class_names) if class_names else 10
     if tensors is not None and not class_names and "classifier.weight" in tensors:
         classes = len(tensors["classifier.weight"])
-    module = Vgg(WIDTHS[name], classes)
+    module = Vgg(SHAPES[name], classes)
     if tensors is not None:
         _check_classes(tensors, "classifier", classes, str(weights), name)
         fit_state(module, tensors, str(weights), name)

@@ -6,15 +6,32 @@ for pooling, global average, spatial dropout); batch normalisation is ours, for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 from torch import Tensor, nn
 
-WIDTHS: Final[dict[str, tuple[int, ...]]] = {
-    "vgg-tiny": (16, 32, 64, 128),
-    "vgg-small": (32, 64, 128, 256),
+
+@dataclass(frozen=True)
+class Shape:
+    """How large a `Vgg` is.
+
+    Attributes:
+        widths: Channels of the stem and of each stage.
+        layers: 3 x 3 convolutions after the pooling of each stage.
+        halved: Whether the first convolution (4 x 4) takes every second pixel. Most time goes into
+            the largest features; without them the same minutes train a network twice as wide.
+    """
+
+    widths: tuple[int, ...]
+    layers: int = 1
+    halved: bool = False
+
+
+SHAPES: Final[dict[str, Shape]] = {
+    "vgg-tiny": Shape((16, 32, 64, 128)),
+    "vgg-small": Shape((64, 128, 256), layers=2, halved=True),
 }
 DEFAULT_FOR: Final[dict[str, str]] = {
     "shapes10": "vgg-tiny",
@@ -26,35 +43,42 @@ DEFAULT_FOR: Final[dict[str, str]] = {
 LEVEL_FEATURES: Final = 32
 
 
-def _layer(inputs: int, outputs: int, *, pool: bool = False) -> nn.Sequential:
-    convolution = (
-        nn.Conv2d(inputs, outputs, 2, stride=2, bias=False)
-        if pool
-        else nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+def _layer(
+    inputs: int, outputs: int, *, size: int = 3, stride: int = 1, padding: int = 1
+) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, size, stride=stride, padding=padding, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
     )
-    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+def _pooling(inputs: int, outputs: int) -> nn.Sequential:
+    return _layer(inputs, outputs, size=2, stride=2, padding=0)
 
 
 class Vgg(nn.Module):
-    """A stem of two 3 x 3 convolutions, then stages of a strided and a 3 x 3 convolution each.
+    """A stem of convolutions, then stages of a strided and some 3 x 3 convolutions each.
 
     Args:
-        widths: Channels of the stem and of each stage.
+        shape: How large it is.
         classes: Number of outputs.
         dropout: Probability to drop a channel before each stage.
     """
 
     side: Final = 32  # pixels of the images that these networks are made for
 
-    def __init__(self, widths: Sequence[int], classes: int, dropout: float = 0.0) -> None:
+    def __init__(self, shape: Shape, classes: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.widths = tuple(widths)
-        self.stem = nn.Sequential(_layer(3, widths[0]), _layer(widths[0], widths[0]))
+        self.shape = shape
+        widths, first = shape.widths, shape.widths[0]
+        entry = _layer(3, first, size=4, stride=2) if shape.halved else _layer(3, first)
+        self.stem = nn.Sequential(entry, *(_layer(first, first) for _ in range(shape.layers)))
         self.stages = nn.ModuleList(
             nn.Sequential(
                 nn.Dropout2d(dropout),
-                _layer(inputs, outputs, pool=True),
-                _layer(outputs, outputs),
+                _pooling(inputs, outputs),
+                *(_layer(outputs, outputs) for _ in range(shape.layers)),
             )
             for inputs, outputs in pairwise(widths)
         )
@@ -78,16 +102,19 @@ class LevelVgg(nn.Module):
     et al. 2018), which start at one and zero.
 
     Args:
-        widths: As in `Vgg`.
+        shape: As in `Vgg`.
         classes: Number of outputs.
         dropout: As in `Vgg`.
+        levels: How many numbers describe the degradation.
     """
 
-    def __init__(self, widths: Sequence[int], classes: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self, shape: Shape, classes: int, dropout: float = 0.0, *, levels: int = 1
+    ) -> None:
         super().__init__()
-        self.network = Vgg(widths, classes, dropout)
-        self.embedding = nn.Sequential(nn.Linear(1, LEVEL_FEATURES), nn.ReLU())
-        self.modulation = nn.Linear(LEVEL_FEATURES, 2 * sum(widths))
+        self.network = Vgg(shape, classes, dropout)
+        self.embedding = nn.Sequential(nn.Linear(levels, LEVEL_FEATURES), nn.ReLU())
+        self.modulation = nn.Linear(LEVEL_FEATURES, 2 * sum(shape.widths))
         nn.init.zeros_(self.modulation.weight)
         nn.init.zeros_(self.modulation.bias)
 
@@ -98,14 +125,20 @@ class LevelVgg(nn.Module):
             images: Normalised, N x 3 x H x W.
             levels: float N, the level of each image, scaled to about 0..1.
         """
-        numbers = self.modulation(self.embedding(levels[:, None]))[:, :, None, None]
-        widths = self.network.widths
-        scales, shifts = numbers.chunk(2, dim=1)
-        features: Tensor = images
-        stages = [self.network.stem, *self.network.stages]
-        for stage, scale, shift in zip(
-            stages, scales.split(widths, 1), shifts.split(widths, 1), strict=True
-        ):
+        return self.after_stem(self.network.stem(images), levels[:, None])
+
+    def after_stem(self, features: Tensor, levels: Tensor) -> Tensor:
+        """Logits, N x classes, of the stem's features, which are scaled and shifted as well.
+
+        Args:
+            features: Of `Vgg.stem`.
+            levels: float N x levels, each scaled to about 0..1.
+        """
+        numbers = self.modulation(self.embedding(levels))[:, :, None, None]
+        widths = self.network.shape.widths
+        scales, shifts = (part.split(widths, 1) for part in numbers.chunk(2, dim=1))
+        features = features * (1 + scales[0]) + shifts[0]
+        for stage, scale, shift in zip(self.network.stages, scales[1:], shifts[1:], strict=True):
             features = stage(features) * (1 + scale) + shift
         logits: Tensor = self.network.classifier(features.mean((2, 3)))
         return logits

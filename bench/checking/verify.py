@@ -11,8 +11,9 @@ import numpy as np
 
 from robobench.errors import CheckFailed, RobobenchError
 from robobench.manifest import read_manifest
+from robobench.protocols import Dataset
 from robobench.store import Store, read_cell
-from robobench.types import Cell, Dataset, Predictions
+from robobench.types import Cell, Predictions
 
 
 @dataclass

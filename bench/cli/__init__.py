@@ -18,7 +18,18 @@ import click
 from robobench.errors import RobobenchError, unknown_name
 
 # The order in which a newcomer meets them; commands that are not named here follow by name.
-_ORDER = ["run", "report", "plot", "train", "check", "freeze", "verify", "corrupt", "preview"]
+_ORDER = [
+    "run",
+    "report",
+    "plot",
+    "reproduce",
+    "train",
+    "check",
+    "freeze",
+    "verify",
+    "corrupt",
+    "preview",
+]
 
 
 class _Commands(click.Group):

@@ -7,15 +7,20 @@ import textwrap
 
 import click
 
+from robobench.registry import Entry
+
 _BACKBONES = {
     "vgg-tiny": "Our own for 32 x 32, 0.2 million parameters: the default of shapes10.",
-    "vgg-small": "Our own for 32 x 32, 1 million parameters: the default of cifar10 and cifar100.",
+    "vgg-small": "Our own for 32 x 32, 1.7 million parameters: the default of cifar10 and cifar100.",
     "timm:NAME": "Any classifier of timm, with --weights FILE or its own (--download).",
     "torchvision:NAME": "Any classifier of torchvision, likewise.",
     "onnx:FILE": "An ONNX classifier (extra onnx); methods that need its inside refuse it.",
     "FILE.py:FACTORY": "An nn.Module that a function of your own returns, with --weights FILE.",
 }
-KINDS = ("methods", "corruptions", "datasets", "backbones", "metrics", "sections")
+KINDS = (
+    *("methods", "corruptions", "datasets", "backbones", "metrics", "sections"),
+    "reproductions",
+)
 
 
 @click.command("list", short_help="List methods, corruptions, datasets, backbones, ...")
@@ -40,12 +45,12 @@ def list_(
     if kind not in KINDS:
         raise unknown_name("list", kind, KINDS)
     if kind == "backbones":
-        _table(list(_BACKBONES.items()))
+        table(list(_BACKBONES.items()))
         return
     if kind == "methods" and (dataset or backbone):
         from robobench.readiness import readiness
 
-        _table(readiness(dataset or "shapes10", backbone, weights))
+        table(readiness(dataset or "shapes10", backbone, weights))
         return
     names = {
         "methods": registry.METHODS,
@@ -53,16 +58,22 @@ def list_(
         "datasets": registry.DATASETS,
         "metrics": registry.METRICS,
         "sections": registry.SECTIONS,
+        "reproductions": registry.REPRODUCTIONS,
     }[kind]
-    _table([(name, names.entry(name).summary) for name in names])
+    table([(_written(names.entry(name)), names.entry(name).summary) for name in names])
     if kind == "corruptions":
         from robobench.corruptions.catalogue import GROUPS
 
         click.echo("\ngroups")
-        _table([(name, ", ".join(members)) for name, members in GROUPS.items()])
+        table([(name, ", ".join(members)) for name, members in GROUPS.items()])
 
 
-def _table(rows: list[tuple[str, str]]) -> None:
+def _written(entry: Entry) -> str:
+    """The name as users write it: ``restore:FILE``."""
+    return ":".join([entry.name, *filter(None, [entry.options.get("argument")])])
+
+
+def table(rows: list[tuple[str, str]]) -> None:
     """Two columns, the second wrapped to the terminal."""
     width = max((len(name) for name, _ in rows), default=0)
     room = max(40, shutil.get_terminal_size((100, 24)).columns - width - 3)

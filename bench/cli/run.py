@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from robobench.cli import _options
 from robobench.configuration import Configuration, read_settings
 from robobench.errors import CellsFailed
 
@@ -34,7 +32,7 @@ class _Three(click.ParamType[tuple[float, ...]]):
         return numbers
 
 
-_PATH = click.Path(dir_okay=True)
+_PATH = _options.PATH
 
 
 @click.command()
@@ -48,9 +46,9 @@ _PATH = click.Path(dir_okay=True)
 )
 @click.option("--dataset", help="A registered data set or folder:PATH. [default: shapes10]")
 @click.option("--split", help="Split of the data set. [default: test]")
-@click.option("--data-root", type=_PATH, help="Where data lies. [default: ROBOBENCH_DATA]")
-@click.option("--limit", type=int, help="Take this many images, class-balanced.")
-@click.option("--download", is_flag=True, default=None, help="Allow downloads (with checksum).")
+@_options.data_root
+@_options.limit
+@_options.download
 @click.option("--classes", type=_PATH, help="File that maps folder names to classes.")
 @click.option("--severities", help="Like 1-5 or 1,3,5. [default: 1-5]")
 @click.option("--profile", help="Severity table. [default: the data set's]")
@@ -63,7 +61,7 @@ _PATH = click.Path(dir_okay=True)
     "--backbone", help="vgg-tiny, timm:NAME, torchvision:NAME, onnx:FILE, FILE.py:factory."
 )
 @click.option("--weights", type=_PATH, help="The classifier's weights (safetensors, PyTorch).")
-@click.option("--train-seeds", help="Trainings to evaluate, like 0-2. [default: 0]")
+@_options.train_seeds("0")
 @click.option("--train-missing", is_flag=True, default=None, help="Train missing weights first.")
 @click.option("--no-reference", is_flag=True, default=None, help="Leave out org.")
 @click.option("--resize", type=int, help="Shorter side after resizing.")
@@ -74,16 +72,14 @@ _PATH = click.Path(dir_okay=True)
 @click.option(
     "--corrupt-at", help="crop (as ImageNet-C) or native (the file itself). [default: crop]"
 )
-@click.option("--device", help="auto, cpu, cuda, cuda:N, mps. [default: auto]")
-@click.option("--precision", help="fp32 or bf16. [default: fp32]")
-@click.option(
-    "--batch-size", type=int, help="Images degraded together; results do not depend on it."
-)
+@_options.device
+@_options.precision
+@_options.batch_size
 @click.option("--workers", type=int, help="Threads that read files.")
 @click.option("--executor", help="local or ray. [default: local]")
 @click.option("--ray-address", help="Of a running Ray cluster.")
 @click.option("--config", type=_PATH, help="TOML file of these options; the command line wins.")
-@click.option("--plugin", multiple=True, type=_PATH, help="Python file that registers more.")
+@_options.plugin
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and how long it takes.")
 @click.option("--out", type=_PATH, help="Folder of the run. [default: runs/DATASET]")
 @click.option("--no-report", is_flag=True, help="Write no report.")
@@ -93,6 +89,7 @@ def run(config: str | None, dry_run: bool, no_report: bool, **options: Any) -> N
     Prints accuracy with 95 % intervals and what each method recovers, and writes predictions,
     tables and a report. Started again, it computes only what is missing.
     """
+    from robobench.cli._progress import progress
     from robobench.runs import execute, load, prepare
 
     settings = read_settings(config) if config else {}
@@ -105,7 +102,7 @@ def run(config: str | None, dry_run: bool, no_report: bool, **options: Any) -> N
         _tell_what_would_be_done(plan)
         return
     try:
-        with _progress(plan) as advance:
+        with progress([plan]) as advance:
             done = execute(plan, advance=advance)
     except CellsFailed:
         stored = load(configuration.folder)
@@ -113,38 +110,6 @@ def run(config: str | None, dry_run: bool, no_report: bool, **options: Any) -> N
             _show(stored, report=not no_report)
         raise
     _show(done, report=not no_report)
-
-
-@contextmanager
-def _progress(plan: Plan) -> Iterator[Any]:
-    """A bar with the time left, on a terminal only."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    from robobench.runner import missing_cells
-    from robobench.store import Store
-
-    if not sys.stderr.isatty():
-        yield lambda images: None
-        return
-    from rich.console import Console
-
-    store = Store(plan.configuration.folder)
-    missing = missing_cells(plan.grid, plan.entrants, plan.source, store)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("predictions", total=sum(images for _, _, images in missing))
-        yield lambda images: bar.advance(task, images)
 
 
 def _tell_what_would_be_done(plan: Plan) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import click
@@ -28,14 +29,14 @@ def seconds_in(text: str) -> float:
 
 @click.command(short_help="Train weights, with their cards, for run to find.")
 @click.option("--method", help="What to train; by default everything that is missing.")
-@click.option("--dataset", default="shapes10", show_default=True, help="What it is for.")
+@click.option("--dataset", help="What it is for: shapes10, or all of a study's data sets.")
 @click.option("--backbone", help="Classifier; the data set's own by default.")
 @click.option("--weights", help="File of the classifier's weights.")
 @click.option("--trained-on", help="A corruption, a group, or several joined by commas.")
 @click.option("--images", help="Folder of images to learn from instead of the data set's own.")
 @click.option("--limit", type=click.IntRange(min=1), help="Learn from this many images.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
-@click.option("--recipe", help="Named settings: standard or quick.")
+@click.option("--recipe", help="Named settings: standard, quick, long, or a study's: endo-2020.")
 @click.option("--time-limit", help="Stop after 25m, 90s, 1h; the same command goes on.")
 @click.option("--data-root", help="Where data lies; ROBOBENCH_DATA by default.")
 @click.option("--download", is_flag=True, help="Allow downloads of data and pretrained weights.")
@@ -53,7 +54,7 @@ def seconds_in(text: str) -> float:
 @click.option("--again", is_flag=True, help="Train what is there already, too.")
 def train(
     method: str | None,
-    dataset: str,
+    dataset: str | None,
     backbone: str | None,
     weights: str | None,
     trained_on: str | None,
@@ -74,17 +75,19 @@ def train(
     """Train weights and store them with their card where `run` finds them.
 
     Without --method everything that is missing for the data set is trained, the most valuable
-    first. A training that was stopped goes on where it was.
+    first; --recipe endo-2020 alone trains what is missing of that study, on all its data sets. A
+    training that was stopped goes on where it was.
     """
     from robobench import weights as store
-    from robobench.registry import load_plugin_file
+    from robobench.registry import STUDIES, load_plugin_file
+    from robobench.training.study import trainings_of
     from robobench.training.trainer import Order, train_one, wanted
 
     deadline = time.monotonic() + seconds_in(time_limit) if time_limit else float("inf")
     for file in plugin:
         load_plugin_file(file)
     order = Order(
-        dataset=dataset,
+        dataset=dataset or "shapes10",
         backbone=backbone,
         weights=weights,
         images=images,
@@ -98,21 +101,25 @@ def train(
         precision=precision,
         deadline=deadline,
     )
-    jobs = wanted(order, method, trained_on)
-    lines = []
+    if method is None and recipe in STUDIES:
+        jobs = [
+            (replace(order, dataset=t.dataset, seed=t.seed), t.method, t.trained_on)
+            for t in trainings_of(recipe, dataset)
+        ]
+    else:
+        jobs = [(order, name, on) for name, on in wanted(order, method, trained_on)]
     with _Bar() as bar:
-        for number, (name, on) in enumerate(jobs, 1):
-            what = f"{name}@{on} [{number}/{len(jobs)}]"
+        for number, (one, name, on) in enumerate(jobs, 1):
+            what = f"{one.dataset} {name}@{on} [{number}/{len(jobs)}]"
             bar.begin(what)
-            path = train_one(order, name, on, again=again, progress=bar.update)
+            path = train_one(one, name, on, again=again, progress=bar.update)
             card = store.read_card(path.card)
             figures = ", ".join(f"{k} {_figure(k, v)}" for k, v in list(card.accuracy.items())[:2])
             state = "trained" if path.trained else "there already"
             took = f", {card.minutes:g} minutes" if path.trained else ""
-            lines.append(f"{name}@{on}: {state}, validation {figures}{took}: {path.card}")
-            bar.say(lines[-1])
+            bar.say(f"{name}@{on}: {state}, validation {figures}{took}: {path.card}")
             if time.monotonic() > deadline and number < len(jobs):
-                raise _time_is_up(jobs[number:])
+                raise _time_is_up([(name, on) for _, name, on in jobs[number:]])
 
 
 def _time_is_up(left: list[tuple[str, str]]) -> RobobenchError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from robobench.types import Dataset
+    from robobench.protocols import Dataset
 
 
 @click.command(short_help="Check a run's checksums and completeness.")

@@ -11,12 +11,10 @@ What is decided here, so that numbers do not depend on accidents of a file:
 - What has no agreed range (32-bit integers, floating point, CIE Lab) is refused.
 """
 
-from functools import cache
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from robobench.errors import RobobenchError
@@ -33,25 +31,6 @@ UNREAD_SUFFIXES: Final = frozenset((
     ".arw", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".heic", ".heif", ".j2k", ".jp2", ".jxl",
     ".nef", ".orf", ".psd", ".raf", ".svg",
 ))
-
-# ITU-T T.81, tables K.1 and K.2, row by row.
-_LUMINANCE: Final = np.array([
-    16, 11, 10, 16, 24, 40, 51, 61,
-    12, 12, 14, 19, 26, 58, 60, 55,
-    14, 13, 16, 24, 40, 57, 69, 56,
-    14, 17, 22, 29, 51, 87, 80, 62,
-    18, 22, 37, 56, 68, 109, 103, 77,
-    24, 35, 55, 64, 81, 104, 113, 92,
-    49, 64, 78, 87, 103, 121, 120, 101,
-    72, 92, 95, 98, 112, 100, 103, 99,
-])
-_CHROMINANCE: Final = np.array([
-    17, 18, 24, 47, 99, 99, 99, 99,
-    18, 21, 26, 66, 99, 99, 99, 99,
-    24, 26, 56, 99, 99, 99, 99, 99,
-    47, 66, 99, 99, 99, 99, 99, 99,
-    *[99] * 32,
-])
 # fmt: on
 
 
@@ -120,8 +99,7 @@ def image_size(path: Path) -> tuple[int, int]:
 def header_quality(path: Path) -> int:
     """The JPEG quality, 1 to 100, whose quantisation tables are nearest to the file's.
 
-    The scale is that of the Independent JPEG Group (libjpeg's ``jpeg_quality_scaling``), nearest
-    by the sum of absolute differences. Only the header is read.
+    See `robobench.corruptions.jpeg_quality.quality_of_tables`. Only the header is read.
 
     Returns:
         The quality, or 0 where the file is no JPEG.
@@ -129,6 +107,8 @@ def header_quality(path: Path) -> int:
     Raises:
         RobobenchError: The header cannot be read; the text does not name the file.
     """
+    from robobench.corruptions.jpeg_quality import quality_of_tables
+
     try:
         with Image.open(path) as image:
             tables = (
@@ -136,24 +116,9 @@ def header_quality(path: Path) -> int:
             )
             if not tables:
                 return 0
-            found = [np.asarray(tables[key], dtype=np.int64) for key in sorted(tables)[:2]]
     except Exception as error:
         raise RobobenchError(_in_one_line(error)) from error
-    distance = np.zeros(100, dtype=np.int64)
-    for table, known in zip(found, _quality_tables(), strict=False):
-        distance += np.abs(known - table).sum(axis=1)
-    return int(distance.argmin()) + 1
-
-
-@cache
-def _quality_tables() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Luminance and chrominance tables of every quality, 100 x 64 each."""
-    quality = np.arange(1, 101)[:, None]
-    scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
-    luminance, chrominance = (
-        np.clip((table * scale + 50) // 100, 1, 255) for table in (_LUMINANCE, _CHROMINANCE)
-    )
-    return luminance, chrominance
+    return quality_of_tables(tables).quality
 
 
 def _in_one_line(error: Exception) -> str:

@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 from robobench.errors import RobobenchError, unknown_name
+from robobench.protocols import Dataset
 from robobench.registry import DATASETS
-from robobench.types import Dataset
 
 __all__ = ["open_dataset"]
 

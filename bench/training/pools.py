@@ -14,7 +14,8 @@ from torch.nn.functional import pad
 
 from robobench.corruptions import apply, apply_each, catalogue
 from robobench.errors import RobobenchError
-from robobench.types import CLEAN, Dataset, Degradation, Geometry
+from robobench.protocols import Dataset
+from robobench.types import CLEAN, Degradation, Geometry
 
 _MEMORY_BYTES: Final = 2**29
 _READ_AT_ONCE: Final = 500

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from robobench import weights
 from robobench.backbones.backbone import Backbone, placed
-from robobench.backbones.vgg import WIDTHS, Vgg
+from robobench.backbones.vgg import SHAPES, Vgg
 from robobench.choice import trained_corruptions
 from robobench.errors import RobobenchError, unknown_name
 from robobench.registry import METHODS
@@ -204,13 +204,13 @@ class TrainingTask:
         torch.manual_seed(self.train_seed)
         if self.backbone is not None:
             return self.backbone.twin()
-        if self.architecture not in WIDTHS:
+        if self.architecture not in SHAPES:
             raise RobobenchError(
                 f"{self.architecture} is not trained here: give its --weights, or train one of "
-                f"{', '.join(WIDTHS)}"
+                f"{', '.join(SHAPES)}"
             )
         dropout = self.recipe.options.get("dropout", 0.0)
-        network = Vgg(WIDTHS[self.architecture], len(self.class_names), dropout)
+        network = Vgg(SHAPES[self.architecture], len(self.class_names), dropout)
         return placed(network, self.device)
 
     def require_labels(self) -> None:
@@ -234,6 +234,9 @@ class TrainingTask:
     ) -> Path:
         """Store the weights with their card and curves; checkpoints are then deleted.
 
+        Where the recipe's option ``stored_as`` is ``float16``, filters and matrices are rounded to
+        half precision in the file, which halves it; biases and statistics are not.
+
         Args:
             tensors: Name to tensor.
             fit: Of the last stage.
@@ -245,6 +248,8 @@ class TrainingTask:
         """
         recipe = {**self.recipe.as_dict(), "network": dict(network), "precision": fit.precision}
         card = self._card(recipe, fit.figures, fit.minutes + minutes)
+        if self.recipe.options.get("stored_as") == "float16":
+            tensors = {k: t.half() if t.ndim > 1 else t for k, t in tensors.items()}
         self.saved = weights.save(card, tensors, self.place)
         stem = weights.file_stem(card)
         curves = self.place / "curves"

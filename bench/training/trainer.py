@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from robobench import weights
 from robobench.backbones.backbone import Backbone, default_backbone, load_backbone
 from robobench.backbones.networks import network_named
-from robobench.backbones.vgg import WIDTHS
+from robobench.backbones.vgg import SHAPES
 from robobench.choice import canonical_training, check_applicable
 from robobench.configuration import choose_device
 from robobench.errors import RobobenchError
@@ -87,7 +87,7 @@ def wanted(order: Order, method: str | None, trained_on: str | None) -> list[tup
         if trained_on is not None:
             raise RobobenchError("--trained-on needs --method: which method is to be trained so?")
         plan = planned()
-        own = order.architecture in WIDTHS and order.weights is None
+        own = order.architecture in SHAPES and order.weights is None
         return plan if own else [job for job in plan if METHODS[job[0]].weights_of == "plugin"]
     name, at, on = method.partition("@")
     name = METHODS.canonical(name)
@@ -127,7 +127,7 @@ def train_one(
     """
     method: type[Method] = METHODS[name]
     classifier = method.weights_of == "none"  # the backbone itself
-    if classifier and (order.architecture not in WIDTHS or order.weights):
+    if classifier and (order.architecture not in SHAPES or order.weights):
         raise RobobenchError(
             f"{name} of {order.architecture} is that network as it is: nothing is trained"
         )

@@ -1,0 +1,40 @@
+"""`nlm`: non-local means, then the classifier (Buades, Coll and Morel, CVPR 2005)."""
+
+from typing import Final
+
+import numpy as np
+import torch
+from skimage.restoration import denoise_nl_means
+from torch import Tensor
+
+import robobench
+from robobench.baselines.restoration import RestoreThenClassify
+
+# Chosen like those of `bilateral`; patches and search are as small as images of 32 pixels want.
+PATCH: Final = 3  # pixels of a side
+DISTANCE: Final = 3  # pixels to the furthest patch that is compared
+STRENGTH: Final = 7.0  # h of the paper, of 255
+
+
+@robobench.method("nlm")
+class NonLocalMeans(RestoreThenClassify):
+    """Non-local means over 7 x 7 patches nearby, then the classifier: needs no training."""
+
+    def restore(self, images: Tensor) -> Tensor:
+        """scikit-image's non-local means, colours together; it reflects the image at the border."""
+        pixels = images.permute(0, 2, 3, 1).contiguous().cpu().numpy().astype(np.float32)
+        filtered = np.stack(
+            [
+                denoise_nl_means(
+                    image,
+                    patch_size=PATCH,
+                    patch_distance=DISTANCE,
+                    h=STRENGTH,
+                    fast_mode=True,
+                    channel_axis=-1,
+                )
+                for image in pixels
+            ]
+        )
+        restored = torch.from_numpy(filtered).clamp(0, 255).round().to(torch.uint8)
+        return restored.permute(0, 3, 1, 2).to(images.device)

@@ -1,0 +1,161 @@
+"""`arcnn-res` and `dncnn-res`: classifiers trained on restored images (Endo et al., ICIP 2020).
+
+Endo et al. compare restoration in front of a classifier trained on clean images, "(b)-org", with
+restoration in front of one that was trained on restored images, "(b)-res". The first is `arcnn` and
+`dncnn`, the second is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import cached_property
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+import robobench
+from robobench import weights as stored
+from robobench.backbones.backbone import Backbone
+from robobench.baselines.degraded import Jpg, Noisy
+from robobench.baselines.trained_restorer import TrainedRestorer, restored_by
+from robobench.errors import MissingWeights
+from robobench.registry import METHODS
+from robobench.training.fitting import Fit, Recipe
+from robobench.training.task import TrainingTask
+from robobench.types import Degradation, Weights
+
+_RESTORER, _CLASSIFIER = "restorer.", "classifier."
+
+
+class RestoredClassifier(TrainedRestorer):
+    """A classifier of the backbone's architecture, trained on what a trained restorer made.
+
+    It is trained with the recipe and the very code of `jpg`; only its images are restored first.
+
+    Attributes:
+        restorer: Name of the method whose network restores.
+    """
+
+    weights_of = "classifier"
+    restorer: ClassVar[str]
+
+    def __init__(self, backbone: Backbone, weights: Weights | None = None) -> None:
+        super().__init__(backbone)
+        self.weights = weights
+        if weights is not None:
+            card = weights.card
+            shape = card.recipe["network"]["restorer"]
+            kind: type[TrainedRestorer] = METHODS[self.restorer]
+            network = kind.load_network(shape, _part(weights.tensors, _RESTORER))
+            self.network = network.to(backbone.device)
+            self.classifier = backbone.with_state(_part(weights.tensors, _CLASSIFIER), card.file)
+
+    @classmethod
+    def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
+        """Those of `jpg`, which know the levels of noise that `noisy` is trained on as well."""
+        noise: Mapping[str, Any] = Noisy.recipes(backbone)
+        return {
+            name: recipe.with_options(
+                ranges={**noise[name].options["ranges"], **recipe.options["ranges"]}
+            )
+            for name, recipe in Jpg.recipes(backbone).items()
+        }
+
+    @classmethod
+    def fit(cls, task: TrainingTask) -> None:
+        """Restore the training images, then train as `jpg` is trained."""
+        task.require_labels()
+        behind = _TaskBehindRestorer(
+            **{f.name: getattr(task, f.name) for f in fields(TrainingTask)}
+        )
+        behind.restorer = _find(cls.restorer, task)
+        Jpg.fit(behind)
+        task.saved = behind.saved
+
+
+class _TaskBehindRestorer(TrainingTask):
+    """The same training on restored images; what it saves holds the restorer as well."""
+
+    restorer: Weights
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """The restorer's network, frozen."""
+        card = self.restorer.card
+        kind: type[TrainedRestorer] = METHODS[card.method]
+        network = kind.load_network(card.recipe["network"], self.restorer.tensors)
+        return network.to(self.device)
+
+    def degraded_batch(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        clean, degraded, levels, labels = super().degraded_batch(step)
+        return clean, self._restored(degraded), levels, labels
+
+    @cached_property
+    def conditions(self) -> list[tuple[Degradation, Tensor]]:
+        return [(d, self._restored(images)) for d, images in super().conditions]
+
+    def save(
+        self,
+        tensors: Mapping[str, Tensor],
+        fit: Fit,
+        network: Mapping[str, Any],
+        minutes: float = 0,
+    ) -> Any:
+        both = {_CLASSIFIER + name: tensor for name, tensor in tensors.items()}
+        both |= {_RESTORER + name: tensor for name, tensor in self.restorer.tensors.items()}
+        shape = self.restorer.card.recipe["network"]
+        told = {**network, "restorer": shape, "restorer digest": self.restorer.card.digest}
+        return super().save(both, fit, told, minutes)
+
+    def _restored(self, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            return restored_by(self.network, images)
+
+
+def _find(restorer: str, task: TrainingTask) -> Weights:
+    """The restorer's weights.
+
+    Raises:
+        MissingWeights: There are none; the message says how to make them.
+    """
+    found = stored.find(
+        restorer,
+        dataset=task.dataset,
+        trained_on=task.trained_on,
+        train_seed=task.train_seed,
+    )
+    if not found:
+        command = (
+            f"robobench train --method {restorer} --dataset {task.dataset} "
+            f"{task.frozen.command} --trained-on {task.trained_on}"
+        )
+        if task.train_seed:
+            command += f" --seed {task.train_seed}"
+        raise MissingWeights(
+            f"{task.method} stands behind {restorer}, which has no weights for {task.dataset} "
+            f"trained on {task.trained_on} yet; `{command}` makes them",
+            method=restorer,
+            trainings=(task.trained_on,),
+            train_seed=task.train_seed,
+        )
+    return stored.load(found[0])
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+@robobench.method("arcnn-res", trainings=("jpeg_compression",), worth=94)
+class ArcnnRes(RestoredClassifier):
+    """A classifier trained on what ARCNN restored, behind it (Endo et al., ICIP 2020, "res")."""
+
+    restorer = "arcnn"
+
+
+@robobench.method("dncnn-res", trainings=("jpeg_compression",), worth=95)
+class DnCnnRes(RestoredClassifier):
+    """A classifier trained on what DnCNN restored, behind it (Endo et al., ICIP 2020, "res")."""
+
+    restorer = "dncnn"

@@ -1,0 +1,122 @@
+"""Restoration networks that are trained here: what `arcnn` and `dncnn` share."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+
+from robobench.backbones.backbone import Backbone, cost_of, folded
+from robobench.baselines.image_quality import psnr
+from robobench.baselines.restoration import RestoreThenClassify, in_pieces, to_bytes, to_floats
+from robobench.training.fitting import Recipe, in_lengths
+from robobench.training.task import TrainingTask
+from robobench.types import Cost, Weights
+
+_SMALL_SIDE: Final = 64
+_VALIDATION_PIXELS: Final = 2**20  # 1,024 images of 32 pixels, 20 of 224
+
+
+class TrainedRestorer(RestoreThenClassify):
+    """A network restores the image, then the backbone classifies it.
+
+    Subclass it, write `build` and give the two sizes.
+
+    Attributes:
+        small: Arguments of the network for images up to 64 pixels, whose classifiers are small.
+        large: For larger ones; those of the paper.
+        crop: Side of the patches that it learns from where images are larger than 64 pixels.
+        minutes: That the standard training takes on two cores: of `small`, of `large`.
+    """
+
+    weights_of = "restorer"
+    small: ClassVar[Mapping[str, Any]]
+    large: ClassVar[Mapping[str, Any]]
+    crop: ClassVar[int]
+    minutes: ClassVar[tuple[float, float]]
+
+    def __init__(self, backbone: Backbone, weights: Weights | None = None) -> None:
+        super().__init__(backbone, weights)
+        self.network: nn.Module | None = None
+        if weights is not None:
+            shape = weights.card.recipe["network"]
+            self.network = self.load_network(shape, weights.tensors).to(backbone.device)
+
+    @classmethod
+    def build(cls, **shape: Any) -> nn.Module:
+        """A fresh network: float N x 3 x H x W on 0..1 to the same, restored."""
+        raise NotImplementedError(f"{cls.__name__} has no build")
+
+    @classmethod
+    def load_network(cls, shape: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> nn.Module:
+        """A trained network, frozen.
+
+        Args:
+            shape: Arguments of `build`; stands in the card's recipe as ``network``.
+            tensors: Its state dict.
+        """
+        network = cls.build(**shape)
+        network.load_state_dict(dict(tensors))
+        return folded(network.eval()).requires_grad_(False)
+
+    def restore(self, images: Tensor) -> Tensor:
+        """Run the network and round to bytes."""
+        assert self.network is not None
+        with torch.inference_mode(), self.backbone.autocast():
+            return restored_by(self.network, images)
+
+    def cost(self) -> Cost:
+        """Of the network and of the classifier behind it."""
+        assert self.network is not None
+        own = cost_of(self.network, to_floats(self.backbone.example))
+        behind = self.classifier.cost()
+        return Cost(own.parameters + behind.parameters, own.macs + behind.macs)
+
+    @classmethod
+    def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
+        """Small images are seen whole, of large ones patches."""
+        small = Recipe(
+            steps=1000,
+            batch=64,
+            rate=2e-3,
+            minutes=cls.minutes[0],
+            options={"shift": 3, **cls.small, "ranges": {"jpeg_compression": (1, 90)}},
+        )
+        large = Recipe(
+            steps=1500,
+            batch=16,
+            rate=1e-3,
+            minutes=cls.minutes[1],
+            options={"crop": cls.crop, **cls.large, "ranges": {"jpeg_compression": (5, 60)}},
+        )
+        is_large = backbone is not None and backbone.example.shape[-1] > _SMALL_SIDE
+        return in_lengths(large if is_large else small)
+
+    @classmethod
+    def fit(cls, task: TrainingTask) -> None:
+        """Train on pairs of clean and degraded images, mean squared error."""
+        shape = {name: task.recipe.options[name] for name in cls.small}
+        torch.manual_seed(task.train_seed)
+        network = cls.build(**shape).to(task.device)
+        images = task.clean[0]
+        some = slice(max(1, _VALIDATION_PIXELS // (images.shape[2] * images.shape[3])))
+
+        def objective(step: int) -> Tensor:
+            clean, degraded, _, _ = task.degraded_batch(step)
+            return mse_loss(network(to_floats(degraded)).float(), to_floats(clean))
+
+        def validate() -> dict[str, float]:
+            clean = images[some]
+            degraded = [d[some] for _, d in task.conditions]
+            before = torch.stack([psnr(d, clean).mean() for d in degraded]).mean()
+            after = [psnr(restored_by(network, d), clean).mean() for d in degraded]
+            return {"psnr": float(torch.stack(after).mean()), "psnr before": float(before)}
+
+        fit = task.fit(network, objective, validate)
+        task.save(network.state_dict(), fit, shape)
+
+
+def restored_by(network: nn.Module, images: Tensor) -> Tensor:
+    """uint8 images that a restoration network made of uint8 images."""
+    return in_pieces(lambda piece: to_bytes(network(to_floats(piece))), images)

@@ -1,0 +1,31 @@
+"""Options that several commands have alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+PATH = click.Path(dir_okay=True)
+
+data_root = click.option(
+    "--data-root", type=PATH, help="Where data lies. [default: ROBOBENCH_DATA]"
+)
+limit = click.option("--limit", type=int, help="Take this many images, class-balanced.")
+download = click.option(
+    "--download", is_flag=True, default=None, help="Allow downloads (with checksum)."
+)
+device = click.option("--device", help="auto, cpu, cuda, cuda:N, mps. [default: auto]")
+precision = click.option("--precision", help="fp32 or bf16. [default: fp32]")
+batch_size = click.option(
+    "--batch-size", type=int, help="Images degraded together; results do not depend on it."
+)
+plugin = click.option("--plugin", multiple=True, type=PATH, help="Python file that registers more.")
+
+
+def train_seeds(default: str) -> Callable[[Any], Any]:
+    """``--train-seeds``, whose default differs between commands."""
+    return click.option(
+        "--train-seeds", help=f"Trainings to evaluate, like 0-2. [default: {default}]"
+    )

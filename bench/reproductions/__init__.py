@@ -1,0 +1,19 @@
+"""Tables and figures of papers, measured again beside what was published.
+
+A paper's table is a function that returns a `Reproduction`, registered like anything else::
+
+    @robobench.reproduction("doe-table1", paper="Doe 2031")
+    def table1():
+        "Table 1: accuracy on blurred images."
+        return Reproduction(
+            title="Table 1. Accuracy on blurred images",
+            dataset="cifar10",
+            run="doe-2031",
+            columns=(Column("defocus", "defocus_blur"), Column("motion", "motion_blur")),
+            rows=(Row("org", "Baseline", (0.61, 0.58)), Row("afd", "Ours", (0.70, 0.66))),
+        )
+"""
+
+from robobench.reproductions.claim import Column, Gain, Reproduction, Row, named
+
+__all__ = ["Column", "Gain", "Reproduction", "Row", "named"]

@@ -1,0 +1,304 @@
+"""From cells to a paper's table: our numbers beside the published ones, and what a claim gains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robobench.analysis.series import Items, Series, make_series
+from robobench.analysis.statistics import (
+    Floats,
+    draw_train_seeds,
+    image_draws,
+    percentile_interval,
+)
+from robobench.errors import RobobenchError
+from robobench.reproductions.claim import Gain, Reproduction, Row, difference_name
+from robobench.store import Store
+from robobench.types import Cell, Degradation, Predictions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from robobench.reproductions.preparation import Prepared
+
+COLUMNS = ("row", "column", "published", "ours", "ci_low", "ci_high", "n", "train_seeds")
+_DRAWS = 1000
+_LEVEL = "estimated_level"
+
+Parts = Mapping[str, Sequence[Degradation]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A reproduction with its numbers.
+
+    Attributes:
+        name: As it is registered.
+        paper: Which paper's, for titles.
+        reproduction: What it is.
+        table: One row a number of the paper's table, columns `COLUMNS`: accuracies as fractions,
+            levels in their own unit, 95 % intervals, train_seeds joined by blanks.
+        gains: Likewise, of the claimed gain and its controls: differences of accuracies.
+        profile: Severity table.
+        notes: What a reader must know, a sentence each.
+    """
+
+    name: str
+    paper: str
+    reproduction: Reproduction
+    table: pd.DataFrame
+    gains: pd.DataFrame
+    profile: str
+    notes: tuple[str, ...] = ()
+
+
+def measure(prepared: Prepared) -> Measured:
+    """Read the cells of a reproduction and compute its table.
+
+    Raises:
+        RobobenchError: A cell is missing or broken.
+    """
+    from robobench.registry import REPRODUCTIONS
+
+    plan, reproduction = prepared.plans[0], prepared.reproduction
+    items = _items(prepared)
+    parts = reproduction.parts(plan.profile)
+    notes = list(reproduction.notes) + prepared.notes
+    if len(plan.source) < len(plan.dataset):
+        notes.append(
+            f"A class-balanced choice of {len(plan.source):,} of {len(plan.dataset):,} images."
+        )
+    return Measured(
+        name=prepared.name,
+        paper=str(REPRODUCTIONS.entry(prepared.name).options.get("paper", "")),
+        reproduction=reproduction,
+        table=table_of(reproduction, items, parts, plan.profile),
+        gains=gains_of(reproduction, items, parts, plan.profile),
+        profile=plan.profile,
+        notes=tuple(notes),
+    )
+
+
+def _items(prepared: Prepared) -> list[tuple[Cell, Predictions]]:
+    """The cells of its plans, on the images of this call and no others that an earlier one left."""
+    found: dict[Cell, Predictions] = {}
+    for plan in prepared.plans:
+        index = np.sort(plan.source.order)
+        store = Store(plan.configuration.folder)
+        for cell in plan.grid.cells():
+            if cell not in found:
+                found[cell] = _at(store.get(cell), index)
+    return list(found.items())
+
+
+def _at(predictions: Predictions, index: NDArray[np.int64]) -> Predictions:
+    if len(predictions) == len(index):
+        return predictions
+    rows = np.searchsorted(predictions.index, index)
+    return Predictions(
+        index=index,
+        label=predictions.label[rows],
+        predicted=predictions.predicted[rows],
+        confidence=predictions.confidence[rows],
+        true_probability=predictions.true_probability[rows],
+        extra={name: values[rows] for name, values in predictions.extra.items()},
+    )
+
+
+def table_of(reproduction: Reproduction, items: Items, parts: Parts, profile: str) -> pd.DataFrame:
+    """The paper's table with our numbers; see `Measured.table`.
+
+    A row whose method was not evaluated, or has no estimated level, is left out.
+
+    Args:
+        reproduction: Its rows and columns.
+        items: Cells on the same images.
+        parts: Column name -> its degradations.
+        profile: Severity table.
+    """
+    rows = reproduction.rows + reproduction.further
+    found: list[dict[str, object]] = []
+    wanted = {row.method.partition("@")[0] for row in rows if row.statistic == "accuracy"}
+    chosen = [(c, p) for c, p in items if c.method in wanted]
+    series = {s.method: s for s in make_series(chosen, draws=_DRAWS)} if chosen else {}
+    for row in rows:
+        method = row.method.partition("@")[0]
+        published = reproduction.published(row, profile)
+        if row.statistic == "accuracy":
+            numbers = _accuracies(series.get(method), parts)
+        else:
+            own = [(c, p) for c, p in items if c.method == method]
+            numbers = _levels(own, parts, row)
+        found += [
+            {"row": row.name, "published": published.get(str(n["column"]), np.nan), **n}
+            for n in numbers
+        ]
+    return _frame(found)
+
+
+def _frame(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _number(
+    column: str, samples: Floats, interval: tuple[float, float], n: int, seeds: Sequence[int]
+) -> dict[str, object]:
+    return {
+        "column": column,
+        "ours": float(samples[0]),
+        "ci_low": interval[0],
+        "ci_high": interval[1],
+        "n": n,
+        "train_seeds": " ".join(map(str, seeds)),
+    }
+
+
+def _accuracies(series: Series | None, parts: Parts) -> list[dict[str, object]]:
+    if series is None:
+        return []
+    return [
+        _number(name, series.mean(part), series.interval(part), series.count, series.train_seeds)
+        for name, part in parts.items()
+        if all(d in series.accuracies for d in part)
+    ]
+
+
+def _levels(items: Items, parts: Parts, row: Row) -> list[dict[str, object]]:
+    """Mean or standard deviation of the estimated level over images, mean over trainings.
+
+    Bootstrap over trainings, then images, the same images for all levels.
+    """
+    by_key = {(c.degradation, c.train_seed): p for c, p in items if _LEVEL in p.extra}
+    if not by_key:
+        return []
+    seeds = sorted({seed for _, seed in by_key})
+    columns = {
+        name: part[0]
+        for name, part in parts.items()
+        if len(part) == 1 and all((part[0], seed) in by_key for seed in seeds)
+    }
+    if not columns:
+        raise RobobenchError(
+            f"{row.label}: columns of one level each are expected for a {row.statistic}"
+        )
+    centre = np.array([d.level for d in columns.values()])
+    count = len(next(iter(by_key.values())))
+    values = np.stack(
+        [[by_key[d, s].extra[_LEVEL].astype(np.float64) for d in columns.values()] for s in seeds]
+    )
+    shares = draw_train_seeds(len(seeds), _DRAWS, np.random.default_rng([0, len(seeds)]))
+    away = (values - centre[None, :, None]).reshape(-1, count)  # small numbers square without loss
+    samples = [_moments(away, np.ones((1, count)))]
+    for draws in image_draws(count, _DRAWS, np.random.default_rng([0, count])):
+        samples.append(_moments(away, draws))
+    mean, deviation = (np.concatenate(part) for part in zip(*samples, strict=True))
+    shaped = (mean if row.statistic == "level mean" else deviation).reshape(
+        1 + _DRAWS, len(seeds), len(columns)
+    )
+    result = np.einsum("ds,dsc->dc", shares, shaped)
+    if row.statistic == "level mean":
+        result += centre
+    return [
+        _number(name, result[:, k], percentile_interval(result[1:, k]), count, seeds)
+        for k, name in enumerate(columns)
+    ]
+
+
+def _moments(values: Floats, counts: NDArray[np.floating]) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of each row, draws x rows, with images counted so often."""
+    total = counts.sum(axis=1, keepdims=True)
+    mean = counts.astype(np.float64) @ values.T / total
+    square = counts.astype(np.float64) @ (values**2).T / total
+    return mean, np.sqrt(np.maximum(square - mean**2, 0.0))
+
+
+def gains_of(reproduction: Reproduction, items: Items, parts: Parts, profile: str) -> pd.DataFrame:
+    """The claimed gain, its control with shuffled levels, and what another training changes.
+
+    Rows, named as `robobench.reproductions.claim.difference_name` has it:
+
+    - method minus over: the claim;
+    - shuffled minus over, and method minus shuffled: what is left without the right level, and what
+      the right level is worth;
+    - ``OVER seed S - OVER seed 0``: what chance of the training is worth, for every other training.
+
+    Over several trainings the bootstrap is hierarchical (training, then image), in pairs.
+
+    Args:
+        reproduction: Whose `gain` is tested.
+        items: Cells on the same images.
+        parts: Column name -> its degradations.
+        profile: Severity table.
+    """
+    gain = reproduction.gain
+    if gain is None:
+        return _frame([])
+    by_method = {row.method: row for row in reproduction.rows}
+    claimed: dict[str, float] = {}
+    if gain.method in by_method and gain.over in by_method:
+        ours, theirs = (
+            reproduction.published(by_method[name], profile) for name in (gain.method, gain.over)
+        )
+        claimed = {name: ours[name] - theirs[name] for name in ours}
+    pairs = [(gain.method, gain.over)]
+    if gain.shuffled:
+        pairs += [(gain.shuffled, gain.over), (gain.method, gain.shuffled)]
+    rows: list[dict[str, object]] = []
+    for one, other in pairs:
+        for number in _difference(items, one, other, parts):
+            published = claimed.get(str(number["column"]), np.nan) if one == gain.method else np.nan
+            published = published if other == gain.over else np.nan
+            rows.append({"row": difference_name(one, other), "published": published, **number})
+    return _frame(rows + _of_other_trainings(items, gain, parts))
+
+
+def _difference(items: Items, one: str, other: str, parts: Parts) -> list[dict[str, object]]:
+    """`one` minus `other` over the trainings that both have."""
+    names = [name.partition("@")[0] for name in (one, other)]
+    trained = [{c.train_seed for c, _ in items if c.method == name} for name in names]
+    seeds = sorted(trained[0] & trained[1])
+    if not seeds:
+        return []
+    chosen = [(c, p) for c, p in items if c.method in names and c.train_seed in seeds]
+    series = {s.method: s for s in make_series(chosen, draws=_DRAWS)}
+    return _numbers(series[names[0]], series[names[1]], parts, seeds)
+
+
+def _numbers(
+    one: Series, other: Series, parts: Parts, seeds: Sequence[int]
+) -> list[dict[str, object]]:
+    found = []
+    for name, part in parts.items():
+        if all(d in one.accuracies and d in other.accuracies for d in part):
+            samples = one.mean(part) - other.mean(part)
+            interval = percentile_interval(samples[1:])
+            found.append(_number(name, samples, interval, one.count, seeds))
+    return found
+
+
+def _of_other_trainings(items: Items, gain: Gain, parts: Parts) -> list[dict[str, object]]:
+    own = [(c, p) for c, p in items if c.method == gain.over.partition("@")[0]]
+    seeds = sorted({c.train_seed for c, _ in own})
+    if not own:
+        return []
+    # The same number of images gives the same draws: the differences are paired.
+    alone = {
+        seed: make_series([(c, p) for c, p in own if c.train_seed == seed], draws=_DRAWS)[0]
+        for seed in seeds
+    }
+    return [
+        {
+            "row": difference_name(f"{gain.over} seed {seed}", f"{gain.over} seed {seeds[0]}"),
+            "published": np.nan,
+            **number,
+        }
+        for seed in seeds[1:]
+        for number in _numbers(alone[seed], alone[seeds[0]], parts, [seeds[0], seed])
+    ]

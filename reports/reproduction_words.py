@@ -1,0 +1,163 @@
+"""What a reproduction shows, in sentences: where ours differs, and whether a claimed gain is there."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from robobench.reports.blocks import Text, Value
+from robobench.reproductions.claim import difference_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from robobench.reproductions.measuring import Measured
+
+
+def comparison(measured: Measured) -> Text | None:
+    """How many published numbers lie in our intervals, and the farthest that do not."""
+    reproduction = measured.reproduction
+    labels = {row.name: row.label for row in reproduction.rows}
+    columns = [column.name for column in reproduction.columns]
+    table = measured.table
+    known = table[
+        table["published"].notna() & table["row"].isin(labels) & table["column"].isin(columns)
+    ]
+    if known.empty:
+        return None
+    inside = known["published"].between(known["ci_low"], known["ci_high"])
+    above, below = known["ci_low"] > known["published"], known["ci_high"] < known["published"]
+    text = (
+        f"Of {len(known)} published numbers {int(inside.sum())} lie in our 95 % interval; ours are "
+        f"higher than {int(above.sum())} and lower than {int(below.sum())}."
+    )
+    items = []
+    unit: Any = "level" if reproduction.of_levels else "percent"
+    for beyond, word in ((below, "below"), (above, "above")):
+        if beyond.any():
+            away = (known["ours"] - known["published"]).abs()[beyond]
+            row: Any = known.loc[away.idxmax()]
+            items.append(
+                f"Farthest {word}: {labels[row['row']]} at {row['column']}, "
+                f"{_with_unit(row['ours'], unit)} instead of {_with_unit(row['published'], unit)}."
+            )
+    return Text(text, items=tuple(items))
+
+
+def _with_unit(value: float, unit: Any) -> str:
+    return Value(float(value), unit=unit).text + (" %" if unit == "percent" else "")
+
+
+def verdict(measured: Measured) -> list[Text]:
+    """Whether the claimed gain is there, and what its controls say; nothing without a claim."""
+    gain, gains = measured.reproduction.gain, measured.gains
+    if gain is None:
+        return []
+    own = _of(gains, gain.name)
+    if own.empty:
+        return [Text(f"`{gain.method}` was not evaluated: its gain is not known.", "warning")]
+    columns = [column.name for column in measured.reproduction.columns]
+    whole = measured.reproduction.whole or columns[-1]
+    parts = [name for name in columns if name in own.index and name != whole]
+    texts = [_claim(measured, own, whole)]
+    above = [name for name in parts if own.loc[name, "ci_low"] > 0]
+    under = [name for name in parts if own.loc[name, "ci_high"] < 0]
+    open_ = [name for name in parts if name not in above and name not in under]
+    by_column = (
+        f"By column, each at 95 %, it is {_where('above zero', above)}"
+        f"{_where('; below zero', under, silent=True)}"
+        f"{_where('; not told from zero', open_, silent=True)}."
+    )
+    lines = [by_column, _shuffled(measured, whole), _trainings(measured, whole, own)]
+    told = tuple(line for line in lines if line)
+    return [*texts, Text("What speaks for it and against:", items=told)]
+
+
+def _claim(measured: Measured, own: pd.DataFrame, whole: str) -> Text:
+    gain = measured.reproduction.gain
+    assert gain is not None
+    row = own.loc[whole]
+    published = row["published"]
+    paper = "" if math.isnan(published) else f"; published: {_points(published)}"
+    trained = len(str(row["train_seeds"]).split())
+    over = "one training" if trained == 1 else f"{trained} trainings"
+    told = f"`{gain.method}` minus `{gain.over}`, {whole}: {_shown(row)} points ({over}{paper}). "
+    what = gain.what or f"`{gain.method}`"
+    if row["ci_low"] > 0:
+        return Text(
+            told
+            + f"Here {what} helps beyond noise of the test images"
+            + (" and trainings." if trained > 1 else ".")
+        )
+    if row["ci_high"] < 0:
+        return Text(told + f"The gain is not reproduced: here {what} makes it worse.", "warning")
+    return Text(
+        told + f"The gain is not reproduced: what {what} adds here is not above zero beyond noise.",
+        "warning",
+    )
+
+
+def _shuffled(measured: Measured, whole: str) -> str:
+    gain = measured.reproduction.gain
+    assert gain is not None
+    if not gain.shuffled:
+        return ""
+    without = _of(measured.gains, difference_name(gain.shuffled, gain.over))
+    worth = _of(measured.gains, difference_name(gain.method, gain.shuffled))
+    if without.empty or worth.empty:
+        return f"No control with the level shuffled between images: `{gain.shuffled}` is not here."
+    row = worth.loc[whole]
+    if row["ci_low"] > 0:
+        end = "being told the right level matters"
+    elif row["ci_high"] < 0:
+        end = "the right level is worse than a wrong one"
+    else:
+        end = "the right level is worth no more than a wrong one, beyond noise"
+    return (
+        f"With the level shuffled between images (`{gain.shuffled}`) the gain is "
+        f"{_shown(without.loc[whole])} points; the right level is worth {_shown(row)}: {end}."
+    )
+
+
+def _trainings(measured: Measured, whole: str, own: pd.DataFrame) -> str:
+    gain = measured.reproduction.gain
+    assert gain is not None
+    others = measured.gains[measured.gains["row"].str.startswith(f"{gain.over} seed ")]
+    others = others[others["column"] == whole]
+    if others.empty:
+        return (
+            f"There is one training of `{gain.over}`: how much chance of the training is worth is "
+            "not known, and the interval does not contain it."
+        )
+    shifts = others["ours"]
+    largest = float(shifts.abs().max())
+    size = float(own.loc[whole, "ours"])
+    relation = "more" if size > largest else "no more"
+    count = len(others)
+    subject = (
+        f"The other training of `{gain.over}` differs from the first by {_points(shifts.iloc[0])} "
+        "points"
+        if count == 1
+        else f"The {count} other trainings of `{gain.over}` differ from the first by "
+        f"{_points(shifts.min())} to {_points(shifts.max())} points"
+    )
+    return f"{subject}, by chance of the training alone: the gain is {relation} than that."
+
+
+def _of(gains: pd.DataFrame, name: str) -> pd.DataFrame:
+    return gains[gains["row"] == name].set_index("column")
+
+
+def _where(what: str, names: list[str], *, silent: bool = False) -> str:
+    if not names:
+        return "" if silent else f"nowhere {what}"
+    return f"{what} at {', '.join(names)}"
+
+
+def _points(value: float) -> str:
+    return Value(float(value), unit="points").text
+
+
+def _shown(row: Any) -> str:
+    value = Value(float(row["ours"]), float(row["ci_low"]), float(row["ci_high"]), "points")
+    return f"{value.text} {value.interval}".rstrip()

@@ -330,7 +330,7 @@ def _weigh(
         for q in range(100):
             evidence[q] += max(best[q, i], floor)
             top = max(top, best[q, i])
-        fits += top > 3
+        fits += int(top > 3)
         if not bad[i] and top <= floor:
             large = 0
             for f in range(1, 64):

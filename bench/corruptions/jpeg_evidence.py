@@ -25,6 +25,7 @@ from robobench.corruptions.dct import tables
 
 GROUP: Final = 48  # blocks that are weighed together
 _FEW, _DECIDED, _LEAD = 5.0, 15.0, 8.0  # nats: for any answer; to stop early; before the second
+_MISFITS: Final = 4  # blocks full of detail that fit no quality, and none that does: no JPEG
 _BASIS: Final = np.array(
     [
         [
@@ -38,6 +39,8 @@ _BASIS: Final = np.array(
 # Standard deviations of the noise that are tried, and up to which quality each could tell anything.
 _NOISE: Final = np.array([1 / math.sqrt(12), 1, 3, 10], np.float32)
 _UP_TO: Final = np.array([100, 95, 85, 60], np.int32)
+# A coefficient nearer to 0 comes from a block's symmetry (equal rows, say), not from a fine step.
+_EXACT: Final = np.float32(0.01)
 _POINTS: Final = 64  # of each tabulated curve
 
 
@@ -138,7 +141,7 @@ def search(
                     )  # fmt: skip
                     fits += a
                     misfits += b
-                    done = _decided(evidence) or (widths == 1 and not fits and misfits >= 4)
+                    done = _decided(evidence) or (widths == 1 and not fits and misfits >= _MISFITS)
                     if done:
                         break
                 if done:
@@ -306,6 +309,8 @@ def _weigh(
                     gain = small[s, whole, int(away * (2 * _POINTS - 2) + np.float32(0.5))]
                     if k == 0:
                         gain += min(max(own[i], least) - worth, np.float32(0))
+                        if abs(row[i]) < _EXACT:
+                            gain = min(gain, np.float32(0))
                     gains[p, i] = max(gain, np.float32(-4))
             else:
                 for i in range(n):

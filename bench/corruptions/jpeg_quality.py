@@ -48,6 +48,7 @@ def search_quality(images: Tensor) -> Tensor:
     upper left corner; chroma is taken to be halved both ways (4:2:0) and counts for little if it
     is not. An image is judged alone, whatever batch it comes in.
 
+    Drawings whose blocks repeat each other, even ramps above all, can pass for compressed ones.
     Qualities 1 and 2 differ in one entry of each table and are often taken for one another.
 
     Args:

@@ -69,9 +69,12 @@ def _levels(
             Row(method, "S.D.", deviation, "level sd"),
         ),
         further=tuple(
-            Row(name, f"{name}, {short}", statistic=statistic)
+            row
             for name in further
-            for short, statistic in (("mean", "level mean"), ("s.d.", "level sd"))
+            for row in (
+                Row(name, f"{name}, mean", statistic="level mean"),
+                Row(name, f"{name}, s.d.", statistic="level sd"),
+            )
         ),
         recipe=_RECIPE,
         notes=(_OVER_IMAGES, _ONE_TRAINING),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from robobench.reports.blocks import Text, Value
@@ -35,8 +37,8 @@ def comparison(measured: Measured) -> Text | None:
     unit: Any = "level" if reproduction.of_levels else "percent"
     for beyond, word in ((below, "below"), (above, "above")):
         if beyond.any():
-            away = (known["ours"] - known["published"]).abs()[beyond]
-            row: Any = known.loc[away.idxmax()]
+            away = (known["ours"] - known["published"]).abs().where(beyond, -1.0)
+            row = known.iloc[int(away.to_numpy().argmax())]
             items.append(
                 f"Farthest {word}: {labels[row['row']]} at {row['column']}, "
                 f"{_with_unit(row['ours'], unit)} instead of {_with_unit(row['published'], unit)}."
@@ -54,14 +56,14 @@ def verdict(measured: Measured) -> list[Text]:
     if gain is None:
         return []
     own = _of(gains, gain.name)
-    if own.empty:
+    if not own:
         return [Text(f"`{gain.method}` was not evaluated: its gain is not known.", "warning")]
     columns = [column.name for column in measured.reproduction.columns]
     whole = measured.reproduction.whole or columns[-1]
-    parts = [name for name in columns if name in own.index and name != whole]
+    parts = [name for name in columns if name in own and name != whole]
     texts = [_claim(measured, own, whole)]
-    above = [name for name in parts if own.loc[name, "ci_low"] > 0]
-    under = [name for name in parts if own.loc[name, "ci_high"] < 0]
+    above = [name for name in parts if own[name].low > 0]
+    under = [name for name in parts if own[name].high < 0]
     open_ = [name for name in parts if name not in above and name not in under]
     by_column = (
         f"By column, each at 95 %, it is {_where('above zero', above)}"
@@ -73,23 +75,22 @@ def verdict(measured: Measured) -> list[Text]:
     return [*texts, Text("What speaks for it and against:", items=told)]
 
 
-def _claim(measured: Measured, own: pd.DataFrame, whole: str) -> Text:
+def _claim(measured: Measured, own: Mapping[str, _Difference], whole: str) -> Text:
     gain = measured.reproduction.gain
     assert gain is not None
-    row = own.loc[whole]
-    published = row["published"]
-    paper = "" if math.isnan(published) else f"; published: {_points(published)}"
-    trained = len(str(row["train_seeds"]).split())
+    row = own[whole]
+    paper = "" if math.isnan(row.published) else f"; published: {_points(row.published)}"
+    trained = row.trainings
     over = "one training" if trained == 1 else f"{trained} trainings"
-    told = f"`{gain.method}` minus `{gain.over}`, {whole}: {_shown(row)} points ({over}{paper}). "
+    told = f"`{gain.method}` minus `{gain.over}`, {whole}: {row.shown} points ({over}{paper}). "
     what = gain.what or f"`{gain.method}`"
-    if row["ci_low"] > 0:
+    if row.low > 0:
         return Text(
             told
             + f"Here {what} helps beyond noise of the test images"
             + (" and trainings." if trained > 1 else ".")
         )
-    if row["ci_high"] < 0:
+    if row.high < 0:
         return Text(told + f"The gain is not reproduced: here {what} makes it worse.", "warning")
     return Text(
         told + f"The gain is not reproduced: what {what} adds here is not above zero beyond noise.",
@@ -104,48 +105,75 @@ def _shuffled(measured: Measured, whole: str) -> str:
         return ""
     without = _of(measured.gains, difference_name(gain.shuffled, gain.over))
     worth = _of(measured.gains, difference_name(gain.method, gain.shuffled))
-    if without.empty or worth.empty:
+    if whole not in without or whole not in worth:
         return f"No control with the level shuffled between images: `{gain.shuffled}` is not here."
-    row = worth.loc[whole]
-    if row["ci_low"] > 0:
-        end = "being told the right level matters"
-    elif row["ci_high"] < 0:
-        end = "the right level is worse than a wrong one"
+    row = worth[whole]
+    if row.low > 0:
+        end = "the network uses the level that it is given"
+    elif row.high < 0:
+        end = "the network does better with a wrong level than with the right one"
     else:
-        end = "the right level is worth no more than a wrong one, beyond noise"
+        end = "with a wrong level the network does as well, so that a gain is not the level's doing"
     return (
         f"With the level shuffled between images (`{gain.shuffled}`) the gain is "
-        f"{_shown(without.loc[whole])} points; the right level is worth {_shown(row)}: {end}."
+        f"{without[whole].shown} points; the right level is worth {row.shown}: {end}."
     )
 
 
-def _trainings(measured: Measured, whole: str, own: pd.DataFrame) -> str:
+def _trainings(measured: Measured, whole: str, own: Mapping[str, _Difference]) -> str:
     gain = measured.reproduction.gain
     assert gain is not None
-    others = measured.gains[measured.gains["row"].str.startswith(f"{gain.over} seed ")]
-    others = others[others["column"] == whole]
-    if others.empty:
+    names = dict.fromkeys(map(str, measured.gains["row"]))
+    shifts = [
+        found[whole].ours
+        for name in names
+        if name.startswith(f"{gain.over} seed ") and whole in (found := _of(measured.gains, name))
+    ]
+    if not shifts:
         return (
             f"There is one training of `{gain.over}`: how much chance of the training is worth is "
             "not known, and the interval does not contain it."
         )
-    shifts = others["ours"]
-    largest = float(shifts.abs().max())
-    size = float(own.loc[whole, "ours"])
+    largest, size = max(map(abs, shifts)), own[whole].ours
     relation = "more" if size > largest else "no more"
-    count = len(others)
+    count = len(shifts)
     subject = (
-        f"The other training of `{gain.over}` differs from the first by {_points(shifts.iloc[0])} "
-        "points"
+        f"The other training of `{gain.over}` differs from the first by {_points(shifts[0])} points"
         if count == 1
         else f"The {count} other trainings of `{gain.over}` differ from the first by "
-        f"{_points(shifts.min())} to {_points(shifts.max())} points"
+        f"{_points(min(shifts))} to {_points(max(shifts))} points"
     )
     return f"{subject}, by chance of the training alone: the gain is {relation} than that."
 
 
-def _of(gains: pd.DataFrame, name: str) -> pd.DataFrame:
-    return gains[gains["row"] == name].set_index("column")
+@dataclass(frozen=True)
+class _Difference:
+    """One cell of a difference's row, fractions."""
+
+    ours: float
+    low: float
+    high: float
+    published: float
+    trainings: int
+
+    @property
+    def shown(self) -> str:
+        value = Value(self.ours, self.low, self.high, "points")
+        return f"{value.text} {value.interval}".rstrip()
+
+
+def _of(gains: pd.DataFrame, name: str) -> dict[str, _Difference]:
+    """A row of the gains, by column."""
+    found: dict[str, _Difference] = {}
+    for record in gains[gains["row"] == name].to_dict("records"):
+        found[str(record["column"])] = _Difference(
+            ours=float(record["ours"]),
+            low=float(record["ci_low"]),
+            high=float(record["ci_high"]),
+            published=float(record["published"]),
+            trainings=len(str(record["train_seeds"]).split()),
+        )
+    return found
 
 
 def _where(what: str, names: list[str], *, silent: bool = False) -> str:
@@ -156,8 +184,3 @@ def _where(what: str, names: list[str], *, silent: bool = False) -> str:
 
 def _points(value: float) -> str:
     return Value(float(value), unit="points").text
-
-
-def _shown(row: Any) -> str:
-    value = Value(float(row["ours"]), float(row["ci_low"]), float(row["ci_high"]), "points")
-    return f"{value.text} {value.interval}".rstrip()

@@ -177,8 +177,9 @@ def _without_backbone(reproduction: Reproduction, settings: Settings, seed: int)
     """What a training lacks that has not even the clean-trained classifier."""
     known = _Networks(seed)
     for spec in (REFERENCE, *reproduction.needed):
+        method = spec.partition("@")[0]
         there = weights.find(
-            spec.partition("@")[0],
+            METHODS[method].trained_as or method,
             dataset=reproduction.dataset,
             backbone_name=_backbone_name(reproduction),
             train_seed=seed,
@@ -208,7 +209,9 @@ def _line(
 ) -> str:
     """What is missing, and the command that makes it."""
     dataset = weights.base_dataset(reproduction.dataset)
-    line = ["robobench train", f"--dataset {dataset}", f"--method {spec}"]
+    method, at, on = spec.partition("@")
+    owner = METHODS[method].trained_as or method
+    line = ["robobench train", f"--dataset {dataset}", f"--method {owner}{at}{on}"]
     if reproduction.recipe:
         line.insert(1, f"--recipe {reproduction.recipe}")
     if reproduction.backbone:
@@ -219,7 +222,7 @@ def _line(
         line.append(f"--data-root {shlex.quote(settings.data_root)}")
     if settings.download:
         line.append("--download")
-    recipes = METHODS[spec.partition("@")[0]].recipes(backbone)
+    recipes = METHODS[owner].recipes(backbone)
     recipe = recipes.get(reproduction.recipe or next(iter(recipes), ""))
     lasts = f" (about {max(1, round(recipe.minutes))} minutes on two cores)" if recipe else ""
     training = f", training {seed}" if seed else ""

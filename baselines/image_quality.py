@@ -54,7 +54,9 @@ def ssim(images: Tensor, clean: Tensor) -> Tensor:
     a_mean, b_mean = a_mean + _RANGE / 2, b_mean + _RANGE / 2
     luminance = (2 * a_mean * b_mean + _C1) / (a_mean.square() + b_mean.square() + _C1)
     structure = (2 * covariance + _C2) / (variances + _C2)
-    return (luminance * structure).mean((1, 2)).unflatten(0, (len(images), -1)).mean(1)
+    planes = (luminance * structure).mean((1, 2))
+    similarity: Tensor = planes.reshape(len(images), -1).mean(1)
+    return similarity
 
 
 def _window_sums(height: int, width: int, side: int) -> Tensor:

@@ -70,4 +70,4 @@ def to_bytes(images: Tensor) -> Tensor:
 def in_pieces(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     """A function of many images, computed so few at a time that memory is bounded."""
     count = max(1, _PIXELS_AT_ONCE // (images.shape[2] * images.shape[3]))
-    return torch.cat([function(piece) for piece in images.split(count)])
+    return torch.cat([function(piece) for piece in torch.split(images, count)])

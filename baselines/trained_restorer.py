@@ -1,13 +1,14 @@
 """Restoration networks that are trained here: what `arcnn` and `dncnn` share."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from robobench.backbones.backbone import Backbone, cost_of, folded
+from robobench.baselines import endo_2020
 from robobench.baselines.image_quality import psnr
 from robobench.baselines.restoration import RestoreThenClassify, in_pieces, to_bytes, to_floats
 from robobench.training.fitting import Recipe, in_lengths
@@ -30,7 +31,7 @@ class TrainedRestorer(RestoreThenClassify):
         minutes: That the standard training takes on two cores: of `small`, of `large`.
     """
 
-    weights_of = "restorer"
+    weights_of: ClassVar[Literal["restorer", "classifier"]] = "restorer"
     small: ClassVar[Mapping[str, Any]]
     large: ClassVar[Mapping[str, Any]]
     crop: ClassVar[int]
@@ -91,7 +92,8 @@ class TrainedRestorer(RestoreThenClassify):
             options={"crop": cls.crop, **cls.large, "ranges": {"jpeg_compression": (5, 60)}},
         )
         is_large = backbone is not None and backbone.example.shape[-1] > _SMALL_SIDE
-        return in_lengths(large if is_large else small)
+        found = in_lengths(large if is_large else small)
+        return {**found, endo_2020.NAME: found["standard"]}
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:

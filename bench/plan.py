@@ -94,7 +94,8 @@ def make_plan(
         device=device,
     )
     corruptions = list(dict.fromkeys(d.corruption for d in degradations))
-    entrants, choices = [], []
+    entrants: list[Entrant] = []
+    choices: list[Choice] = []
     for seed, backbone in zip(train_seeds, backbones, strict=True):
         for spec in specs:
             choice = resolve(

@@ -30,7 +30,9 @@ from robobench.registry import METHODS
 from robobench.types import Card, Context, Method, Weights
 from robobench.weights import find, load
 
-CONTEXT = Context(corruption="jpeg_compression", severity=3, level=30.0)
+CONTEXT = Context(
+    corruption="jpeg_compression", severity=3, level=30.0, header_quality=torch.full((6,), 30)
+)
 
 
 def count(module):

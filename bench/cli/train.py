@@ -101,7 +101,7 @@ def train(
         precision=precision,
         deadline=deadline,
     )
-    if method is None and recipe in STUDIES:
+    if method is None and recipe is not None and recipe in STUDIES:
         jobs = [
             (replace(order, dataset=t.dataset, seed=t.seed), t.method, t.trained_on)
             for t in trainings_of(recipe, dataset)

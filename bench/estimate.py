@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import torch
 
+from robobench.errors import RobobenchError
 from robobench.plan import Plan
-from robobench.runner import chunk_size, missing_cells
+from robobench.runner import chunk_size, context_for, missing_cells, predict_chunk
 from robobench.store import Store
-from robobench.types import Context
+from robobench.types import Cell, Method
 
 # Bytes of one stored prediction, compressed (measured on runs of 2,000 to 10,000 images).
 _BYTES = 11
@@ -45,7 +46,7 @@ def estimate(plan: Plan) -> Estimate:
     seconds = 0.0
     for entrant, cell, images in missing:
         if id(entrant) not in speed:
-            speed[id(entrant)] = _seconds_per_image(plan, entrant.method)
+            speed[id(entrant)] = _seconds_per_image(plan, entrant.method, cell)
         degrade = 0.0 if cell.degradation.is_clean else 1e-4  # shared by all methods of a condition
         seconds += images * (speed[id(entrant)] + degrade)
     predictions = sum(images for _, _, images in missing)
@@ -64,16 +65,23 @@ def estimate(plan: Plan) -> Estimate:
     )
 
 
-def _seconds_per_image(plan: Plan, method: object) -> float:
-    """Of one prediction, the second of two chunks (the first one warms up)."""
-    from robobench.runner import predict_chunk
-
-    size = chunk_size(plan.source.side)
-    images = plan.source.clean(0, min(size, len(plan.source)))
+def _seconds_per_image(plan: Plan, method: Method, cell: Cell) -> float:
+    """Of one prediction on a cell's own images, the second of two chunks (the first warms up)."""
+    source = plan.source
+    size = chunk_size(source.side)
+    indices = source.order[: min(size, len(source))]
+    clean, images = source.batch(0, len(indices), cell.degradation, cell.seed)
+    context = context_for(method, source, cell.degradation, indices, len(indices))
     elapsed = 0.0
     for _ in range(2):
         began = time.perf_counter()
-        with torch.inference_mode():
-            predict_chunk(method, images, Context())  # type: ignore[arg-type]
+        try:
+            with torch.inference_mode():
+                predict_chunk(method, images, context)
+                method.columns(images, clean, context)
+        except RobobenchError:
+            raise
+        except Exception:  # noqa: BLE001 - the run will say which cell failed, and why
+            return 0.0
         elapsed = time.perf_counter() - began
     return elapsed / len(images)

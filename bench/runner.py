@@ -236,7 +236,7 @@ def _play(
     stems: dict[int, Tensor] = {}
     for column in columns:
         method = column.entrant.method
-        context = _context(method, source, degradation, indices, chunk)
+        context = context_for(method, source, degradation, indices, chunk)
         try:
             with torch.inference_mode():
                 if method.adapts:
@@ -277,7 +277,7 @@ def _padded(images: Tensor, chunk: int) -> Tensor:
     return torch.cat([images, images.new_zeros(missing, *images.shape[1:])])
 
 
-def _context(
+def context_for(
     method: Method,
     source: Source,
     degradation: Degradation,

@@ -25,6 +25,8 @@ class ShuffledLevel(LevelAware):
     that an image is given is that of an image somewhere in it.
     """
 
+    estimates = False
+
     def level_of(self, images: Tensor, context: Context) -> Tensor:
         """Scaled levels, float32 N, which depend on the images' places in their data set alone.
 

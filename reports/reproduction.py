@@ -54,7 +54,7 @@ def result_blocks(measured: Measured) -> list[Block]:
                 f"{reproduction.title}: lines over the level for {', '.join(drawn)}.",
             )
         ]
-    unit = f"in {unit_of_level(measured)}" if reproduction.of_levels else "in percent"
+    unit = f"unit {unit_of_level(measured)}" if reproduction.of_levels else "in percent"
     blocks: list[Block] = [
         Table(
             measured.name,

@@ -29,6 +29,8 @@ def show(measured: Measured, file: TextIO | None = None) -> None:
     from rich.console import Console
 
     console = Console(file=file or sys.stdout, highlight=False, emoji=False, markup=False)
+    if not console.is_terminal:
+        console.soft_wrap = True  # a log keeps its lines
     report = report_of(measured)
     console.print(report.title, style="bold")
     console.print(_plain(report.subtitle), style="dim")
@@ -52,7 +54,9 @@ def _print(console: Console, block: Block, measured: Measured) -> None:
             console.print(_plain(block.caption))
             _table(console, block, measured)
         else:
-            console.file.write(f"{_plain(block.caption)}\n\n{to_markdown(block)}\n")
+            # Brackets need no escape in a log, and what is no link is none in Markdown either.
+            table = to_markdown(block).replace("\\[", "[").replace("\\]", "]")
+            console.file.write(f"{_plain(block.caption)}\n\n{table}\n")
         for note in block.notes:
             console.print(_plain(note), style="dim")
         console.print()

@@ -30,8 +30,8 @@ def comparison(measured: Measured) -> Text | None:
     inside = known["published"].between(known["ci_low"], known["ci_high"])
     above, below = known["ci_low"] > known["published"], known["ci_high"] < known["published"]
     text = (
-        f"Of {len(known)} published numbers {int(inside.sum())} lie in our 95 % interval; ours are "
-        f"higher than {int(above.sum())} and lower than {int(below.sum())}."
+        f"Of {len(known)} published numbers {int(inside.sum())} lie in our 95 % interval, "
+        f"{int(above.sum())} below it (ours are higher) and {int(below.sum())} above it."
     )
     items = []
     unit: Any = "level" if reproduction.of_levels else "percent"
@@ -40,7 +40,7 @@ def comparison(measured: Measured) -> Text | None:
             away = (known["ours"] - known["published"]).abs().where(beyond, -1.0)
             row = known.iloc[int(away.to_numpy().argmax())]
             items.append(
-                f"Farthest {word}: {labels[row['row']]} at {row['column']}, "
+                f"Ours farthest {word}: {labels[row['row']]} at {row['column']}, "
                 f"{_with_unit(row['ours'], unit)} instead of {_with_unit(row['published'], unit)}."
             )
     return Text(text, items=tuple(items))

@@ -31,7 +31,11 @@ from robobench.types import Card, Context, Method, Weights
 from robobench.weights import find, load
 
 CONTEXT = Context(
-    corruption="jpeg_compression", severity=3, level=30.0, header_quality=torch.full((6,), 30)
+    indices=torch.arange(6),
+    corruption="jpeg_compression",
+    severity=3,
+    level=30.0,
+    header_quality=torch.full((6,), 30),
 )
 
 

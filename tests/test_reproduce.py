@@ -181,7 +181,7 @@ def test_our_numbers_stand_beside_the_published_ones():
     assert (rows["ci_high"] > rows["ours"]).all()
     assert set(rows["n"]) == {400}
     assert "Of 4 published numbers 0 lie" in comparison(found).text
-    assert "higher than 2 and lower than 2" in comparison(found).text
+    assert "2 below it (ours are higher) and 2 above it" in comparison(found).text
 
 
 def test_a_real_gain_is_called_one():
@@ -374,7 +374,8 @@ def test_a_paper_of_ones_own_from_networks_to_files(place, capsys):
     assert set(pd.read_csv(place / "reproduced" / "toy-table1.csv")["n"]) == {20}
 
 
-def test_missing_networks_are_named_with_the_line_that_makes_each(place, capsys):
+def test_missing_networks_are_named_with_the_line_that_makes_each(place, capsys, monkeypatch):
+    monkeypatch.setattr("robobench.weights._SHIPPED", ())
     assert _exit_code(["reproduce", "irdi-table3"]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "robobench: irdi-table3 lacks trained networks:"
@@ -439,3 +440,9 @@ def test_a_figure_has_a_line_for_each_row_and_no_document_of_its_own():
     assert "Org" not in right.get_legend_handles_labels()[1]
     # Its picture is NAME.pdf, which compiling NAME.tex alone would overwrite.
     assert rb"\begin{document}" not in files_of(found)["irdi-figure5.tex"]
+
+
+def test_time_is_told_for_methods_that_must_be_told_something(place, capsys):
+    arguments = ["run", "--methods", "jpg-shuffledqf", "--corruptions", "jpeg:10", "--limit", "20"]
+    assert _exit_code([*arguments, "--dry-run"]) == 0
+    assert "80 predictions to make" in capsys.readouterr().out

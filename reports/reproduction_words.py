@@ -92,8 +92,11 @@ def _claim(measured: Measured, own: Mapping[str, _Difference], whole: str) -> Te
         )
     if row.high < 0:
         return Text(told + f"The gain is not reproduced: here {what} makes it worse.", "warning")
+    open_ = row.low <= row.published <= row.high
+    end = "; the published gain lies in the interval too." if open_ else "."
     return Text(
-        told + f"The gain is not reproduced: what {what} adds here is not above zero beyond noise.",
+        f"{told}The gain is not reproduced: what {what} adds here is not above zero beyond "
+        f"noise{end}",
         "warning",
     )
 
@@ -106,7 +109,7 @@ def _shuffled(measured: Measured, whole: str) -> str:
     without = _of(measured.gains, difference_name(gain.shuffled, gain.over))
     worth = _of(measured.gains, difference_name(gain.method, gain.shuffled))
     if whole not in without or whole not in worth:
-        return f"No control with the level shuffled between images: `{gain.shuffled}` is not here."
+        return f"No control with the level shuffled between images: `{gain.shuffled}` was left out."
     row = worth[whole]
     if row.low > 0:
         end = "the network uses the level that it is given"

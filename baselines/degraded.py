@@ -54,7 +54,12 @@ class TrainedOnDegraded(robobench.Method):
             options={"shift": 3, "ranges": ranges},
         )
         paper = endo_2020.ON_DEGRADED.with_options(ranges=ranges)
-        return {**in_lengths(usual), endo_2020.NAME: paper}
+        published = endo_2020.PUBLISHED.with_options(ranges=ranges)
+        return {
+            **in_lengths(usual),
+            endo_2020.NAME: paper,
+            endo_2020.PUBLISHED_NAME: published,
+        }
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:

@@ -9,6 +9,7 @@ from robobench.baselines import endo_2020
 from robobench.training.fitting import Recipe, in_lengths
 from robobench.training.task import TrainingTask, accuracy
 from robobench.types import Context
+from robobench.weights import digest_of_file
 
 
 @robobench.method("org", trainings=("clean",), worth=0)
@@ -40,7 +41,12 @@ class Org(robobench.Method):
             weight_decay=5e-3,
             options={"shift": 3, "dropout": 0.02},
         )
-        return {**in_lengths(usual), endo_2020.NAME: endo_2020.ON_CLEAN}
+        return {
+            **in_lengths(usual),
+            endo_2020.NAME: endo_2020.ON_CLEAN,
+            endo_2020.PUBLISHED_NAME: endo_2020.PUBLISHED,
+            "fine-tune": endo_2020.FINE_TUNED,
+        }
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:
@@ -62,4 +68,7 @@ class Org(robobench.Method):
             return {"clean": accuracy(runner.logits, images, labels)}
 
         fit = task.fit(network, objective, validate)
-        task.save(network.state_dict(), fit, {"architecture": task.architecture})
+        made = {"architecture": task.architecture}
+        if task.start is not None:
+            made["start"] = f"{task.start.name}, sha256 {digest_of_file(task.start)}"
+        task.save(network.state_dict(), fit, made)

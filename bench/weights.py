@@ -208,6 +208,15 @@ def own_classifier(backbone: str, dataset: str | None, train_seed: int) -> Weigh
     Raises:
         RobobenchError: There are none; the message says how to make them.
     """
+    return load(own_classifier_card(backbone, dataset, train_seed))
+
+
+def own_classifier_card(backbone: str, dataset: str | None, train_seed: int) -> Path:
+    """Path of the card of the clean-trained weights of one of our own networks.
+
+    Raises:
+        RobobenchError: There are none; the message says how to make them.
+    """
     if dataset is None:
         raise RobobenchError(f"{backbone} needs a data set that it was trained on, or weights")
     dataset = base_dataset(dataset)
@@ -228,4 +237,4 @@ def own_classifier(backbone: str, dataset: str | None, train_seed: int) -> Weigh
             trainings=(CLEAN,),
             train_seed=train_seed,
         )
-    return load(found[0])
+    return found[0]

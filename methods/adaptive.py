@@ -8,7 +8,7 @@ network's answer to the clean image is what the degraded image's answer is pulle
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -17,11 +17,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, mse_loss
 
 import robobench
-from robobench import weights as stored
 from robobench.backbones.backbone import Backbone, cost_of, placed
-from robobench.backbones.vgg import SHAPES, LevelVgg, Shape, Vgg
+from robobench.backbones.level_network import LevelNetwork
+from robobench.backbones.own import OwnNetwork, own_network
 from robobench.baselines import endo_2020
-from robobench.errors import MissingWeights, RobobenchError
 from robobench.training.fitting import Recipe, in_lengths
 from robobench.training.pools import Degrader, degrade_all, validation_conditions
 from robobench.training.task import TrainingTask, in_batches
@@ -35,22 +34,19 @@ _SHARES: Final = (0.1, 0.4, 0.4, 0.1)
 _MOST_QUALITY: Final = 101  # of an image that was never compressed
 _MOST_SIGMA: Final = 50
 _TEMPERATURE: Final = 2.0
-# The averaged networks that it starts from: each has learned one of the two distortions.
-_PARENTS: Final = (("jpg", _JPEG), ("noisy", _NOISE))
 
 
-class AdaptiveVgg(nn.Module):
-    """A `LevelVgg` that estimates quality and noise level itself, from the mean and power of its stem.
+class AdaptiveNetwork(nn.Module):
+    """A `LevelNetwork` that estimates quality and noise level itself, from the mean and power of its stem.
 
     Args:
-        shape: As in `Vgg`.
-        classes: Number of outputs.
+        network: What is scaled and shifted.
     """
 
-    def __init__(self, shape: Shape, classes: int) -> None:
+    def __init__(self, network: OwnNetwork) -> None:
         super().__init__()
-        self.classifier = LevelVgg(shape, classes, levels=2)
-        width = shape.widths[0]
+        self.classifier = LevelNetwork(network, levels=2)
+        width = network.widths[0]
         self.levels = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, 2))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,8 +67,8 @@ class Adaptive(robobench.Method):
     def __init__(self, backbone: Backbone, weights: Weights | None = None) -> None:
         super().__init__(backbone, weights)
         if weights is not None:
-            shape = SHAPES[weights.card.recipe["network"]["architecture"]]
-            self.network = AdaptiveVgg(shape, backbone.num_classes)
+            architecture = weights.card.recipe["network"]["architecture"]
+            self.network = AdaptiveNetwork(own_network(architecture, backbone.num_classes))
             self.network.load_state_dict(dict(weights.tensors))
             placed(self.network, backbone.device)
             self.network.eval().requires_grad_(False)
@@ -106,19 +102,12 @@ class Adaptive(robobench.Method):
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:
-        """Train from the mean of `jpg` and `noisy` on, with the backbone as teacher."""
+        """Train from the backbone on, with the backbone as teacher."""
         task.require_labels()
         backbone = task.frozen
-        if not isinstance(backbone.module, Vgg):
-            raise RobobenchError(
-                f"{task.method} is built on our own networks ({', '.join(SHAPES)}), not on "
-                f"{backbone.name}"
-            )
-        torch.manual_seed(task.train_seed)
-        network = AdaptiveVgg(backbone.module.shape, backbone.num_classes)
-        network.classifier.network.load_state_dict(_mean_of_parents(task))
+        network = AdaptiveNetwork(task.fresh_own_network())
         placed(network, backbone.device)
-        degrade = _Mixture(task.train_seed, task.profile)
+        degrade = _Mixture(task.train_seed, task.profile, task.recipe.options.get("emphasis"))
 
         def objective(step: int) -> Tensor:
             clean, labels = task.batch(step)
@@ -148,7 +137,6 @@ class Adaptive(robobench.Method):
         fit = task.fit(network, objective, validate)
         settings: dict[str, Any] = {
             "architecture": task.architecture,
-            "start": "mean of jpg and noisy",
             "teacher": backbone.digest,
         }
         task.save(network.state_dict(), fit, settings)
@@ -157,10 +145,13 @@ class Adaptive(robobench.Method):
 class _Mixture:
     """Degrades training images in the shares of `_SHARES`."""
 
-    def __init__(self, seed: int, profile: str) -> None:
+    def __init__(
+        self, seed: int, profile: str, emphasis: Mapping[str, Sequence[float]] | None
+    ) -> None:
         self.seed = seed
         self.jpeg, self.noise = (
-            Degrader((name,), profile, ranges=_RANGES, seed=seed) for name in (_JPEG, _NOISE)
+            Degrader((name,), profile, ranges=_RANGES, seed=seed, emphasis=emphasis)
+            for name in (_JPEG, _NOISE)
         )
 
     def __call__(self, images: Tensor, step: int) -> tuple[Tensor, Tensor]:
@@ -176,38 +167,6 @@ class _Mixture:
         qualities = torch.where(has_jpeg, qualities, float(_MOST_QUALITY)) / _MOST_QUALITY
         sigmas = torch.where(has_noise, sigmas, 0.0) / _MOST_SIGMA
         return mixed, torch.stack([qualities, sigmas], dim=1)
-
-
-def _mean_of_parents(task: TrainingTask) -> dict[str, Tensor]:
-    """The averaged tensors of the networks in `_PARENTS`.
-
-    Raises:
-        MissingWeights: One of them is not there yet.
-    """
-    states = []
-    for method, trained_on in _PARENTS:
-        found = stored.find(
-            method,
-            dataset=task.dataset,
-            backbone_name=task.architecture,
-            trained_on=trained_on,
-            train_seed=task.train_seed,
-        )
-        if not found:
-            seed = f" --seed {task.train_seed}" if task.train_seed else ""
-            raise MissingWeights(
-                f"{task.method} starts from {method}, which has no weights for {task.dataset} and "
-                f"{task.architecture} yet; `robobench train --method {method} --dataset "
-                f"{task.dataset} --backbone {task.architecture}{seed}` makes them",
-                method=method,
-                trainings=(trained_on,),
-                train_seed=task.train_seed,
-            )
-        states.append(stored.load(found[0]).tensors)
-    return {
-        name: torch.stack([state[name].float() for state in states]).mean(0).to(first.dtype)
-        for name, first in states[0].items()
-    }
 
 
 def _conditions(task: TrainingTask) -> list[tuple[Degradation, Tensor]]:

@@ -16,11 +16,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
 import robobench
+from robobench import weights as stored
 from robobench.backbones.backbone import Backbone, cost_of, placed
-from robobench.backbones.vgg import SHAPES, LevelVgg, Vgg
+from robobench.backbones.level_network import LevelNetwork
+from robobench.backbones.own import own_network
 from robobench.baselines import endo_2020
 from robobench.errors import RobobenchError
-from robobench.methods.estimators import BlockEstimator, PixelwiseEstimator
+from robobench.methods.estimators import BlockEstimator, PixelwiseEstimator, ShallowEstimator
 from robobench.training.fitting import Recipe
 from robobench.training.task import TrainingTask, in_batches
 from robobench.types import CLEAN, Context, Cost, Weights
@@ -28,7 +30,11 @@ from robobench.types import CLEAN, Context, Cost, Weights
 _PAPER_WIDTH: Final = 64
 _ESTIMATOR_WIDTHS: Final = {"vgg-tiny": 16, "vgg-small": 24}
 _MOST_ESTIMATOR_STEPS: Final = 1600
-_BLOCKS: Final = "blocks"  # in place of a width: the lean estimator
+# In place of a width: the lean estimators.
+_BLOCKS: Final = "blocks"
+_SHALLOW: Final = "shallow"
+# Whose estimator (of seed 0) serves other data sets and seeds, too: it knows no classes.
+_SHARED_FROM: Final = "cifar10"
 
 
 class LevelAware(robobench.Method):
@@ -52,17 +58,17 @@ class LevelAware(robobench.Method):
         if weights is None:
             return
         settings = weights.card.recipe["network"]
-        self.classifier = LevelVgg(SHAPES[settings["architecture"]], backbone.num_classes)
+        self.classifier = LevelNetwork(
+            own_network(settings["architecture"], backbone.num_classes),
+            entry=settings.get("entry"),
+        )
         self.estimator = (
             self._new_estimator(settings["estimator_width"]) if self.estimates else None
         )
         for name, network in (("classifier.", self.classifier), ("estimator.", self.estimator)):
             if network is None:
                 continue
-            state = {
-                k.removeprefix(name): v for k, v in weights.tensors.items() if k.startswith(name)
-            }
-            network.load_state_dict(state)
+            network.load_state_dict(_part(name, weights))
             placed(network, backbone.device)
             network.eval().requires_grad_(False)
 
@@ -111,13 +117,22 @@ class LevelAware(robobench.Method):
 
         twin = {j.trained_on: j for j in (Jpg, Noisy)}[cls.trained_on or ""]
         width = _ESTIMATOR_WIDTHS.get(backbone.name, _PAPER_WIDTH) if backbone else _PAPER_WIDTH
-        return {
-            name: recipe.with_options(estimator_width=_BLOCKS if name == endo_2020.NAME else width)
+        lean = _BLOCKS if cls.trained_on == "jpeg_compression" else _SHALLOW
+        steps = endo_2020.ESTIMATOR_STEPS[lean]
+        recipes = {
+            name: recipe.with_options(estimator_width=width)
             for name, recipe in twin.recipes(backbone).items()
         }
+        paper = recipes[endo_2020.NAME]
+        recipes[endo_2020.NAME] = paper.with_options(
+            estimator_width=lean, estimator_steps=steps, shared=True
+        )
+        return recipes
 
     @classmethod
     def _new_estimator(cls, width: int | str) -> PixelwiseEstimator | BlockEstimator:
+        if width == _SHALLOW:
+            return ShallowEstimator()
         if isinstance(width, str):
             return BlockEstimator(chroma_halved=cls.trained_on == "jpeg_compression")
         return PixelwiseEstimator(width)
@@ -127,21 +142,21 @@ class LevelAware(robobench.Method):
         """Train the estimator, freeze it, then train the classifier on what it says."""
         task.require_labels()
         backbone = task.frozen
-        if not isinstance(backbone.module, Vgg):
-            raise RobobenchError(
-                f"{task.method} is built on our own networks ({', '.join(SHAPES)}), not on "
-                f"{backbone.name}"
-            )
+        start = task.fresh_own_network()
         tensors: dict[str, Tensor] = {}
         settings: dict[str, Any] = {"architecture": task.architecture}
         estimator, minutes = None, 0.0
         if cls.estimates:
             settings["estimator_width"] = task.recipe.options["estimator_width"]
-            estimator, minutes = cls._fit_estimator(task)
+            shared = cls._shared_estimator(task) if task.recipe.options.get("shared") else None
+            if shared is None:
+                estimator, minutes = cls._fit_estimator(task)
+            else:
+                estimator, settings["estimator"] = shared
             tensors |= {f"estimator.{k}": v for k, v in estimator.state_dict().items()}
         torch.manual_seed(task.train_seed)
-        network = LevelVgg(backbone.module.shape, backbone.num_classes)
-        network.network.load_state_dict(backbone.module.state_dict())
+        network = LevelNetwork(start, entry=task.recipe.options.get("entry"))
+        settings["entry"] = network.entry
         placed(network, backbone.device)
 
         def levels_of(images: Tensor, true: Tensor) -> Tensor:
@@ -176,18 +191,41 @@ class LevelAware(robobench.Method):
         task.save(tensors, fit, settings, minutes)
 
     @classmethod
+    def _shared_estimator(
+        cls, task: TrainingTask
+    ) -> tuple[PixelwiseEstimator | BlockEstimator, str] | None:
+        """The estimator that was trained on CIFAR-10, and what the card says of it."""
+        if (task.dataset, task.train_seed) == (_SHARED_FROM, 0):
+            return None
+        found = stored.find(
+            task.method,
+            dataset=_SHARED_FROM,
+            backbone_name=task.architecture,
+            trained_on=task.trained_on,
+            train_seed=0,
+        )
+        if not found:
+            return None
+        weights = stored.load(found[0])
+        estimator = cls._new_estimator(weights.card.recipe["network"]["estimator_width"])
+        estimator.load_state_dict(_part("estimator.", weights))
+        estimator = estimator.to(task.device).eval().requires_grad_(False)
+        return estimator, f"of {weights.card.file}, sha256 {weights.card.digest}"
+
+    @classmethod
     def _fit_estimator(
         cls, task: TrainingTask
     ) -> tuple[PixelwiseEstimator | BlockEstimator, float]:
         torch.manual_seed(task.train_seed)
         width = task.recipe.options["estimator_width"]
         estimator = cls._new_estimator(width).to(task.device)
-        lean = isinstance(estimator, BlockEstimator)
         recipe = replace(
             task.recipe,
-            steps=task.recipe.steps if lean else min(task.recipe.steps, _MOST_ESTIMATOR_STEPS),
+            steps=task.recipe.options.get(
+                "estimator_steps", min(task.recipe.steps, _MOST_ESTIMATOR_STEPS)
+            ),
             optimizer="adam",
-            rate=3e-3,
+            rate=2e-3 if width == _SHALLOW else 3e-3,
             weight_decay=0.0,
         )
 
@@ -205,6 +243,11 @@ class LevelAware(robobench.Method):
 
         fit = task.fit(estimator, objective, validate, stage="estimator", recipe=recipe)
         return estimator.requires_grad_(False), fit.minutes
+
+
+def _part(prefix: str, weights: Weights) -> dict[str, Tensor]:
+    """The tensors of one of several networks in a file."""
+    return {k.removeprefix(prefix): v for k, v in weights.tensors.items() if k.startswith(prefix)}
 
 
 class JpegLevel(LevelAware):

@@ -6,10 +6,12 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from robobench.backbones.backbone import Backbone, cost_of, digest_of, load_backbone
+from robobench.backbones.backbone import Backbone, cost_of, digest_of, folded, load_backbone
+from robobench.backbones.level_network import LevelNetwork
 from robobench.backbones.networks import imagenet_names, network_named
+from robobench.backbones.own import own_network
 from robobench.backbones.splitting import split
-from robobench.backbones.vgg import SHAPES, LevelVgg, Shape, Vgg
+from robobench.backbones.vgg import Shape, Vgg
 from robobench.backbones.vision import import_timm, import_torchvision
 from robobench.errors import RobobenchError
 from robobench.types import Geometry
@@ -65,11 +67,71 @@ def test_cost_counts_parameters_and_multiply_adds():
     assert (cost.parameters, cost.macs) == (108, 108 * 64)
 
 
-def test_level_vgg_starts_as_the_network_it_wraps():
+@pytest.mark.parametrize("name", ["vgg-tiny", "resnet-20"])
+def test_a_level_network_starts_as_the_network_it_wraps(name):
     torch.manual_seed(0)
-    network = LevelVgg(Shape((4, 8)), 3).eval()
-    x, levels = torch.randn(2, 3, 16, 16), torch.tensor([0.1, 0.9])
+    network = LevelNetwork(own_network(name, 3)).eval()
+    x, levels = torch.randn(2, 3, 32, 32), torch.tensor([0.1, 0.9])
     torch.testing.assert_close(network(x, levels), network.network(x))
+
+
+class PublishedBlock(nn.Module):
+    """A block with the names that the published CIFAR ResNets have."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.stride, self.more = stride, outputs - inputs
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
+        short = x if self.stride == 1 else x[:, :, ::2, ::2]
+        zeros = torch.zeros(len(x), self.more // 2, *short.shape[2:])
+        return (y + torch.cat([zeros, short, zeros], 1)).relu()
+
+
+class PublishedResnet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        for number, (inputs, outputs) in enumerate([(16, 16), (16, 32), (32, 64)], 1):
+            blocks = [
+                PublishedBlock(inputs if i == 0 else outputs, outputs, 2 - (number == 1 or i > 0))
+                for i in range(3)
+            ]
+            setattr(self, f"layer{number}", nn.Sequential(*blocks))
+        self.linear = nn.Linear(64, 10)
+
+    def forward(self, x):
+        x = self.bn1(self.conv1(x)).relu()
+        return self.linear(self.layer3(self.layer2(self.layer1(x))).mean((2, 3)))
+
+
+def test_published_weights_of_the_cifar_resnets_load(tmp_path):
+    torch.manual_seed(0)
+    published = PublishedResnet().eval()
+    for module in published.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    save_file(published.state_dict(), tmp_path / "published.safetensors")
+    ours = network_named("resnet-20", tmp_path / "published.safetensors", None).module.eval()
+    images = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(ours(images), published(images), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(folded(ours)(images), published(images), rtol=1e-4, atol=1e-3)
+    half = split(ours)
+    torch.testing.assert_close(half.rest(half.stem(images)), ours(images))
+
+
+@pytest.mark.parametrize("name", ["resnet-20", "resnet-56"])
+def test_a_resnet_has_the_parameters_of_the_paper(name):
+    """He et al. 2016, table 6: 0.27 and 0.85 million."""
+    count = sum(p.numel() for p in own_network(name, 10).parameters()) / 1e6
+    assert round(count, 2) == {"resnet-20": 0.27, "resnet-56": 0.85}[name]
 
 
 @pytest.mark.parametrize(
@@ -191,7 +253,7 @@ def test_pickles_of_code_are_refused(tmp_path):
 
 
 def test_a_checkpoint_around_the_state_dict_is_opened(tmp_path):
-    network = Vgg(SHAPES["vgg-tiny"], 4)
+    network = own_network("vgg-tiny", 4)
     state = {f"module.{k}": v for k, v in network.state_dict().items()}
     torch.save({"state_dict": state, "epoch": 3}, tmp_path / "checkpoint.pt")
     backbone = load_backbone("vgg-tiny", weights=tmp_path / "checkpoint.pt")

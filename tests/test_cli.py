@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from robobench.backbones.vgg import SHAPES
+from robobench.backbones.own import SHAPES
 from robobench.cli import _exit_code
 from robobench.cli.list import _BACKBONES, KINDS
 

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from robobench.backbones.backbone import cost_of, load_backbone
-from robobench.backbones.vgg import SHAPES, LevelVgg, Vgg
+from robobench.backbones.level_network import LevelNetwork
+from robobench.backbones.own import own_network
 from robobench.baselines.arcnn import Arcnn
 from robobench.baselines.image_quality import psnr
 from robobench.baselines.restored_classifier import RestoredClassifier
@@ -16,7 +17,7 @@ from robobench.baselines.trained_restorer import TrainedRestorer
 from robobench.corruptions import apply, catalogue
 from robobench.datasets import open_dataset
 from robobench.errors import RobobenchError
-from robobench.methods.adaptive import AdaptiveVgg
+from robobench.methods.adaptive import AdaptiveNetwork
 from robobench.methods.afd import (
     AdaptiveDeDrifting,
     DriftEstimator,
@@ -81,10 +82,10 @@ def make(name, backbone):
     if issubclass(kind, TrainedRestorer):
         return kind(backbone, in_memory(name, kind.build().state_dict(), {}, "restorer"))
     if name == "adaptive":
-        network = AdaptiveVgg(SHAPES["vgg-tiny"], 10)
+        network = AdaptiveNetwork(own_network("vgg-tiny", 10))
         nn.init.normal_(network.classifier.modulation.weight)
         return kind(backbone, in_memory(name, network.state_dict(), {"architecture": "vgg-tiny"}))
-    network = LevelVgg(SHAPES["vgg-tiny"], 10)
+    network = LevelNetwork(own_network("vgg-tiny", 10))
     nn.init.normal_(network.modulation.weight)
     state = {f"classifier.{k}": v for k, v in network.state_dict().items()}
     return kind(backbone, in_memory(name, state, {"architecture": "vgg-tiny"}))
@@ -315,6 +316,6 @@ def test_true_levels_must_be_told_and_matter(backbone):
 
 
 def test_a_network_for_other_classes_does_not_fit(backbone):
-    state = Vgg(SHAPES["vgg-tiny"], 4).state_dict()
+    state = own_network("vgg-tiny", 4).state_dict()
     with pytest.raises(RobobenchError, match="does not fit vgg-tiny"):
         METHODS["jpg"](backbone, in_memory("jpg", state, {}))

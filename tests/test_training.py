@@ -15,8 +15,10 @@ from click.testing import CliRunner
 from torch import nn
 
 from robobench import weights
+from robobench.backbones.own import own_network
 from robobench.cli.train import seconds_in, train
 from robobench.errors import RobobenchError
+from robobench.methods.estimators import BlockEstimator
 from robobench.registry import METHODS
 from robobench.training.fitting import (
     Frame,
@@ -214,6 +216,24 @@ def test_degrading_draws_levels_from_the_range_and_is_repeatable():
     assert not torch.equal(first, other)
 
 
+def test_emphasis_draws_some_levels_from_a_part_of_the_range():
+    images = torch.randint(0, 256, (400, 3, 8, 8), dtype=torch.uint8)
+    ranges = {"jpeg_compression": (1, 100)}
+    levels = {}
+    for share in (0.0, 0.5, 1.0):
+        emphasis = {"jpeg_compression": (11, 15, share)}
+        degrade = Degrader(
+            ["jpeg_compression"], "cifar-c", ranges=ranges, seed=1, emphasis=emphasis
+        )
+        _, levels[share] = degrade(images, 0)
+    even = Degrader(["jpeg_compression"], "cifar-c", ranges=ranges, seed=1)(images, 0)[1]
+    assert torch.equal(levels[0.0], even)
+    assert set(levels[1.0].tolist()) == {11, 12, 13, 14, 15}
+    elsewhere = levels[0.5] == even
+    assert 150 < int(elsewhere.sum()) < 250
+    assert set(levels[0.5][~elsewhere].tolist()) == {11, 12, 13, 14, 15}
+
+
 def test_degrading_mixes_corruptions_and_can_leave_some_alone():
     images = torch.randint(60, 200, (60, 3, 32, 32), dtype=torch.uint8)
     names = ["gaussian_noise", "fog"]
@@ -384,6 +404,56 @@ def test_the_command_stops_in_time_and_says_so(brief):
         )  # fmt: skip
     assert not list(weights.folder().glob("*.json"))
     assert list((weights.folder() / "unfinished").glob("*ddp*.pt"))
+
+
+def test_a_classifier_starts_from_a_file_of_weights(brief, tmp_path):
+    trained = train_one(Order(limit=40, precision="fp32"), "org", "clean", again=True)
+    file = trained.card.with_suffix(".safetensors")
+    kept = weights.load(trained.card).tensors["stem.0.0.weight"]
+    start = tmp_path / "start.safetensors"
+    start.write_bytes(file.read_bytes())
+    order = Order(limit=40, precision="fp32", seed=1, start=str(start))
+    made = weights.load(train_one(order, "org", "clean", again=True).card)
+    fresh = weights.load(train_one(replace(order, start=None), "org", "clean", again=True).card)
+    # Six steps change little.
+    distance = [(w.tensors["stem.0.0.weight"] - kept).norm() for w in (made, fresh)]
+    assert 0 < distance[0] < distance[1] / 5
+    assert made.card.recipe["network"]["start"].startswith("start.safetensors, sha256 ")
+    assert "--start start.safetensors" in made.card.command
+
+
+@pytest.mark.parametrize(
+    ("method", "start", "message"),
+    [("jpg", "here", "for the classifier itself"), ("org", "nowhere", "there is no such file")],
+)
+def test_a_start_that_makes_no_sense_is_refused(brief, method, start, message):
+    with pytest.raises(RobobenchError, match=message):
+        train_one(Order(limit=40, start=start), method, METHODS[method].trained_on, again=True)
+
+
+def test_a_start_of_another_architecture_is_refused(brief, tmp_path):
+    from safetensors.torch import save_file
+
+    save_file(own_network("resnet-20", 10).state_dict(), tmp_path / "other.safetensors")
+    with pytest.raises(RobobenchError, match="does not fit vgg-tiny"):
+        train_one(Order(limit=40, start=str(tmp_path / "other.safetensors")), "org", "clean",
+                  again=True)  # fmt: skip
+
+
+def test_an_estimator_is_shared_between_data_sets(brief):
+    order = Order(limit=40, precision="fp32", recipe="endo-2020")
+    estimator = BlockEstimator(chroma_halved=True)
+    state = {f"estimator.{k}": v for k, v in estimator.state_dict().items()}
+    cifar = weights.Card(
+        method="jpg-estqf", belongs_to="classifier", dataset="cifar10", backbone="vgg-tiny",
+        backbone_digest="", trained_on="jpeg_compression", train_seed=0, digest="", file="",
+        command="", recipe={"network": {"estimator_width": "blocks"}}, images="", accuracy={},
+        parameters=0, minutes=0.0, versions={},
+    )  # fmt: skip
+    weights.save(cifar, state)
+    made = weights.load(train_one(order, "jpg-estqf", "jpeg_compression", again=True).card)
+    assert torch.equal(made.tensors["estimator.slopes"], estimator.slopes.half())
+    assert made.card.recipe["network"]["estimator"].startswith("of cifar10-vgg-tiny-jpg-estqf")
 
 
 def test_networks_of_others_are_not_trained_here():

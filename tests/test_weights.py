@@ -97,12 +97,14 @@ def test_plugins_belong_to_the_digest_of_their_backbone_only():
 
 
 def test_classifiers_belong_to_data_set_and_architecture():
-    path = store(method="jpg", belongs_to="classifier", dataset="cifar10", backbone="vgg-small")
+    path = store(
+        method="jpg", belongs_to="classifier", dataset="tiny-imagenet", backbone="vgg-small"
+    )
     wanted = {"backbone_name": "vgg-small", "backbone_digest": "whatever"}
-    assert weights.find("jpg", dataset="cifar10", **wanted) == [path]
-    assert weights.find("jpg", dataset="cifar10-c", **wanted) == [path]
-    assert weights.find("jpg", dataset="cifar100", **wanted) == []
-    assert weights.find("jpg", dataset="cifar10", backbone_name="vgg-tiny") == []
+    assert weights.find("jpg", dataset="tiny-imagenet", **wanted) == [path]
+    assert weights.find("jpg", dataset="tiny-imagenet-c", **wanted) == [path]
+    assert weights.find("jpg", dataset="imagenet", **wanted) == []
+    assert weights.find("jpg", dataset="tiny-imagenet", backbone_name="vgg-tiny") == []
 
 
 def test_restorers_belong_to_a_data_set_and_to_no_backbone():

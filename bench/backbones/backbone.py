@@ -1,7 +1,7 @@
 """Classifiers: loaded from anywhere, frozen, and cut into stem and rest.
 
-A backbone is named ``vgg-tiny`` or ``vgg-small`` (our own for small images), ``timm:NAME``,
-``torchvision:NAME``, ``onnx:FILE`` or ``FILE.py:FACTORY``; in Python any ``nn.Module`` in memory
+A backbone is named ``vgg-tiny``, ``vgg-small``, ``resnet-20``, ``resnet-56`` or ``vgg-tanaka``
+(our own for small images), ``timm:NAME``, ``torchvision:NAME``, ``onnx:FILE`` or ``FILE.py:FACTORY``; in Python any ``nn.Module`` in memory
 serves as well (`Backbone` itself). It is never run with random weights.
 """
 
@@ -263,8 +263,8 @@ def load_backbone(
     """Load a classifier by name.
 
     Args:
-        name: ``vgg-tiny``, ``vgg-small``, ``timm:NAME``, ``torchvision:NAME``, ``onnx:FILE`` or
-            ``FILE.py:FACTORY``.
+        name: One of our own (``vgg-tiny``, ``vgg-small``, ``resnet-20``, ``resnet-56``, ``vgg-tanaka``),
+            ``timm:NAME``, ``torchvision:NAME``, ``onnx:FILE`` or ``FILE.py:FACTORY``.
         dataset: The data set on which our own networks were trained.
         weights: Safetensors file, or a PyTorch file of tensors only.
         class_names: In the order of the outputs, where the data set says so; otherwise they come
@@ -325,7 +325,7 @@ def default_backbone(dataset: str) -> str:
     Raises:
         RobobenchError: The data set has none of its own.
     """
-    from robobench.backbones.vgg import DEFAULT_FOR
+    from robobench.backbones.own import DEFAULT_FOR
 
     if dataset in DEFAULT_FOR:
         return DEFAULT_FOR[dataset]

@@ -13,15 +13,14 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from robobench.backbones.vgg import SHAPES, Vgg
+from robobench.backbones.own import SHAPES, own_geometry, own_network
+from robobench.backbones.resnet import translated
 from robobench.backbones.vision import import_timm, import_torchvision
 from robobench.errors import RobobenchError, unknown_name
 from robobench.types import Geometry
 
-# Mean and standard deviation of our own networks; batch normalisation makes others unnecessary.
-_OWN_GEOMETRY: Final = Geometry(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 _IMAGENET_CLASSES: Final = 1000
-_FORMS: Final = "vgg-tiny, vgg-small, timm:NAME, torchvision:NAME, onnx:FILE or FILE.py:FACTORY"
+_FORMS: Final = f"{', '.join(SHAPES)}, timm:NAME, torchvision:NAME, onnx:FILE or FILE.py:FACTORY"
 
 
 @dataclass(frozen=True)
@@ -138,6 +137,25 @@ def fit_state(module: nn.Module, tensors: Mapping[str, Tensor], source: str, nam
                 target.copy_(tensors[key])
 
 
+def start_from(network: nn.Module, file: Path, name: str) -> None:
+    """Load what fits of a file of weights, all but a last layer for other classes.
+
+    Args:
+        network: One of our own.
+        file: A state dict in our names or in those of the published CIFAR ResNets.
+        name: Of the network, for messages.
+
+    Raises:
+        RobobenchError: The file cannot be read, or more than the last layer does not fit.
+    """
+    tensors = translated(read_state(file))
+    own = network.state_dict()
+    head = {k: v for k, v in own.items() if k.startswith("classifier.")}
+    if any(k in tensors and tensors[k].shape != v.shape for k, v in head.items()):
+        tensors = {**tensors, **head}
+    fit_state(network, tensors, str(file), name)
+
+
 def class_names_for(count: int, class_names: Sequence[str] | None = None) -> tuple[str, ...] | None:
     """The names given, else ImageNet's for 1,000 classes, else None."""
     if class_names is not None:
@@ -152,16 +170,16 @@ def imagenet_names() -> tuple[str, ...]:
 
 
 def _own(name: str, weights: str | Path | None, class_names: Sequence[str] | None) -> Network:
-    tensors = None if weights is None else read_state(weights)
+    tensors = None if weights is None else translated(read_state(weights))
     classes = len(class_names) if class_names else 10
     if tensors is not None and not class_names and "classifier.weight" in tensors:
         classes = len(tensors["classifier.weight"])
-    module = Vgg(SHAPES[name], classes)
+    module = own_network(name, classes)
     if tensors is not None:
         _check_classes(tensors, "classifier", classes, str(weights), name)
         fit_state(module, tensors, str(weights), name)
     names = tuple(class_names) if class_names else None
-    return Network(module, name, _OWN_GEOMETRY, names, own=weights is None)
+    return Network(module, name, own_geometry(name), names, own=weights is None)
 
 
 def _check_classes(

@@ -13,7 +13,7 @@ from robobench.errors import RobobenchError
 # after a ResNet's first ReLU, before its max-pooling, and after a VGG's second ReLU; the others
 # are the same place by analogy: after the first convolution with its activation.
 _FAMILIES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    (r"Vgg", ("stem",)),
+    (r"Vgg|Resnet|TanakaVgg", ("stem",)),
     (r"ResNet", ("act1", "relu")),
     (r"VGG|AlexNet", ("features",)),
     (r"RegNet|ByobNet", ("stem",)),

@@ -29,20 +29,6 @@ class Shape:
     halved: bool = False
 
 
-SHAPES: Final[dict[str, Shape]] = {
-    "vgg-tiny": Shape((16, 32, 64, 128)),
-    "vgg-small": Shape((64, 128, 256), layers=2, halved=True),
-}
-DEFAULT_FOR: Final[dict[str, str]] = {
-    "shapes10": "vgg-tiny",
-    "cifar10": "vgg-small",
-    "cifar100": "vgg-small",
-    "cifar10-c": "vgg-small",
-    "cifar100-c": "vgg-small",
-}
-LEVEL_FEATURES: Final = 32
-
-
 def _layer(
     inputs: int, outputs: int, *, size: int = 3, stride: int = 1, padding: int = 1
 ) -> nn.Sequential:
@@ -64,14 +50,17 @@ class Vgg(nn.Module):
         shape: How large it is.
         classes: Number of outputs.
         dropout: Probability to drop a channel before each stage.
+
+    Attributes:
+        widths: Channels of the stem and of each stage.
     """
 
     side: Final = 32  # pixels of the images that these networks are made for
 
     def __init__(self, shape: Shape, classes: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.shape = shape
-        widths, first = shape.widths, shape.widths[0]
+        self.widths = widths = shape.widths
+        first = widths[0]
         entry = _layer(3, first, size=4, stride=2) if shape.halved else _layer(3, first)
         self.stem = nn.Sequential(entry, *(_layer(first, first) for _ in range(shape.layers)))
         self.stages = nn.ModuleList(
@@ -90,58 +79,12 @@ class Vgg(nn.Module):
         features: Tensor = self.stem(images)
         for stage in self.stages:
             features = stage(features)
-        logits: Tensor = self.classifier(features.mean((2, 3)))
+        logits: Tensor = self.classifier(self.pooled(features))
         return logits
 
-
-class LevelVgg(nn.Module):
-    """A `Vgg` whose stages are scaled and shifted by the level of the degradation.
-
-    The record does not say where the level enters Endo et al.'s network (METHODS of the docs); here
-    a small network turns it into a scale and a shift for every channel of every stage (FiLM, Perez
-    et al. 2018), which start at one and zero.
-
-    Args:
-        shape: As in `Vgg`.
-        classes: Number of outputs.
-        dropout: As in `Vgg`.
-        levels: How many numbers describe the degradation.
-    """
-
-    def __init__(
-        self, shape: Shape, classes: int, dropout: float = 0.0, *, levels: int = 1
-    ) -> None:
-        super().__init__()
-        self.network = Vgg(shape, classes, dropout)
-        self.embedding = nn.Sequential(nn.Linear(levels, LEVEL_FEATURES), nn.ReLU())
-        self.modulation = nn.Linear(LEVEL_FEATURES, 2 * sum(shape.widths))
-        nn.init.zeros_(self.modulation.weight)
-        nn.init.zeros_(self.modulation.bias)
-
-    def forward(self, images: Tensor, levels: Tensor) -> Tensor:
-        """Logits, N x classes.
-
-        Args:
-            images: Normalised, N x 3 x H x W.
-            levels: float N, the level of each image, scaled to about 0..1.
-        """
-        return self.after_stem(self.network.stem(images), levels[:, None])
-
-    def after_stem(self, features: Tensor, levels: Tensor) -> Tensor:
-        """Logits, N x classes, of the stem's features, which are scaled and shifted as well.
-
-        Args:
-            features: Of `Vgg.stem`.
-            levels: float N x levels, each scaled to about 0..1.
-        """
-        numbers = self.modulation(self.embedding(levels))[:, :, None, None]
-        widths = self.network.shape.widths
-        scales, shifts = (part.split(widths, 1) for part in numbers.chunk(2, dim=1))
-        features = features * (1 + scales[0]) + shifts[0]
-        for stage, scale, shift in zip(self.network.stages, scales[1:], shifts[1:], strict=True):
-            features = stage(features) * (1 + scale) + shift
-        logits: Tensor = self.network.classifier(features.mean((2, 3)))
-        return logits
+    def pooled(self, features: Tensor) -> Tensor:
+        """What the classifier gets of the last stage's features: their mean."""
+        return features.mean((2, 3))
 
 
 def _initialise(network: nn.Module) -> None:

@@ -11,7 +11,10 @@ from robobench.registry import Entry
 
 _BACKBONES = {
     "vgg-tiny": "Our own for 32 x 32, 0.2 million parameters: the default of shapes10.",
-    "vgg-small": "Our own for 32 x 32, 1.7 million parameters: the default of cifar10 and cifar100.",
+    "vgg-small": "Our own for 32 x 32, 1.7 million parameters.",
+    "resnet-20": "He et al.'s for 32 x 32, 0.3 million parameters.",
+    "resnet-56": "Likewise, 0.9 million parameters: the default of cifar10 and cifar100.",
+    "vgg-tanaka": "The classifier of Endo et al. 2020 as best known, 19.5 million; 32 x 32 only.",
     "timm:NAME": "Any classifier of timm, with --weights FILE or its own (--download).",
     "torchvision:NAME": "Any classifier of torchvision, likewise.",
     "onnx:FILE": "An ONNX classifier (extra onnx); methods that need its inside refuse it.",

@@ -37,6 +37,7 @@ def seconds_in(text: str) -> float:
 @click.option("--limit", type=click.IntRange(min=1), help="Learn from this many images.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 @click.option("--recipe", help="Named settings: standard, quick, long, or a study's: endo-2020.")
+@click.option("--start", help="File of weights that --method org starts from.")
 @click.option("--time-limit", help="Stop after 25m, 90s, 1h; the same command goes on.")
 @click.option("--data-root", help="Where data lies; ROBOBENCH_DATA by default.")
 @click.option("--download", is_flag=True, help="Allow downloads of data and pretrained weights.")
@@ -62,6 +63,7 @@ def train(
     limit: int | None,
     seed: int,
     recipe: str | None,
+    start: str | None,
     time_limit: str | None,
     data_root: str | None,
     download: bool,
@@ -100,10 +102,15 @@ def train(
         device=device,
         precision=precision,
         deadline=deadline,
+        start=start,
     )
     if method is None and recipe is not None and recipe in STUDIES:
         jobs = [
-            (replace(order, dataset=t.dataset, seed=t.seed), t.method, t.trained_on)
+            (
+                replace(order, dataset=t.dataset, seed=t.seed, start_dataset=t.start),
+                t.method,
+                t.trained_on,
+            )
             for t in trainings_of(recipe, dataset)
         ]
     else:

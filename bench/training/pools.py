@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import affine_grid, grid_sample, pad
 
 from robobench.corruptions import apply, apply_each, catalogue
 from robobench.errors import RobobenchError
@@ -108,6 +108,35 @@ def move(
     return moved.permute(0, 3, 1, 2)
 
 
+def warp(images: Tensor, warping: Mapping[str, float], generator: np.random.Generator) -> Tensor:
+    """Rotate, shear and zoom each image by a random amount, mirroring what lies beyond the border.
+
+    Args:
+        images: uint8, N x 3 x H x W.
+        warping: The largest ``rotation`` and ``shear`` in degrees, either way, and the largest
+            ``zoom`` as a share of the side, in or out.
+        generator: Where randomness comes from.
+
+    Returns:
+        uint8 of the same shape, interpolated bilinearly.
+    """
+    most = np.array([warping["rotation"], warping["shear"], warping["zoom"]])
+    angle, shear, zoom = generator.uniform(-1, 1, (len(images), 3)).T * most[:, None]
+    angle, shear = np.deg2rad(angle), np.deg2rad(shear)
+    zoom += 1
+    zeros = np.zeros(len(images))
+    rows = [
+        [zoom * np.cos(angle), -zoom * np.sin(angle + shear), zeros],
+        [zoom * np.sin(angle), zoom * np.cos(angle + shear), zeros],
+    ]
+    maps = torch.from_numpy(np.stack([np.stack(row, 1) for row in rows], 1)).float()
+    grid = affine_grid(maps, list(images.shape), align_corners=False)
+    moved = grid_sample(
+        images.float(), grid, mode="bilinear", padding_mode="reflection", align_corners=False
+    )
+    return moved.round().to(torch.uint8)
+
+
 class Degrader:
     """Degrades each image of a batch on its own: a random corruption at a random strength.
 
@@ -118,6 +147,8 @@ class Degrader:
             where the corruption knows no others); the five severities for what is not named.
         seed: Of everything drawn.
         clean_share: Share of the images that are left alone.
+        emphasis: Corruption -> lowest and highest level of a part of its range, and the share of
+            its images whose level is drawn from that part alone.
     """
 
     def __init__(
@@ -128,7 +159,9 @@ class Degrader:
         ranges: Mapping[str, Sequence[float]],
         seed: int,
         clean_share: float = 0.0,
+        emphasis: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
+        self.emphasis = dict(emphasis or {})
         self.corruptions = tuple(corruptions)
         self.profile = profile
         self.ranges = dict(ranges)
@@ -164,6 +197,11 @@ class Degrader:
             rows = torch.from_numpy(places)
             unit = catalogue.native(corruption)
             drawn = self._levels(corruption, draws[places], severities[places])
+            if corruption in self.emphasis:
+                low, high, share = self.emphasis[corruption]
+                again = np.random.default_rng([self.seed, step, 3]).random((2, count))[:, places]
+                part = torch.from_numpy(again[0] < share)
+                drawn = torch.where(part, self._between(corruption, low, high, again[1]), drawn)
             degraded[rows] = apply_each(
                 images[rows], corruption, drawn, indices[rows], self.seed, self.profile
             )
@@ -176,7 +214,7 @@ class Degrader:
     ) -> Tensor:
         """A native level for each image, or its severity where the corruption has none."""
         native = catalogue.native(corruption)
-        values: Any
+        values: NDArray[Any]
         if native is None:
             values = severities
         elif corruption not in self.ranges:
@@ -184,9 +222,15 @@ class Degrader:
             values = np.array(table)[severities - 1]
         else:
             low, high = self.ranges[corruption]
-            values = low + draws * (high - low)
-            if native.integer:
-                values = np.floor(low + draws * (high - low + 1))
+            return self._between(corruption, low, high, draws)
+        return torch.tensor(values, dtype=torch.float32)
+
+    def _between(
+        self, corruption: str, low: float, high: float, draws: NDArray[np.float64]
+    ) -> Tensor:
+        native = catalogue.native(corruption)
+        whole = native is not None and native.integer
+        values = np.floor(low + draws * (high - low + 1)) if whole else low + draws * (high - low)
         return torch.tensor(values, dtype=torch.float32)
 
 

@@ -6,7 +6,7 @@ with the recipe of the same name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from robobench.errors import RobobenchError, unknown_name
 from robobench.registry import METHODS, STUDIES
@@ -21,12 +21,14 @@ class Training:
         method: Registered name.
         trained_on: ``clean``, a corruption or a group; "" where the method itself says it.
         seed: Of the training.
+        start: Data set whose `org` a classifier starts from, all but its last layer.
     """
 
     dataset: str
     method: str
     trained_on: str = ""
     seed: int = 0
+    start: str = ""
 
 
 def trainings_of(study: str, dataset: str | None = None) -> list[Training]:
@@ -51,4 +53,4 @@ def _complete(training: Training) -> Training:
     own = METHODS[training.method].trained_on
     if not (training.trained_on or own):
         raise RobobenchError(f"{training.method}: the study must say what it is trained on")
-    return Training(training.dataset, training.method, training.trained_on or own, training.seed)
+    return replace(training, trained_on=training.trained_on or own)

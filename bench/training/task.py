@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from robobench import weights
 from robobench.backbones.backbone import Backbone, placed
-from robobench.backbones.vgg import SHAPES, Vgg
+from robobench.backbones.networks import start_from
+from robobench.backbones.own import SHAPES, OwnNetwork, own_network
 from robobench.choice import trained_corruptions
 from robobench.errors import RobobenchError, unknown_name
 from robobench.registry import METHODS
@@ -34,7 +35,14 @@ from robobench.training.fitting import (
     batch_positions,
     fit_network,
 )
-from robobench.training.pools import Degrader, ImagePool, degrade_all, move, validation_conditions
+from robobench.training.pools import (
+    Degrader,
+    ImagePool,
+    degrade_all,
+    move,
+    validation_conditions,
+    warp,
+)
 from robobench.types import CLEAN, Card, Degradation
 
 if TYPE_CHECKING:
@@ -67,6 +75,7 @@ class TrainingTask:
         deadline: In the time of `time.monotonic`.
         place: Folder for the weights.
         progress: Told the stage, the share done and the latest figures.
+        start: File of weights that a classifier of our own starts from.
     """
 
     method: str
@@ -87,6 +96,7 @@ class TrainingTask:
     deadline: float = math.inf
     place: Path = field(default_factory=weights.folder)
     progress: Callable[[str, float, Mapping[str, float]], None] = lambda stage, share, figures: None
+    start: Path | None = None
     saved: Path | None = None
 
     @property
@@ -118,6 +128,7 @@ class TrainingTask:
             ranges=options.get("ranges", {}),
             seed=self.train_seed,
             clean_share=options.get("clean_share", 0.0),
+            emphasis=options.get("emphasis"),
         )
 
     @cached_property
@@ -142,6 +153,8 @@ class TrainingTask:
         positions = batch_positions(len(self.train), recipe.batch, self.train_seed, step)
         generator = np.random.default_rng([self.train_seed, step, 0])
         images = self.train.batch(positions)
+        if warping := recipe.options.get("warping"):
+            images = warp(images, warping, generator)
         crop = recipe.options.get("crop")
         if crop and crop >= self.train.side:
             crop = None
@@ -199,10 +212,11 @@ class TrainingTask:
     def fresh_network(self) -> nn.Module:
         """A network of the backbone's architecture, to start a classifier from.
 
-        One of our own, untrained, where the backbone itself is trained; else a copy of it.
+        One of our own, untrained, where the backbone itself is trained or the recipe's option
+        ``from_scratch`` says so; else a copy of it.
         """
         torch.manual_seed(self.train_seed)
-        if self.backbone is not None:
+        if self.backbone is not None and not self.recipe.options.get("from_scratch"):
             return self.backbone.twin()
         if self.architecture not in SHAPES:
             raise RobobenchError(
@@ -210,8 +224,24 @@ class TrainingTask:
                 f"{', '.join(SHAPES)}"
             )
         dropout = self.recipe.options.get("dropout", 0.0)
-        network = Vgg(SHAPES[self.architecture], len(self.class_names), dropout)
+        network = own_network(self.architecture, len(self.class_names), dropout)
+        if self.start is not None:
+            start_from(network, self.start, self.architecture)
         return placed(network, self.device)
+
+    def fresh_own_network(self) -> OwnNetwork:
+        """The same for a method that looks inside the network.
+
+        Raises:
+            RobobenchError: The backbone is none of ours.
+        """
+        network = self.fresh_network()
+        if not isinstance(network, OwnNetwork):
+            raise RobobenchError(
+                f"{self.method} is built on our own networks ({', '.join(SHAPES)}), not on "
+                f"{self.architecture}"
+            )
+        return network
 
     def require_labels(self) -> None:
         """Refuse to train a classifier on images without labels.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from robobench import weights
 from robobench.backbones.backbone import Backbone, default_backbone, load_backbone
 from robobench.backbones.networks import network_named
-from robobench.backbones.vgg import SHAPES
+from robobench.backbones.own import SHAPES
 from robobench.choice import canonical_training, check_applicable
 from robobench.configuration import choose_device
 from robobench.errors import RobobenchError
@@ -41,6 +41,8 @@ class Order:
         device: ``auto`` or a torch device.
         precision: ``auto``, ``fp32`` or ``bf16``.
         deadline: In the time of `time.monotonic`.
+        start: File of weights that the classifier itself starts from.
+        start_dataset: Or the data set whose `org` it starts from.
     """
 
     dataset: str = "shapes10"
@@ -56,6 +58,8 @@ class Order:
     device: str = "auto"
     precision: str = "auto"
     deadline: float = float("inf")
+    start: str | None = None
+    start_dataset: str = ""
 
     @property
     def architecture(self) -> str:
@@ -131,6 +135,10 @@ def train_one(
         raise RobobenchError(
             f"{name} of {order.architecture} is that network as it is: nothing is trained"
         )
+    if order.start and not classifier:
+        raise RobobenchError(
+            f"--start is for the classifier itself (--method org): {name} starts from that"
+        )
     device = choose_device(order.device)
     backbone = None if classifier else _backbone(order, device)
     if backbone is not None:
@@ -176,6 +184,7 @@ def train_one(
         precision=order.precision,
         deadline=order.deadline,
         progress=progress,
+        start=_start(order) if classifier else None,
     )
     method.fit(task)
     if task.saved is None:
@@ -195,6 +204,15 @@ def _backbone(order: Order, device: str) -> Backbone:
     )
 
 
+def _start(order: Order) -> Path | None:
+    if order.start:
+        return Path(order.start)
+    if not order.start_dataset:
+        return None
+    card = weights.own_classifier_card(order.architecture, order.start_dataset, 0)
+    return card.with_name(weights.read_card(card).file)
+
+
 def _geometry(order: Order) -> Geometry:
     return network_named(order.architecture, None, None).geometry
 
@@ -206,6 +224,7 @@ def _command(order: Order, name: str, trained_on: str) -> str:
         ("--weights", order.weights and Path(order.weights).name),
         ("--images", order.images and Path(order.images).name),
         ("--limit", order.limit),
+        ("--start", order.start and Path(order.start).name),
         ("--recipe", order.recipe),
     ):
         if value:

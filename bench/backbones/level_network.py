@@ -1,0 +1,101 @@
+"""Networks of our own that are told how strongly an image was degraded."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from robobench.backbones.own import OwnNetwork
+from robobench.backbones.tanaka import TanakaVgg
+
+__all__ = ["ENTRIES", "Entry", "LevelNetwork"]
+
+Entry = Literal["film", "plane", "concat"]
+ENTRIES: Final = get_args(Entry)
+_LEVEL_FEATURES: Final = 32
+
+
+class LevelNetwork(nn.Module):
+    """One of our own networks that also takes the level of the degradation.
+
+    The record does not say where the level enters Endo et al.'s network (METHODS of the docs).
+    Three places are known here; whichever it is, the network starts as the one that it wraps.
+
+    Args:
+        network: What is told the level; changed where the level enters.
+        levels: How many numbers describe the degradation.
+        entry: ``film``: a small network makes a scale and a shift for every channel of the stem and
+            of every stage (Perez et al. 2018). ``plane``: constant input planes beside red, green
+            and blue. ``concat``: beside the pooled features, before the first dense layer, the
+            natural reading of the paper for its own network. None: ``concat`` for that one,
+            ``film`` for the others.
+    """
+
+    def __init__(self, network: OwnNetwork, *, levels: int = 1, entry: Entry | None = None) -> None:
+        super().__init__()
+        self.network = network
+        self.entry = entry or ("concat" if isinstance(network, TanakaVgg) else "film")
+        if self.entry == "film":
+            self.embedding = nn.Sequential(nn.Linear(levels, _LEVEL_FEATURES), nn.ReLU())
+            self.modulation = nn.Linear(_LEVEL_FEATURES, 2 * sum(network.widths))
+            nn.init.zeros_(self.modulation.weight)
+            nn.init.zeros_(self.modulation.bias)
+        elif self.entry == "plane":
+            _widen(network.stem, nn.Conv2d, levels)
+        else:
+            _widen(network, nn.Linear, levels)
+
+    def forward(self, images: Tensor, levels: Tensor) -> Tensor:
+        """Logits, N x classes.
+
+        Args:
+            images: Normalised, N x 3 x H x W.
+            levels: float N, the level of each image, scaled to about 0..1.
+        """
+        if self.entry == "plane":
+            planes = levels[:, None, None, None].expand(-1, 1, *images.shape[2:])
+            images = torch.cat([images, planes.to(images.dtype)], dim=1)
+            images = images.contiguous(memory_format=torch.channels_last)
+        return self.after_stem(self.network.stem(images), levels[:, None])
+
+    def after_stem(self, features: Tensor, levels: Tensor) -> Tensor:
+        """Logits, N x classes, of the stem's features.
+
+        Args:
+            features: Of the network's stem.
+            levels: float N x levels, each scaled to about 0..1.
+        """
+        if self.entry == "film":
+            features = self._modulated(features, levels)
+        else:
+            for stage in self.network.stages:
+                features = stage(features)
+        pooled = self.network.pooled(features)
+        if self.entry == "concat":
+            pooled = torch.cat([pooled, levels.to(pooled.dtype)], dim=1)
+        logits: Tensor = self.network.classifier(pooled)
+        return logits
+
+    def _modulated(self, features: Tensor, levels: Tensor) -> Tensor:
+        """Features of the last stage; the output of stem and stages is scaled and shifted."""
+        numbers = self.modulation(self.embedding(levels))[:, :, None, None]
+        widths = self.network.widths
+        scales, shifts = (part.split(widths, 1) for part in numbers.chunk(2, dim=1))
+        features = features * (1 + scales[0]) + shifts[0]
+        for stage, scale, shift in zip(self.network.stages, scales[1:], shifts[1:], strict=True):
+            features = stage(features) * (1 + scale) + shift
+        return features
+
+
+def _widen(network: nn.Module, kind: type[nn.Conv2d | nn.Linear], more: int) -> None:
+    """Give the first layer of a kind more inputs, which start without any effect."""
+    layer = next(m for m in network.modules() if isinstance(m, kind))
+    zeros = torch.zeros_like(layer.weight[:, :1]).repeat_interleave(more, dim=1)
+    with torch.no_grad():
+        layer.weight = nn.Parameter(torch.cat([layer.weight, zeros], dim=1))
+    if isinstance(layer, nn.Conv2d):
+        layer.in_channels += more
+    else:
+        layer.in_features += more

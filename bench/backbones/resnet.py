@@ -1,0 +1,110 @@
+"""The residual networks for images of 32 pixels of He et al. 2016 (section 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Final
+
+from torch import Tensor, nn
+from torch.nn.functional import pad, relu
+
+_WIDTHS: Final = (16, 16, 32, 64)
+# Names in the files of akamaster/pytorch_resnet_cifar10 -> names here.
+_PARTS: Final = {"conv1": "body.0", "bn1": "body.1", "conv2": "body.3", "bn2": "body.4"}
+
+
+def _normalised(inputs: int, outputs: int, stride: int = 1) -> tuple[nn.Module, nn.Module]:
+    return (
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+    )
+
+
+class ResidualBlock(nn.Module):
+    """Two 3 x 3 convolutions and a shortcut without parameters (option A of the paper).
+
+    Args:
+        inputs: Channels.
+        outputs: Channels; where there are more than inputs, the shortcut is padded with zeros.
+        stride: Of the first convolution; the shortcut takes every `stride`-th pixel.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.more = outputs - inputs
+        self.body = nn.Sequential(
+            *_normalised(inputs, outputs, stride), nn.ReLU(), *_normalised(outputs, outputs)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features of the next block."""
+        shortcut = features
+        if self.stride > 1:
+            shortcut = shortcut[:, :, :: self.stride, :: self.stride]
+        if self.more:
+            first = self.more // 2
+            shortcut = pad(shortcut, (0, 0, 0, 0, first, self.more - first))
+        return relu(self.body(features) + shortcut)
+
+
+class Resnet(nn.Module):
+    """A stem of 16 channels, and three stages of residual blocks with 16, 32 and 64.
+
+    Args:
+        blocks: In each stage; the paper's depth is six times that and two.
+        classes: Number of outputs.
+        dropout: Probability to drop a channel before each stage.
+
+    Attributes:
+        widths: Channels of the stem and of each stage.
+    """
+
+    side: Final = 32  # pixels of the images that these networks are made for
+
+    def __init__(self, blocks: int, classes: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.widths = _WIDTHS
+        self.stem = nn.Sequential(*_normalised(3, _WIDTHS[0]), nn.ReLU())
+        self.stages = nn.ModuleList()
+        for place, (inputs, outputs) in enumerate(pairwise(_WIDTHS)):
+            first = ResidualBlock(inputs, outputs, 1 if place == 0 else 2)
+            others = (ResidualBlock(outputs, outputs, 1) for _ in range(blocks - 1))
+            self.stages.append(nn.Sequential(nn.Dropout2d(dropout), first, *others))
+        self.classifier = nn.Linear(_WIDTHS[-1], classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, N x classes, of normalised images N x 3 x H x W."""
+        features: Tensor = self.stem(images)
+        for stage in self.stages:
+            features = stage(features)
+        logits: Tensor = self.classifier(self.pooled(features))
+        return logits
+
+    def pooled(self, features: Tensor) -> Tensor:
+        """What the classifier gets of the last stage's features: their mean."""
+        return features.mean((2, 3))
+
+
+def translated(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict of akamaster/pytorch_resnet_cifar10, the usual pretrained one, in our names.
+
+    Tensors with other names keep them.
+    """
+    return {_translated(name): tensor for name, tensor in tensors.items()}
+
+
+def _translated(name: str) -> str:
+    parts = name.split(".")
+    if parts[0] in ("conv1", "bn1"):
+        return ".".join(["stem", "0" if parts[0] == "conv1" else "1", *parts[1:]])
+    if parts[0] == "linear":
+        return ".".join(["classifier", *parts[1:]])
+    if parts[0].startswith("layer") and len(parts) > 3 and parts[2] in _PARTS:
+        stage, block = int(parts[0][len("layer") :]) - 1, int(parts[1]) + 1
+        return ".".join(["stages", str(stage), str(block), _PARTS[parts[2]], *parts[3:]])
+    return name

@@ -1,0 +1,81 @@
+"""The classifier of Endo et al. 2020 as best known: plain VGG with spatial dropout, 19.5 million.
+
+The paper names the ingredients (VGG-like, 3 x 3 and 2 x 2 filters, strided convolutions for
+pooling, spatial dropout), not the sizes. These are those of the network that a co-author published
+two years before with the same ingredients (mastnk/train1000): the best guess there is.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from torch import Tensor, nn
+
+_WIDTHS: Final = (64, 128, 256)
+_DENSE: Final = 1024
+_LAST_SIDE: Final = 8
+_DROPOUT: Final = 0.5
+
+
+def _layer(inputs: int, outputs: int, dropout: float, *, pooling: bool = False) -> nn.Sequential:
+    size, stride, padding = (2, 2, 0) if pooling else (3, 1, 1)
+    convolution = nn.Conv2d(inputs, outputs, size, stride=stride, padding=padding)
+    return nn.Sequential(nn.Dropout2d(dropout), convolution, nn.ReLU())
+
+
+class TanakaVgg(nn.Module):
+    """Two or three convolutions at each of three resolutions, then two dense layers of 1,024.
+
+    Args:
+        classes: Number of outputs.
+        dropout: Of the dense layers; of the channels before each convolution an eighth of it at
+            full resolution, then a quarter, then half.
+
+    Attributes:
+        widths: Channels of the stem and of each stage.
+    """
+
+    side: Final = 32  # pixels of the images: the dense layers take no others
+
+    def __init__(self, classes: int, dropout: float = _DROPOUT) -> None:
+        super().__init__()
+        self.widths = _WIDTHS
+        first, second, third = _WIDTHS
+        self.stem = nn.Sequential(_layer(3, first, 0.0), _layer(first, first, dropout / 8))
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                _layer(inputs, outputs, share, pooling=True),
+                _layer(outputs, outputs, share),
+                _layer(outputs, outputs, share),
+            )
+            for inputs, outputs, share in (
+                (first, second, dropout / 4),
+                (second, third, dropout / 2),
+            )
+        )
+        self.classifier = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(third * _LAST_SIDE**2, _DENSE),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(_DENSE, _DENSE),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(_DENSE, classes),
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, N x classes, of normalised images N x 3 x 32 x 32."""
+        features: Tensor = self.stem(images)
+        for stage in self.stages:
+            features = stage(features)
+        logits: Tensor = self.classifier(self.pooled(features))
+        return logits
+
+    def pooled(self, features: Tensor) -> Tensor:
+        """What the classifier gets of the last stage's features: all of them."""
+        return features.flatten(1)

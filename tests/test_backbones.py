@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from robobench.backbones.backbone import Backbone, cost_of, digest_of, folded, load_backbone
-from robobench.backbones.level_network import LevelNetwork
+from robobench.backbones.level_network import ENTRIES, LevelNetwork
 from robobench.backbones.networks import imagenet_names, network_named
 from robobench.backbones.own import own_network
 from robobench.backbones.splitting import split
@@ -67,12 +67,14 @@ def test_cost_counts_parameters_and_multiply_adds():
     assert (cost.parameters, cost.macs) == (108, 108 * 64)
 
 
-@pytest.mark.parametrize("name", ["vgg-tiny", "resnet-20"])
-def test_a_level_network_starts_as_the_network_it_wraps(name):
+@pytest.mark.parametrize("entry", [*ENTRIES, None])
+@pytest.mark.parametrize("name", ["vgg-tiny", "resnet-20", "vgg-tanaka"])
+def test_a_level_network_starts_as_the_network_it_wraps(name, entry):
     torch.manual_seed(0)
-    network = LevelNetwork(own_network(name, 3)).eval()
+    alone = own_network(name, 3).eval()
+    network = LevelNetwork(copy.deepcopy(alone), entry=entry).eval()
     x, levels = torch.randn(2, 3, 32, 32), torch.tensor([0.1, 0.9])
-    torch.testing.assert_close(network(x, levels), network.network(x))
+    torch.testing.assert_close(network(x, levels), alone(x), rtol=1e-4, atol=1e-4)
 
 
 class PublishedBlock(nn.Module):
@@ -109,6 +111,26 @@ class PublishedResnet(nn.Module):
     def forward(self, x):
         x = self.bn1(self.conv1(x)).relu()
         return self.linear(self.layer3(self.layer2(self.layer1(x))).mean((2, 3)))
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_the_level_reaches_the_answer_once_it_is_learned(entry):
+    torch.manual_seed(0)
+    network = LevelNetwork(own_network("vgg-tiny", 3), entry=entry).eval()
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    x = torch.randn(2, 3, 32, 32)
+    weak, strong = (network(x, torch.full((2,), level)) for level in (0.1, 0.9))
+    assert (weak - strong).abs().min() > 0
+
+
+def test_the_published_classifier_has_the_parameters_that_are_known_of_it():
+    """METHODS: 19.5 million parameters, 16.8 million of them in the first dense layer."""
+    network = own_network("vgg-tanaka", 10)
+    assert round(sum(p.numel() for p in network.parameters()) / 1e6, 1) == 19.5
+    assert round(network.classifier[1].weight.numel() / 1e6, 1) == 16.8
+    cost = cost_of(network.eval(), torch.zeros(1, 3, 32, 32))
+    assert round(cost.macs / 1e6) == 225
 
 
 def test_published_weights_of_the_cifar_resnets_load(tmp_path):

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from torch import nn
 
 from robobench import weights
+from robobench.backbones.backbone import load_backbone
 from robobench.backbones.own import own_network
 from robobench.cli.train import seconds_in, train
 from robobench.errors import RobobenchError
@@ -28,7 +29,14 @@ from robobench.training.fitting import (
     fit_network,
     in_lengths,
 )
-from robobench.training.pools import Degrader, ImagePool, degrade_all, move, validation_conditions
+from robobench.training.pools import (
+    Degrader,
+    ImagePool,
+    degrade_all,
+    move,
+    validation_conditions,
+    warp,
+)
 from robobench.training.task import planned
 from robobench.training.trainer import Order, train_one, wanted
 from robobench.types import Degradation, Geometry
@@ -202,6 +210,36 @@ def test_moving_shifts_and_flips_within_the_image():
     assert shifted.shape == images.shape
     assert set(shifted.unique().tolist()) <= set(images.unique().tolist())
     assert move(images, 0, np.random.default_rng(0), crop=5).shape == (2, 3, 5, 5)
+
+
+def test_warping_turns_about_the_middle_and_repeats_itself():
+    images = torch.full((8, 3, 32, 32), 200, dtype=torch.uint8)
+    images[:, :, :, :16] = 20
+    warping = {"rotation": 20.0, "shear": 0.0, "zoom": 0.0}
+    turned = warp(images, warping, np.random.default_rng(0))
+    assert turned.dtype == torch.uint8
+    assert torch.equal(turned, warp(images, warping, np.random.default_rng(0)))
+    top, bottom = (turned[:, 0, row].float().mean(1) for row in (2, 29))
+    # A vertical edge that is turned lies to the left above and to the right below, or the reverse.
+    assert ((top - 110).sign() == -(bottom - 110).sign()).all()
+    assert (top - bottom).abs().min() > 1
+    still = warp(images, dict.fromkeys(warping, 0.0), np.random.default_rng(0))
+    assert torch.equal(still, images)
+    zoomed = warp(images, {"rotation": 0.0, "shear": 0.0, "zoom": 0.2}, np.random.default_rng(0))
+    assert (zoomed[:, :, 5] == zoomed[:, :, 20]).all()
+
+
+def test_the_published_recipe_starts_from_scratch(brief):
+    order = Order(limit=40, precision="fp32")
+    scratch = replace(order, recipe="endo-2020-published")
+    backbone = load_backbone("vgg-tiny", dataset="shapes10").module.state_dict()
+    distance = []
+    for one in (order, scratch):
+        made = weights.load(train_one(one, "jpg", "jpeg_compression", again=True).card)
+        name = "stem.0.0.weight"
+        distance.append(float((made.tensors[name].float() - backbone[name]).norm()))
+    assert distance[0] < distance[1] / 5
+    assert made.card.recipe["optimizer"] == "adamax"
 
 
 def test_degrading_draws_levels_from_the_range_and_is_repeatable():

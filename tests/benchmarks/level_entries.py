@@ -1,0 +1,116 @@
+"""Where should the level of the degradation enter a classifier? Four trainings on CIFAR-10, compared.
+
+    python tests/benchmarks/level_entries.py --start cifar10-resnet20.safetensors
+
+trains a `resnet-20` on JPEG images four times from the same start with the same batches: without a
+level, and with the true quality (the best that an estimate could do) entering in each of the ways
+that `LevelNetwork` knows. It prints the interval mean accuracies on held-out training images as a
+table in Markdown, to stand in docs/level-entries.md; ``--steps`` shortens it. What was trained is
+kept in ``--folder``, and the same command goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy.stats import bootstrap
+
+import robobench
+from robobench import weights
+from robobench.backbones.backbone import Backbone, load_backbone
+from robobench.backbones.level_network import ENTRIES
+from robobench.datasets import open_dataset
+from robobench.registry import METHODS
+from robobench.training.pools import degrade_all, held_order, open_pools
+from robobench.training.task import TrainingTask, recipe_named
+from robobench.types import Context, Degradation
+
+DATASET = "cifar10"
+QUALITIES = range(3, 101, 5)
+INTERVALS = ((1, 20), (21, 40), (41, 60), (61, 80), (81, 100))
+
+
+def trained(entry: str, backbone: Backbone, steps: int, place: Path) -> robobench.Method:
+    """The method, trained or found: `jpg` for no entry, else `jpg-trueqf` with that entry."""
+    name = "jpg" if entry == "none" else "jpg-trueqf"
+    folder = place / entry
+    folder.mkdir(parents=True, exist_ok=True)
+    cards = list(folder.glob("*.json"))
+    if not cards:
+        train, validation, profile, text = open_pools(
+            DATASET, backbone.geometry, images=None, limit=None, root=None, download=False,
+            class_names=None, labelled=True, seed=0,
+        )  # fmt: skip
+        recipe = recipe_named(name, backbone, "endo-2020")
+        recipe = replace(recipe, steps=steps).with_options(entry=entry)
+        task = TrainingTask(
+            method=name, dataset=DATASET, architecture=backbone.name, backbone=backbone,
+            trained_on="jpeg_compression", train_seed=0, recipe=recipe, train=train,
+            validation=validation, class_names=backbone.class_names, profile=profile,
+            command="tests/benchmarks/level_entries.py", images=text, place=folder,
+        )  # fmt: skip
+        METHODS[name].fit(task)
+        cards = list(folder.glob("*.json"))
+    return METHODS[name](backbone, weights.load(cards[0]))
+
+
+def right_answers(method: robobench.Method, images: int) -> NDArray[np.bool_]:
+    """bool, qualities x images: the held-out images under each quality."""
+    data = open_dataset(DATASET, split="validation")
+    chosen = np.sort(held_order(data.labels))[:images]
+    clean = data.read(chosen, method.backbone.geometry)
+    labels = torch.from_numpy(data.labels[chosen])
+    rows = []
+    for quality in QUALITIES:
+        degraded = degrade_all(clean, Degradation("jpeg_compression", level=float(quality)))
+        probabilities = method.predict(degraded, Context(level=float(quality)))
+        rows.append((probabilities.argmax(1) == labels).numpy())
+    return np.stack(rows)
+
+
+def table(right: dict[str, NDArray[np.bool_]]) -> pd.DataFrame:
+    """Interval mean accuracies in per cent, and the gain over no entry with its 95 % interval."""
+    qualities = np.array(QUALITIES)
+    rows = {}
+    for entry, answers in right.items():
+        row = {
+            f"{low}-{high}": f"{100 * answers[(qualities >= low) & (qualities <= high)].mean():.1f}"
+            for low, high in INTERVALS
+        }
+        if entry != "none":
+            gains = 100 * (answers.mean(0) - right["none"].mean(0))
+            interval = bootstrap((gains,), np.mean, rng=0).confidence_interval
+            row["gain"] = f"{gains.mean():+.1f} [{interval.low:+.1f}, {interval.high:+.1f}]"
+        rows[entry] = row
+    return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis("entry")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--start", required=True, help="weights of a clean-trained resnet-20")
+    parser.add_argument("--steps", type=int, default=1080)
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--folder", type=Path, default=Path("level-entries"))
+    options = parser.parse_args()
+    backbone = load_backbone("resnet-20", weights=options.start)
+    right = {
+        entry: right_answers(
+            trained(entry, backbone, options.steps, options.folder), options.images
+        )
+        for entry in ("none", *ENTRIES)
+    }
+    rows = table(right).reset_index()
+    print(f"| {' | '.join(rows.columns)} |\n|---|{'---:|' * (len(rows.columns) - 1)}")
+    print("\n".join(f"| {' | '.join(row)} |" for row in rows.astype(str).to_numpy()))
+
+
+if __name__ == "__main__":
+    main()

@@ -48,9 +48,9 @@ class RestoredClassifier(TrainedRestorer):
             card = weights.card
             shape = card.recipe["network"]["restorer"]
             kind: type[TrainedRestorer] = METHODS[self.restorer]
-            network = kind.load_network(shape, _part(weights.tensors, _RESTORER))
+            network = kind.load_network(shape, weights.part(_RESTORER))
             self.network = network.to(backbone.device)
-            self.classifier = backbone.with_state(_part(weights.tensors, _CLASSIFIER), card.file)
+            self.classifier = backbone.with_state(weights.part(_CLASSIFIER), card.file)
 
     @classmethod
     def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
@@ -141,10 +141,6 @@ def _find(restorer: str, task: TrainingTask) -> Weights:
             train_seed=task.train_seed,
         )
     return stored.load(found[0])
-
-
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 @robobench.method("arcnn-res", trainings=("jpeg_compression",), worth=94)

@@ -260,6 +260,10 @@ class Weights:
     card: Card
     tensors: Mapping[str, Tensor]
 
+    def part(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose names begin so, without it: one of several networks in a file."""
+        return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
+
 
 class Method:
     """A classifier with or without a remedy: uint8 images to class probabilities.

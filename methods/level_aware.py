@@ -68,7 +68,7 @@ class LevelAware(robobench.Method):
         for name, network in (("classifier.", self.classifier), ("estimator.", self.estimator)):
             if network is None:
                 continue
-            network.load_state_dict(_part(name, weights))
+            network.load_state_dict(weights.part(name))
             placed(network, backbone.device)
             network.eval().requires_grad_(False)
 
@@ -208,7 +208,7 @@ class LevelAware(robobench.Method):
             return None
         weights = stored.load(found[0])
         estimator = cls._new_estimator(weights.card.recipe["network"]["estimator_width"])
-        estimator.load_state_dict(_part("estimator.", weights))
+        estimator.load_state_dict(weights.part("estimator."))
         estimator = estimator.to(task.device).eval().requires_grad_(False)
         return estimator, f"of {weights.card.file}, sha256 {weights.card.digest}"
 
@@ -243,11 +243,6 @@ class LevelAware(robobench.Method):
 
         fit = task.fit(estimator, objective, validate, stage="estimator", recipe=recipe)
         return estimator.requires_grad_(False), fit.minutes
-
-
-def _part(prefix: str, weights: Weights) -> dict[str, Tensor]:
-    """The tensors of one of several networks in a file."""
-    return {k.removeprefix(prefix): v for k, v in weights.tensors.items() if k.startswith(prefix)}
 
 
 class JpegLevel(LevelAware):

@@ -9,6 +9,7 @@ network's answer to the clean image is what the degraded image's answer is pulle
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -17,10 +18,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, mse_loss
 
 import robobench
+from robobench import weights as stored
 from robobench.backbones.backbone import Backbone, cost_of, placed
 from robobench.backbones.level_network import LevelNetwork
 from robobench.backbones.own import OwnNetwork, own_network
 from robobench.baselines import endo_2020
+from robobench.errors import MissingWeights
 from robobench.training.fitting import Recipe, in_lengths
 from robobench.training.pools import Degrader, degrade_all, validation_conditions
 from robobench.training.task import TrainingTask, in_batches
@@ -34,6 +37,9 @@ _SHARES: Final = (0.1, 0.4, 0.4, 0.1)
 _MOST_QUALITY: Final = 101  # of an image that was never compressed
 _MOST_SIGMA: Final = 50
 _TEMPERATURE: Final = 2.0
+# The averaged networks that it starts from: each has learned one of the two distortions, and with
+# one start and recipe for both their mean is nearly as good at each as the one that learned it.
+_PARENTS: Final = (("jpg", _JPEG), ("noisy", _NOISE))
 
 
 class AdaptiveNetwork(nn.Module):
@@ -97,15 +103,17 @@ class Adaptive(robobench.Method):
             steps=3200, batch=128, rate=0.05, minutes=8, optimizer="sgd", weight_decay=5e-4,
             warmup=0.2, options={"shift": 3, "ranges": _RANGES},
         )  # fmt: skip
-        paper = endo_2020.ON_DEGRADED.with_options(ranges=_RANGES)
+        # A gentle rate keeps what the parents have learned.
+        paper = replace(endo_2020.ON_DEGRADED, rate=0.02).with_options(ranges=_RANGES)
         return {**in_lengths(usual), endo_2020.NAME: paper}
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:
-        """Train from the backbone on, with the backbone as teacher."""
+        """Train from the mean of `jpg` and `noisy` on, with the backbone as teacher."""
         task.require_labels()
         backbone = task.frozen
         network = AdaptiveNetwork(task.fresh_own_network())
+        network.classifier.network.load_state_dict(_mean_of_parents(task))
         placed(network, backbone.device)
         degrade = _Mixture(task.train_seed, task.profile, task.recipe.options.get("emphasis"))
 
@@ -137,6 +145,7 @@ class Adaptive(robobench.Method):
         fit = task.fit(network, objective, validate)
         settings: dict[str, Any] = {
             "architecture": task.architecture,
+            "start": "mean of jpg and noisy",
             "teacher": backbone.digest,
         }
         task.save(network.state_dict(), fit, settings)
@@ -167,6 +176,38 @@ class _Mixture:
         qualities = torch.where(has_jpeg, qualities, float(_MOST_QUALITY)) / _MOST_QUALITY
         sigmas = torch.where(has_noise, sigmas, 0.0) / _MOST_SIGMA
         return mixed, torch.stack([qualities, sigmas], dim=1)
+
+
+def _mean_of_parents(task: TrainingTask) -> dict[str, Tensor]:
+    """The averaged tensors of the networks in `_PARENTS`.
+
+    Raises:
+        MissingWeights: One of them is not there yet.
+    """
+    states = []
+    for method, trained_on in _PARENTS:
+        found = stored.find(
+            method,
+            dataset=task.dataset,
+            backbone_name=task.architecture,
+            trained_on=trained_on,
+            train_seed=task.train_seed,
+        )
+        if not found:
+            seed = f" --seed {task.train_seed}" if task.train_seed else ""
+            raise MissingWeights(
+                f"{task.method} starts from {method}, which has no weights for {task.dataset} and "
+                f"{task.architecture} yet; `robobench train --method {method} --dataset "
+                f"{task.dataset} --backbone {task.architecture}{seed}` makes them",
+                method=method,
+                trainings=(trained_on,),
+                train_seed=task.train_seed,
+            )
+        states.append(stored.load(found[0]).tensors)
+    return {
+        name: torch.stack([state[name].float() for state in states]).mean(0).to(first.dtype)
+        for name, first in states[0].items()
+    }
 
 
 def _conditions(task: TrainingTask) -> list[tuple[Degradation, Tensor]]:

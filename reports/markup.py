@@ -29,8 +29,8 @@ _LATEX = {
     "[": "{[}",  # at the start of a row it would be an argument of the line break before it
     "]": "{]}",
     "\N{MINUS SIGN}": "$-$",
-    "\N{EN DASH}": "--",
-    "\N{EM DASH}": "---",
+    "\N{EN DASH}": r"\textendash{}",
+    "\N{EM DASH}": r"\textemdash{}",
     "\N{MULTIPLICATION SIGN}": r"$\times$",
     "\N{PLUS-MINUS SIGN}": r"$\pm$",
     "\N{DAGGER}": r"\textdagger{}",
@@ -69,16 +69,23 @@ def latex_plain(text: str) -> str:
     >>> latex_plain("50% of a_b")
     '50\\% of a\\_b'
     """
-    return "".join(_letter(letter) for letter in text)
+    return _unjoined("".join(_letter(letter) for letter in text))
 
 
 def latex_breakable(text: str) -> str:
     """Likewise, and a line may end after punctuation: for paths, commands and digests."""
     breaks = {match.start() for match in _BREAK.finditer(text)}
-    return "".join(
-        _letter(letter) + (r"\allowbreak{}" if place in breaks else "")
-        for place, letter in enumerate(text)
+    return _unjoined(
+        "".join(
+            _letter(letter) + (r"\allowbreak{}" if place in breaks else "")
+            for place, letter in enumerate(text)
+        )
     )
+
+
+def _unjoined(text: str) -> str:
+    """Hyphens in a row stay hyphens: LaTeX would make one dash of the two before an option."""
+    return text.replace("--", "-{}-")
 
 
 def _letter(letter: str) -> str:

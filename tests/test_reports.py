@@ -504,6 +504,8 @@ def test_values_as_readers_see_them(value, text, interval):
 
 def test_markup():
     assert markup.html("`a<b` & 5 %") == "<code>a&lt;b</code> &amp; 5\u00a0%"
+    assert markup.latex("`--limit`") == r"\texttt{-{}-limit}"
+    assert markup.latex("1\N{EN DASH}2") == r"1\textendash{}2"
     assert markup.latex("`a_b` 5 %") == r"\texttt{a\_\allowbreak{}b} 5~\%"
     assert markup.markdown("`a_b` *x*") == r"`a_b` \*x\*"
     assert markup.latex_plain("名") == r"\texttt{U+540D}"

@@ -2,8 +2,8 @@
 
 Endo et al. (2020) estimate the quality from pixels by a trained network and ask what a perfect
 estimate would be worth. A decoded JPEG still shows which quantisation table made it, and a JPEG
-file says it in its header: both give the classifier that was trained with true qualities nearly
-what it was trained on.
+file says it in its header. Both go to the classifier of `jpg-estqf`, so that nothing differs from
+that method but where the quality comes from.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from robobench.types import Context
 
 
 class FoundQuality(JpegLevel):
-    """The classifier that was trained with true qualities, given one that was found."""
+    """The classifier of `jpg-estqf`, given a quality that was found without its estimator."""
 
-    trained_as = "jpg-trueqf"
+    trained_as = "jpg-estqf"
     estimates = False  # by a network
 
     def columns(self, images: Tensor, clean: Tensor, context: Context) -> dict[str, Tensor]:

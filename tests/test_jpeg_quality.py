@@ -245,7 +245,7 @@ def test_untouched_images_have_quality_100(backbone):
         assert columns["estimated_level"].tolist() == [100] * 4
 
 
-def test_the_weights_are_those_of_true_qualities(backbone):
-    with pytest.raises(MissingWeights, match="train --method jpg-trueqf") as caught:
+def test_the_weights_are_those_of_estimated_qualities(backbone):
+    with pytest.raises(MissingWeights, match="train --method jpg-estqf") as caught:
         resolve("jpg-exactqf", dataset="cifar10", backbone=backbone, corruptions=["jpeg"])
-    assert caught.value.method == "jpg-trueqf"
+    assert caught.value.method == "jpg-estqf"

@@ -82,7 +82,8 @@ class TrainedOnDegraded(robobench.Method):
             return {"mean": sum(scores.values()) / len(scores), **scores}
 
         fit = task.fit(network, objective, validate)
-        task.save(network.state_dict(), fit, {"architecture": task.architecture})
+        made = {"architecture": task.architecture, "start": task.start_of_arm}
+        task.save(network.state_dict(), fit, made)
 
 
 @robobench.method("jpg", trainings=("jpeg_compression",), worth=10)

@@ -144,7 +144,10 @@ class LevelAware(robobench.Method):
         backbone = task.frozen
         start = task.fresh_own_network()
         tensors: dict[str, Tensor] = {}
-        settings: dict[str, Any] = {"architecture": task.architecture}
+        settings: dict[str, Any] = {
+            "architecture": task.architecture,
+            "start": task.start_of_arm,
+        }
         estimator, minutes = None, 0.0
         if cls.estimates:
             settings["estimator_width"] = task.recipe.options["estimator_width"]

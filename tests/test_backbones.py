@@ -10,6 +10,7 @@ from robobench.backbones.backbone import Backbone, cost_of, digest_of, folded, l
 from robobench.backbones.level_network import ENTRIES, LevelNetwork
 from robobench.backbones.networks import imagenet_names, network_named
 from robobench.backbones.own import own_network
+from robobench.backbones.speed import faster_precision
 from robobench.backbones.splitting import split
 from robobench.backbones.vgg import Shape, Vgg
 from robobench.backbones.vision import import_timm, import_torchvision
@@ -371,3 +372,20 @@ def test_imagenet_has_its_names():
 
 def test_only_our_own_networks_come_untrained():
     assert network_named("vgg-small", None, ("a", "b")).own
+
+
+@pytest.mark.parametrize("faster", ["fp32", "bf16"])
+def test_the_faster_precision_is_measured_and_leaves_no_trace(monkeypatch, shipped, faster):
+    clock = [0.0]
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+
+    class Slow:
+        example, precision = shipped.example, "fp32"
+
+        def __call__(self, images):
+            clock[0] += 1.0 if self.precision == faster else 9.0
+            return shipped(images)
+
+    network = Slow()
+    assert faster_precision(network) == faster
+    assert network.precision == "fp32"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,8 @@ class Settings:
         data_root: Where data lies.
         download: Whether downloads are allowed.
         device: ``auto`` or a torch device.
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``bf16``, or ``auto``: that of the runs that are there already, else
+            what is faster here.
         batch_size: Images degraded together.
         train_seeds: Trainings, as ``0-2``; None for all whose weights are complete.
         runs: Folder that takes the folders of runs.
@@ -42,7 +44,7 @@ class Settings:
     data_root: str | None = None
     download: bool = False
     device: str = "auto"
-    precision: str = "fp32"
+    precision: str = "auto"
     batch_size: int | None = None
     train_seeds: str | None = None
     runs: str = "runs"
@@ -105,6 +107,7 @@ def prepare(name: str, settings: Settings) -> Prepared:
     reproduction = named(name)
     if settings.published_only:
         reproduction = reproduction.without_further()
+    settings = replace(settings, precision=_precision(reproduction, settings))
     found = [_networks(reproduction, settings, seed) for seed in _seeds(reproduction, settings)]
     whole = [n for n in found if not set(n.lacking) & set(reproduction.needed)]
     asked = settings.train_seeds is not None
@@ -118,10 +121,36 @@ def prepare(name: str, settings: Settings) -> Prepared:
         for n in found
         if n not in whole
     ]
+    if settings.precision != "fp32":
+        notes.append(f"Networks ran in {settings.precision} (`--precision fp32` for the other).")
     notes += _left_out(reproduction, whole)
     plans = _plans(reproduction, settings, whole)
     notes += _other_recipes(reproduction, plans)
     return Prepared(name, reproduction, plans, notes)
+
+
+def _precision(reproduction: Reproduction, settings: Settings) -> str:
+    """The precision to run in; which one ``auto`` is depends on the folder and the machine."""
+    if settings.precision != "auto":
+        return settings.precision
+    from robobench.manifest import read_manifest
+
+    before = read_manifest(Path(settings.runs) / reproduction.run)
+    if before is not None:
+        return str(before["machine"]["precision"])
+    name, device = _backbone_name(reproduction), choose_device(settings.device)
+    return _faster_precision(name, weights.base_dataset(reproduction.dataset), device)
+
+
+@cache  # reproductions that share a folder must not measure differently
+def _faster_precision(name: str, dataset: str, device: str) -> str:
+    from robobench.backbones.backbone import load_backbone
+    from robobench.backbones.speed import faster_precision
+
+    try:
+        return faster_precision(load_backbone(name, dataset=dataset, device=device))
+    except MissingWeights:
+        return "fp32"
 
 
 def _seeds(reproduction: Reproduction, settings: Settings) -> list[int]:

@@ -243,6 +243,13 @@ class TrainingTask:
             )
         return network
 
+    @property
+    def start_of_arm(self) -> str:
+        """What `fresh_network` starts from, for the card."""
+        if self.recipe.options.get("from_scratch"):
+            return "random"
+        return f"org, tensors sha256 {self.frozen.digest}"
+
     def require_labels(self) -> None:
         """Refuse to train a classifier on images without labels.
 

@@ -16,11 +16,9 @@ import torch
 from torch import Tensor, nn
 
 import robobench
-from robobench import weights as stored
 from robobench.backbones.backbone import Backbone
 from robobench.baselines.degraded import Jpg, Noisy
 from robobench.baselines.trained_restorer import TrainedRestorer, restored_by
-from robobench.errors import MissingWeights
 from robobench.registry import METHODS
 from robobench.training.fitting import Fit, Recipe
 from robobench.training.task import TrainingTask
@@ -70,7 +68,7 @@ class RestoredClassifier(TrainedRestorer):
         behind = _TaskBehindRestorer(
             **{f.name: getattr(task, f.name) for f in fields(TrainingTask)}
         )
-        behind.restorer = _find(cls.restorer, task)
+        behind.restorer = task.trained(cls.restorer, task.trained_on)
         Jpg.fit(behind)
         task.saved = behind.saved
 
@@ -112,35 +110,6 @@ class _TaskBehindRestorer(TrainingTask):
     def _restored(self, images: Tensor) -> Tensor:
         with torch.no_grad():
             return restored_by(self.network, images)
-
-
-def _find(restorer: str, task: TrainingTask) -> Weights:
-    """The restorer's weights.
-
-    Raises:
-        MissingWeights: There are none; the message says how to make them.
-    """
-    found = stored.find(
-        restorer,
-        dataset=task.dataset,
-        trained_on=task.trained_on,
-        train_seed=task.train_seed,
-    )
-    if not found:
-        command = (
-            f"robobench train --method {restorer} --dataset {task.dataset} "
-            f"{task.frozen.command} --trained-on {task.trained_on}"
-        )
-        if task.train_seed:
-            command += f" --seed {task.train_seed}"
-        raise MissingWeights(
-            f"{task.method} stands behind {restorer}, which has no weights for {task.dataset} "
-            f"trained on {task.trained_on} yet; `{command}` makes them",
-            method=restorer,
-            trainings=(task.trained_on,),
-            train_seed=task.train_seed,
-        )
-    return stored.load(found[0])
 
 
 @robobench.method("arcnn-res", trainings=("jpeg_compression",), worth=94)

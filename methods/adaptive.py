@@ -18,12 +18,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, mse_loss
 
 import robobench
-from robobench import weights as stored
 from robobench.backbones.backbone import Backbone, cost_of, placed
 from robobench.backbones.level_network import LevelNetwork
 from robobench.backbones.own import OwnNetwork, own_network
 from robobench.baselines import endo_2020
-from robobench.errors import MissingWeights
 from robobench.training.fitting import Recipe, in_lengths
 from robobench.training.pools import Degrader, degrade_all, validation_conditions
 from robobench.training.task import TrainingTask, in_batches
@@ -118,7 +116,7 @@ class Adaptive(robobench.Method):
         network = AdaptiveNetwork(task.fresh_own_network())
         network.classifier.network.load_state_dict(_mean_of_parents(task))
         placed(network, backbone.device)
-        degrade = _Mixture(task.train_seed, task.profile, task.recipe.options.get("emphasis"))
+        degrade = Mixture(task.train_seed, task.profile, task.recipe.options.get("emphasis"))
 
         def objective(step: int) -> Tensor:
             clean, labels = task.batch(step)
@@ -135,7 +133,7 @@ class Adaptive(robobench.Method):
             supervised = cross_entropy(logits, labels, label_smoothing=0.05)
             return supervised + distance + mse_loss(guess.float(), levels)
 
-        conditions = _conditions(task)
+        conditions = validation_sets(task)
 
         def validate() -> Mapping[str, float]:
             labels = task.clean[1]
@@ -154,7 +152,7 @@ class Adaptive(robobench.Method):
         task.save(network.state_dict(), fit, settings)
 
 
-class _Mixture:
+class Mixture:
     """Degrades training images in the shares of `_SHARES`."""
 
     def __init__(
@@ -187,33 +185,15 @@ def _mean_of_parents(task: TrainingTask) -> dict[str, Tensor]:
     Raises:
         MissingWeights: One of them is not there yet.
     """
-    states = []
-    for method, trained_on in _PARENTS:
-        found = stored.find(
-            method,
-            dataset=task.dataset,
-            backbone_name=task.architecture,
-            trained_on=trained_on,
-            train_seed=task.train_seed,
-        )
-        if not found:
-            seed = f" --seed {task.train_seed}" if task.train_seed else ""
-            raise MissingWeights(
-                f"{task.method} starts from {method}, which has no weights for {task.dataset} and "
-                f"{task.architecture} yet; `robobench train --method {method} --dataset "
-                f"{task.dataset} --backbone {task.architecture}{seed}` makes them",
-                method=method,
-                trainings=(trained_on,),
-                train_seed=task.train_seed,
-            )
-        states.append(stored.load(found[0]).tensors)
+    states = [task.trained(method, trained_on).tensors for method, trained_on in _PARENTS]
     return {
         name: torch.stack([state[name].float() for state in states]).mean(0).to(first.dtype)
         for name, first in states[0].items()
     }
 
 
-def _conditions(task: TrainingTask) -> list[tuple[Degradation, Tensor]]:
+def validation_sets(task: TrainingTask) -> list[tuple[Degradation, Tensor]]:
+    """Validation images clean, compressed and noisy, at five levels each."""
     clean, _ = task.clean
     found = validation_conditions((_JPEG, _NOISE), task.profile, _RANGES)
     return [

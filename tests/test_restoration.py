@@ -247,7 +247,7 @@ def test_a_missing_restorer_is_named_with_the_command_that_makes_it():
     with pytest.raises(MissingWeights) as caught:
         train_one(Order(limit=20), "dncnn-res", "gaussian_noise")
     told = str(caught.value)
-    assert "dncnn-res stands behind dncnn" in told
+    assert "dncnn-res is built on dncnn" in told
     line = "robobench train --method dncnn --dataset shapes10 --backbone vgg-tiny"
     assert f"`{line} --trained-on gaussian_noise`" in told
     assert "\n" not in told

@@ -24,7 +24,7 @@ from robobench.backbones.backbone import Backbone, placed
 from robobench.backbones.networks import start_from
 from robobench.backbones.own import SHAPES, OwnNetwork, own_network
 from robobench.choice import trained_corruptions
-from robobench.errors import RobobenchError, unknown_name
+from robobench.errors import MissingWeights, RobobenchError, unknown_name
 from robobench.registry import METHODS
 from robobench.training.fitting import (
     Fit,
@@ -43,7 +43,7 @@ from robobench.training.pools import (
     validation_conditions,
     warp,
 )
-from robobench.types import CLEAN, Card, Degradation
+from robobench.types import CLEAN, Card, Degradation, Weights
 
 if TYPE_CHECKING:
     from robobench.types import Method
@@ -249,6 +249,36 @@ class TrainingTask:
         if self.recipe.options.get("from_scratch"):
             return "random"
         return f"org, tensors sha256 {self.frozen.digest}"
+
+    def trained(self, method: str, trained_on: str) -> Weights:
+        """The weights of another method that this one is built on.
+
+        Raises:
+            MissingWeights: There are none; the message says how to make them.
+        """
+        found = weights.find(
+            method,
+            dataset=self.dataset,
+            backbone_name=self.architecture,
+            trained_on=trained_on,
+            train_seed=self.train_seed,
+        )
+        if found:
+            return weights.load(found[0])
+        command = (
+            f"robobench train --method {method} --dataset {self.dataset} {self.frozen.command}"
+        )
+        if METHODS[method].trained_on is None:
+            command += f" --trained-on {trained_on}"
+        if self.train_seed:
+            command += f" --seed {self.train_seed}"
+        raise MissingWeights(
+            f"{self.method} is built on {method}, which has no weights for {self.dataset} and "
+            f"{self.architecture} trained on {trained_on} yet; `{command}` makes them",
+            method=method,
+            trainings=(trained_on,),
+            train_seed=self.train_seed,
+        )
 
     def require_labels(self) -> None:
         """Refuse to train a classifier on images without labels.

@@ -56,6 +56,7 @@ def test_endo_2020_begins_with_the_networks_that_others_start_from():
             assert methods[0] == "org"
     own = [t.method for t in plan if t.dataset == "cifar10" and t.seed == 0]
     assert own.index("adaptive") > max(own.index("jpg"), own.index("noisy"))
+    assert own.index("experts") > max(own.index(m) for m in METHODS["experts"].members)
     for restorer in ("arcnn", "dncnn"):
         assert own.index(f"{restorer}-res") > own.index(restorer)
 
@@ -63,9 +64,12 @@ def test_endo_2020_begins_with_the_networks_that_others_start_from():
 def test_every_training_of_endo_2020_has_its_recipe():
     for method in {t.method for t in trainings_of("endo-2020")}:
         assert recipe_named(method, None, "endo-2020").steps > 0, method
-    arms = ("jpg", "jpg-estqf", "jpg-trueqf", "noisy", "noisy-estnl", "adaptive")
-    lengths = {recipe_named(m, None, "endo-2020").steps for m in arms}
-    assert len(lengths) == 1
+    arms = ("jpg", "jpg-estqf", "jpg-trueqf", "noisy", "noisy-estnl", "noisy-truenl")
+    settings = [recipe_named(m, None, "endo-2020") for m in arms]
+    assert (
+        len({(r.steps, r.batch, r.rate, r.optimizer, str(r.options["emphasis"])) for r in settings})
+        == 1
+    )
     assert all(name in METHODS for name in arms)
 
 

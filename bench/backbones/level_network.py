@@ -83,9 +83,9 @@ class LevelNetwork(nn.Module):
         numbers = self.modulation(self.embedding(levels))[:, :, None, None]
         widths = self.network.widths
         scales, shifts = (part.split(widths, 1) for part in numbers.chunk(2, dim=1))
-        features = features * (1 + scales[0]) + shifts[0]
+        features = torch.addcmul(shifts[0], features, 1 + scales[0])
         for stage, scale, shift in zip(self.network.stages, scales[1:], shifts[1:], strict=True):
-            features = stage(features) * (1 + scale) + shift
+            features = torch.addcmul(shift, stage(features), 1 + scale)
         return features
 
 

@@ -102,7 +102,7 @@ class Adaptive(robobench.Method):
             warmup=0.2, options={"shift": 3, "ranges": _RANGES},
         )  # fmt: skip
         # A gentle rate and half the steps: the parents have learned most of it.
-        arms = endo_2020.ON_DEGRADED
+        arms = endo_2020.on_degraded(backbone)
         paper = replace(
             arms, rate=0.02, steps=arms.steps // 2, minutes=arms.minutes / 2
         ).with_options(ranges=_RANGES)

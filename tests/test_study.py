@@ -6,8 +6,8 @@ import robobench
 from robobench.cli import _exit_code
 from robobench.errors import RobobenchError
 from robobench.registry import METHODS, STUDIES
+from robobench.training.recipes import recipe_named
 from robobench.training.study import Training, trainings_of
-from robobench.training.task import recipe_named
 
 
 @pytest.fixture

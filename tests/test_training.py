@@ -37,7 +37,7 @@ from robobench.training.pools import (
     validation_conditions,
     warp,
 )
-from robobench.training.task import planned
+from robobench.training.recipes import planned
 from robobench.training.trainer import Order, train_one, wanted
 from robobench.types import Degradation, Geometry
 

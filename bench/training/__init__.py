@@ -1,1 +1,1 @@
-"""Making weights: what a method is given (task), the loop (fitting), images (pools), the order."""
+"""Making weights: what a method is given (task), the loop (fitting), images (pools), settings (recipes)."""

@@ -1,4 +1,4 @@
-"""What a method is given to be trained, and the order in which what is missing is trained.
+"""What a method is given to be trained.
 
 A method's `fit` gets a `TrainingTask`: images, degradation, the frozen classifier, the loop, and
 where the result goes. It names its network and its loss; everything else is here.
@@ -24,7 +24,7 @@ from robobench.backbones.backbone import Backbone, placed
 from robobench.backbones.networks import start_from
 from robobench.backbones.own import SHAPES, OwnNetwork, own_network
 from robobench.choice import trained_corruptions
-from robobench.errors import MissingWeights, RobobenchError, unknown_name
+from robobench.errors import MissingWeights, RobobenchError
 from robobench.registry import METHODS
 from robobench.training.fitting import (
     Fit,
@@ -379,34 +379,3 @@ def in_batches(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
         function(images[i : i + _INFERENCE_BATCH]) for i in range(0, len(images), _INFERENCE_BATCH)
     ]
     return torch.cat(parts)
-
-
-def planned() -> list[tuple[str, str]]:
-    """Method and training of everything that ``robobench train`` makes, the most valuable first.
-
-    A method says so where it is registered: ``trainings`` names what it is trained on by default,
-    ``worth`` orders them (small first).
-    """
-    found = []
-    for name in METHODS:
-        options = METHODS.entry(name).options
-        for place, trained_on in enumerate(options.get("trainings", ())):
-            found.append((options.get("worth", 50) + 40 * place, name, trained_on))
-    return [(name, trained_on) for _, name, trained_on in sorted(found)]
-
-
-def recipe_named(method: str, backbone: Backbone | None, name: str | None) -> Recipe:
-    """A recipe of a method; its first one by default.
-
-    Raises:
-        RobobenchError: It has none, or none of that name.
-    """
-    kind: type[Method] = METHODS[method]
-    recipes = kind.recipes(backbone)
-    if not recipes:
-        raise RobobenchError(f"{method} has nothing to train")
-    if name is None:
-        return next(iter(recipes.values()))
-    if name not in recipes:
-        raise unknown_name(f"recipe of {method}", name, recipes)
-    return recipes[name]

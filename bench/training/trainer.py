@@ -16,7 +16,8 @@ from robobench.configuration import choose_device
 from robobench.errors import RobobenchError
 from robobench.registry import METHODS
 from robobench.training.pools import open_pools
-from robobench.training.task import TrainingTask, planned, recipe_named
+from robobench.training.recipes import planned, recipe_named
+from robobench.training.task import TrainingTask
 from robobench.types import CLEAN, Geometry
 
 if TYPE_CHECKING:

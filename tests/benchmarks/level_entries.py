@@ -28,7 +28,8 @@ from robobench.backbones.level_network import ENTRIES
 from robobench.datasets import open_dataset
 from robobench.registry import METHODS
 from robobench.training.pools import degrade_all, held_order, open_pools
-from robobench.training.task import TrainingTask, recipe_named
+from robobench.training.recipes import recipe_named
+from robobench.training.task import TrainingTask
 from robobench.types import Context, Degradation
 
 DATASET = "cifar10"

@@ -113,7 +113,7 @@ class Experts(robobench.Method):
         for name, recipe in Adaptive.recipes(backbone).items():
             short = replace(
                 recipe,
-                steps=max(1, recipe.steps // 6),
+                steps=max(1, recipe.steps // 3),
                 minutes=3,
                 rate=0.01,
                 optimizer="adam",

@@ -101,10 +101,10 @@ class Adaptive(robobench.Method):
             steps=3200, batch=128, rate=0.05, minutes=8, optimizer="sgd", weight_decay=5e-4,
             warmup=0.2, options={"shift": 3, "ranges": _RANGES},
         )  # fmt: skip
-        # A gentle rate and a sixth of the steps: the parents have learned most of it.
+        # A gentle rate and a quarter of the steps: the parents have learned most of it.
         arms = endo_2020.on_degraded(backbone)
         paper = replace(
-            arms, rate=0.02, steps=arms.steps // 6, minutes=arms.minutes / 6
+            arms, rate=0.02, steps=arms.steps // 4, minutes=arms.minutes / 4
         ).with_options(ranges=_RANGES)
         return {**in_lengths(usual), endo_2020.NAME: paper}
 

@@ -95,7 +95,7 @@ def endo_2020() -> list[Training]:
         *(Training("cifar10", m) for m in ("org", *_ARMS)),
         Training("cifar100", "org", start="cifar10"),
         *(Training("cifar100", m) for m in ("jpg", "jpg-estqf")),
-        *(Training("cifar10", m) for m in ("adaptive", "experts")),
+        Training("cifar10", "adaptive"),
         *(Training("cifar10", m, on) for on in (jpeg, noise) for m in ("arcnn", "dncnn")),
         *(Training("cifar10", m) for m in ("jpg-trueqf", "noisy-truenl")),
         *(Training("cifar10", m, jpeg) for m in ("arcnn-res", "dncnn-res")),

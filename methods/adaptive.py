@@ -116,7 +116,7 @@ class Adaptive(robobench.Method):
         network = AdaptiveNetwork(task.fresh_own_network())
         network.classifier.network.load_state_dict(_mean_of_parents(task))
         placed(network, backbone.device)
-        degrade = Mixture(task.train_seed, task.profile, task.recipe.options.get("emphasis"))
+        degrade = _Mixture(task.train_seed, task.profile, task.recipe.options.get("emphasis"))
 
         def objective(step: int) -> Tensor:
             clean, labels = task.batch(step)
@@ -133,7 +133,7 @@ class Adaptive(robobench.Method):
             supervised = cross_entropy(logits, labels, label_smoothing=0.05)
             return supervised + distance + mse_loss(guess.float(), levels)
 
-        conditions = validation_sets(task)
+        conditions = _validation_sets(task)
 
         def validate() -> Mapping[str, float]:
             labels = task.clean[1]
@@ -152,7 +152,7 @@ class Adaptive(robobench.Method):
         task.save(network.state_dict(), fit, settings)
 
 
-class Mixture:
+class _Mixture:
     """Degrades training images in the shares of `_SHARES`."""
 
     def __init__(
@@ -192,7 +192,7 @@ def _mean_of_parents(task: TrainingTask) -> dict[str, Tensor]:
     }
 
 
-def validation_sets(task: TrainingTask) -> list[tuple[Degradation, Tensor]]:
+def _validation_sets(task: TrainingTask) -> list[tuple[Degradation, Tensor]]:
     """Validation images clean, compressed and noisy, at five levels each."""
     clean, _ = task.clean
     found = validation_conditions((_JPEG, _NOISE), task.profile, _RANGES)

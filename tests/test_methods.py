@@ -27,7 +27,6 @@ from robobench.methods.afd import (
 )
 from robobench.methods.ddp import Ddp, FeatureDeDrifting
 from robobench.methods.estimators import PixelwiseEstimator
-from robobench.methods.experts import Gate
 from robobench.registry import METHODS
 from robobench.types import Card, Context, Method, Weights
 from robobench.weights import find, load
@@ -86,12 +85,6 @@ def make(name, backbone):
         network = AdaptiveNetwork(own_network("vgg-tiny", 10))
         nn.init.normal_(network.classifier.modulation.weight)
         return kind(backbone, in_memory(name, network.state_dict(), {"architecture": "vgg-tiny"}))
-    if name == "experts":
-        parts = {member: make(member, backbone).weights for member in kind.members}
-        state = {f"{m}.{k}": v for m, part in parts.items() for k, v in part.tensors.items()}
-        state |= {f"gate.{k}": v for k, v in Gate(len(parts) + 1).state_dict().items()}
-        shapes = {member: part.card.recipe["network"] for member, part in parts.items()}
-        return kind(backbone, in_memory(name, state, {"members": shapes}))
     network = LevelNetwork(own_network("vgg-tiny", 10))
     nn.init.normal_(network.modulation.weight)
     state = {f"classifier.{k}": v for k, v in network.state_dict().items()}
@@ -326,19 +319,3 @@ def test_a_network_for_other_classes_does_not_fit(backbone):
     state = own_network("vgg-tiny", 4).state_dict()
     with pytest.raises(RobobenchError, match="does not fit vgg-tiny"):
         METHODS["jpg"](backbone, in_memory("jpg", state, {}))
-
-
-def test_experts_are_a_weighted_mean_of_their_members(backbone):
-    committee = make("experts", backbone)
-    x = images()
-    both = torch.cat([x, x.flip(3)])
-    answers, _ = committee.answers(both)
-    assert answers.shape == (12, 4, 10)
-    torch.testing.assert_close(answers[:, 0], backbone(both))
-    # An untrained gate gives all members the same weight.
-    straight, mirrored = answers.mean(1).chunk(2)
-    torch.testing.assert_close(committee.predict(x, Context()), (straight + mirrored) / 2)
-    with torch.no_grad():
-        committee.gate.layers[-1].bias[0] = 50.0
-    mean = (backbone(x) + backbone(x.flip(3))) / 2
-    torch.testing.assert_close(committee.predict(x, Context()), mean)

@@ -396,8 +396,6 @@ def test_every_method_trains_and_its_weights_are_found(name, brief):
     order = Order(limit=40, precision="fp32")
     if behind := getattr(METHODS[name], "restorer", None):
         train_one(order, behind, trained_on)
-    for member in getattr(METHODS[name], "members", ()):
-        train_one(order, member, METHODS[member].trained_on)
     made = train_one(order, name, trained_on, again=True)
     assert made.trained
     loaded = weights.load(made.card)

@@ -45,8 +45,9 @@ interval. Ours are trained by a recipe of our own (`--recipe endo-2020`), the sa
   known, is the backbone `vgg-tanaka` with the recipe `endo-2020-published`; it wants a GPU and was not trained here.
 - **Start**: `org` of CIFAR-10 is the usual published network (akamaster/pytorch_resnet_cifar10, 93.4 % on the test
   images), trained one epoch more on 45,000 images; `org` of CIFAR-100 starts from it. Every other network starts from
-  its data set's `org`, is trained for eight epochs (CIFAR-100: four), and sees the same batches in the same order. The published network has seen the 5,000 images
-  that we hold out for validation, so that validation accuracies on the cards are too high; none of the numbers below is.
+  its data set's `org`, is trained for eight epochs (CIFAR-100: four; `adaptive`, from the mean of `jpg` and `noisy`: two),
+  and sees the same batches in the same order. The published network has seen the 5,000 images that we hold out for
+  validation, so that validation accuracies on the cards are too high; none of the numbers below is.
 - **Levels**: 60 % of the training images have a level from the whole range (1 to 100, 0 to 50), 40 % a quality from 1 to
   20, and of noise 30 % a sigma from 25 to 50. The paper draws all from the whole range.
 - **Estimators**: lean ones, trained on CIFAR-10: soft histograms of DCT coefficients for JPEG quality, five small

@@ -211,7 +211,9 @@ def test_a_classifier_is_trained_behind_its_restorer_and_run(brief, backbone, de
         Order(limit=200, precision="fp32"), "arcnn-res", "jpeg_compression", again=True
     )
     loaded = weights.load(made.card)
-    restorer = weights.load(weights.find("arcnn", trained_on="jpeg_compression")[0])
+    restorer = weights.load(
+        weights.find("arcnn", dataset="shapes10", trained_on="jpeg_compression")[0]
+    )
     jpg = METHODS["jpg"].recipes(backbone)["standard"]
     assert loaded.card.belongs_to == "classifier"
     assert loaded.card.recipe["rate"] == jpg.rate

@@ -108,9 +108,9 @@ def test_classifiers_belong_to_data_set_and_architecture():
 
 
 def test_restorers_belong_to_a_data_set_and_to_no_backbone():
-    path = store(method="arcnn", belongs_to="restorer", dataset="cifar10", backbone="")
-    assert weights.find("arcnn", dataset="cifar10", backbone_digest="any") == [path]
-    assert weights.find("arcnn", dataset="cifar100") == []
+    path = store(method="arcnn", belongs_to="restorer", dataset="tiny-imagenet", backbone="")
+    assert weights.find("arcnn", dataset="tiny-imagenet", backbone_digest="any") == [path]
+    assert weights.find("arcnn", dataset="imagenet") == []
 
 
 def test_the_users_folder_comes_first():

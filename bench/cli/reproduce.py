@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @_options.data_root
 @_options.download
 @_options.device
-@click.option("--precision", help="fp32, bf16, or auto: what is faster here. [default: fp32]")
+@click.option("--precision", help="fp32, bf16, or auto: what is faster here. [default: auto]")
 @_options.batch_size
 @_options.plugin
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and how long it takes.")

@@ -44,7 +44,7 @@ class Settings:
     data_root: str | None = None
     download: bool = False
     device: str = "auto"
-    precision: str = "fp32"
+    precision: str = "auto"
     batch_size: int | None = None
     train_seeds: str | None = None
     runs: str = "runs"

@@ -53,7 +53,7 @@ class TrainedOnDegraded(robobench.Method):
             weight_decay=5e-3,
             options={"shift": 3, "ranges": ranges},
         )
-        paper = endo_2020.on_degraded(backbone).with_options(ranges=ranges)
+        paper = endo_2020.on_degraded(backbone, cls.trained_on or "").with_options(ranges=ranges)
         published = endo_2020.PUBLISHED.with_options(ranges=ranges)
         return {
             **in_lengths(usual),

@@ -29,39 +29,34 @@ ON_CLEAN: Final = Recipe(
     options=_OPTIONS,
 )
 # For a network that was trained elsewhere and starts from its published weights.
-FINE_TUNED: Final = Recipe(
-    steps=360,
-    batch=125,
-    rate=0.01,
-    minutes=3,
-    optimizer="sgd",
-    weight_decay=5e-4,
-    warmup=0.2,
-    evaluations=4,
-    options=_OPTIONS,
-)
+FINE_TUNED: Final = replace(ON_CLEAN, steps=360, rate=0.01, minutes=3, evaluations=4)
 # What little is left in the worst images takes the longest to learn: they come more often.
-ON_DEGRADED: Final = Recipe(
-    steps=2880,
-    batch=125,
+ON_DEGRADED: Final = replace(
+    ON_CLEAN,
     rate=0.05,
-    minutes=26,
-    optimizer="sgd",
-    weight_decay=5e-4,
-    warmup=0.2,
     options={
         **_OPTIONS,
         "emphasis": {"jpeg_compression": (1, 20, 0.4), "gaussian_noise": (25, 50, 0.3)},
     },
 )
-_STEPS_OF_HUNDRED: Final = 1440  # fewer than for ten classes for want of time, nothing else
+# A second cycle at a gentler rate, where one was not enough: its first step and the last one.
+_SECOND_RATE: Final = 0.03
+_SECOND_CYCLE: Final = {"ten classes": (2880, 3960), "hundred classes": (1440, 3600)}
 
 
-def on_degraded(backbone: Backbone | None) -> Recipe:
-    """How every arm on degraded images is trained that stands on this classifier."""
-    if backbone is None or backbone.num_classes < 100:
+def on_degraded(backbone: Backbone | None, trained_on: str) -> Recipe:
+    """How every arm on degraded images is trained that stands on this classifier.
+
+    Args:
+        backbone: The classifier; one for ten classes if None.
+        trained_on: The corruption.
+    """
+    hundred = backbone is not None and backbone.num_classes >= 100
+    if not hundred and trained_on != "jpeg_compression":
         return ON_DEGRADED
-    return replace(ON_DEGRADED, steps=_STEPS_OF_HUNDRED, minutes=15)
+    first, steps = _SECOND_CYCLE["hundred classes" if hundred else "ten classes"]
+    minutes = ON_DEGRADED.minutes * steps / ON_DEGRADED.steps
+    return replace(ON_DEGRADED, steps=steps, minutes=minutes, restarts=((first, _SECOND_RATE),))
 
 
 # As published, as far as known (EI 2020, section 4; what it does not say is from the co-author's

@@ -12,6 +12,7 @@ from torch import Tensor
 
 import robobench
 from robobench.backbones.backbone import Backbone, cost_of
+from robobench.backbones.networks import stored_tensors
 from robobench.backbones.vision import import_torchvision
 from robobench.baselines.restoration import RestoreThenClassify, in_pieces, to_bytes, to_floats
 from robobench.errors import RobobenchError
@@ -167,18 +168,7 @@ def _load(file: Path, digest: str) -> Any:
 
 
 def _read(file: Path) -> Mapping[str, Any]:
-    """What is in a file of weights, tensors and plain values only; never a pickle of code."""
-    try:
-        if file.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(file)
-        state: Any = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and safetensors each have their own
-        raise RobobenchError(
-            f"restore:{file} cannot be read ({type(error).__name__}): expected a safetensors file, "
-            "or a PyTorch file that holds tensors only"
-        ) from error
+    state = stored_tensors(file, f"restore:{file}")
     if not isinstance(state, Mapping) or not state:
         raise RobobenchError(
             f"restore:{file}: expected a state dict (names of tensors to tensors), "

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from robobench.errors import RobobenchError
 from robobench.store import write_aside
+from robobench.types import ORACLE_NEEDS
 
 if TYPE_CHECKING:
     from robobench.plan import Plan
@@ -193,7 +194,7 @@ def _describe_methods(plan: Plan, before: list[dict[str, Any]]) -> list[dict[str
             "backbone": entrant.contestant.backbone,
             "needs": needs,
             "adapts": entrant.method.adapts,
-            "oracle": bool({"corruption", "severity", "level"} & set(needs)),
+            "oracle": bool(ORACLE_NEEDS.intersection(needs)),
             "weights": dict(entrant.contestant.digests),
             "cards": [asdict(read_card(path)) for path in sorted(set(choice.cards.values()))],
             "parameters": cost.parameters,

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from robobench.errors import RobobenchError
 
@@ -167,6 +167,10 @@ class Geometry:
             return "as-is"
         resize = f"resize{self.resize}-{self.interpolation}" if self.resize else "no-resize"
         return f"{resize}-crop{self.crop}" if self.crop else resize
+
+
+# What no method knows of a stranger's image: one that must be told any of it is an oracle.
+ORACLE_NEEDS: Final = frozenset({"corruption", "severity", "level"})
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax, mse_loss
 import robobench
 from robobench.backbones.backbone import Backbone, cost_of, placed
 from robobench.backbones.level_network import LevelNetwork
-from robobench.backbones.own import OwnNetwork, own_network
+from robobench.backbones.own import own_network
+from robobench.backbones.staged import StagedNetwork
 from robobench.baselines import endo_2020
 from robobench.training.fitting import Recipe, in_lengths
 from robobench.training.pools import Degrader, degrade_all, validation_conditions
@@ -47,7 +48,7 @@ class AdaptiveNetwork(nn.Module):
         network: What is scaled and shifted.
     """
 
-    def __init__(self, network: OwnNetwork) -> None:
+    def __init__(self, network: StagedNetwork) -> None:
         super().__init__()
         self.classifier = LevelNetwork(network, levels=2)
         width = network.widths[0]
@@ -101,11 +102,11 @@ class Adaptive(robobench.Method):
             steps=3200, batch=128, rate=0.05, minutes=8, optimizer="sgd", weight_decay=5e-4,
             warmup=0.2, options={"shift": 3, "ranges": _RANGES},
         )  # fmt: skip
-        # A gentle rate and a quarter of the steps: the parents have learned most of it.
-        arms = endo_2020.on_degraded(backbone)
-        paper = replace(
-            arms, rate=0.02, steps=arms.steps // 4, minutes=arms.minutes / 4
-        ).with_options(ranges=_RANGES)
+        # At first a gentle rate: the parents have learned most of it.
+        first = endo_2020.ON_DEGRADED.steps // 4
+        paper = replace(endo_2020.ON_DEGRADED, rate=0.02, restarts=((first, 0.03),)).with_options(
+            ranges=_RANGES
+        )
         return {**in_lengths(usual), endo_2020.NAME: paper}
 
     @classmethod

@@ -230,6 +230,7 @@ class LevelAware(robobench.Method):
             optimizer="adam",
             rate=2e-3 if width == _SHALLOW else 3e-3,
             weight_decay=0.0,
+            restarts=(),
         )
 
         def objective(step: int) -> Tensor:

@@ -11,13 +11,13 @@ from robobench.reports.blocks import Block, Plot, Table, Text, Value
 from robobench.reports.builder import Part, Report
 from robobench.reports.reproduction_figures import figure_of, unit_of_level
 from robobench.reports.reproduction_words import comparison, verdict
+from robobench.types import ORACLE_NEEDS
 
 if TYPE_CHECKING:
     from robobench.reproductions.claim import Reproduction, Row
     from robobench.reproductions.measuring import Measured
 
 _ORACLE = "\N{DAGGER}"
-_TOLD = {"corruption", "severity", "level"}
 
 
 def report_of(measured: Measured) -> Report:
@@ -108,7 +108,7 @@ def _trainings(measured: Measured) -> str:
 def heading(row: Row) -> str:
     """The paper's name of a row, marked where its method is told the truth."""
     name = row.method.partition("@")[0]
-    oracle = name in METHODS and bool(_TOLD & METHODS[name].needs)
+    oracle = name in METHODS and bool(ORACLE_NEEDS & METHODS[name].needs)
     return f"{row.label}{_ORACLE if oracle else ''}"
 
 

@@ -10,7 +10,7 @@ from robobench.backbones.backbone import Backbone, cost_of, digest_of, folded, l
 from robobench.backbones.level_network import ENTRIES, LevelNetwork
 from robobench.backbones.networks import imagenet_names, network_named
 from robobench.backbones.own import own_network
-from robobench.backbones.speed import faster_precision
+from robobench.backbones.speed import faster_precision_of
 from robobench.backbones.splitting import split
 from robobench.backbones.vgg import Shape, Vgg
 from robobench.backbones.vision import import_timm, import_torchvision
@@ -387,5 +387,5 @@ def test_the_faster_precision_is_measured_and_leaves_no_trace(monkeypatch, shipp
             return shipped(images)
 
     network = Slow()
-    assert faster_precision(network) == faster
+    assert faster_precision_of(network) == faster
     assert network.precision == "fp32"

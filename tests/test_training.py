@@ -192,6 +192,17 @@ def test_the_rate_rises_and_falls():
     assert in_lengths(RECIPE)["long"].steps == 96
 
 
+def test_the_rate_starts_over_at_each_restart():
+    recipe = replace(RECIPE, steps=30, rate=0.2, warmup=0.2, restarts=((10, 0.1),))
+    alone = replace(recipe, steps=20, rate=0.1, restarts=())
+    rates = [recipe.rate_at(step) for step in range(30)]
+    assert rates[:10] == [replace(recipe, steps=10, restarts=()).rate_at(s) for s in range(10)]
+    assert rates[10:] == [alone.rate_at(step) for step in range(20)]
+    assert max(rates[:10]) == 0.2
+    assert max(rates[10:]) == 0.1
+    assert in_lengths(recipe)["long"].restarts == ((40, 0.1),)
+
+
 def test_every_image_once_then_anew():
     places = np.concatenate([batch_positions(10, 4, 0, step) for step in range(5)])
     assert sorted(places[:10]) == sorted(places[10:]) == list(range(10))

@@ -1,8 +1,9 @@
 """Classifiers: loaded from anywhere, frozen, and cut into stem and rest.
 
 A backbone is named ``vgg-tiny``, ``vgg-small``, ``resnet-20``, ``resnet-56`` or ``vgg-tanaka``
-(our own for small images), ``timm:NAME``, ``torchvision:NAME``, ``onnx:FILE`` or ``FILE.py:FACTORY``; in Python any ``nn.Module`` in memory
-serves as well (`Backbone` itself). It is never run with random weights.
+(our own for small images), ``timm:NAME``, ``torchvision:NAME``, ``onnx:FILE`` or
+``FILE.py:FACTORY``; in Python any ``nn.Module`` in memory serves as well (`Backbone` itself). It is
+never run with random weights.
 """
 
 from __future__ import annotations

@@ -7,10 +7,8 @@ from typing import Final, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from robobench.backbones.own import OwnNetwork
+from robobench.backbones.staged import StagedNetwork
 from robobench.backbones.tanaka import TanakaVgg
-
-__all__ = ["ENTRIES", "Entry", "LevelNetwork"]
 
 Entry = Literal["film", "plane", "concat"]
 ENTRIES: Final = get_args(Entry)
@@ -33,7 +31,9 @@ class LevelNetwork(nn.Module):
             ``film`` for the others.
     """
 
-    def __init__(self, network: OwnNetwork, *, levels: int = 1, entry: Entry | None = None) -> None:
+    def __init__(
+        self, network: StagedNetwork, *, levels: int = 1, entry: Entry | None = None
+    ) -> None:
         super().__init__()
         self.network = network
         self.entry = entry or ("concat" if isinstance(network, TanakaVgg) else "film")
@@ -70,8 +70,7 @@ class LevelNetwork(nn.Module):
         if self.entry == "film":
             features = self._modulated(features, levels)
         else:
-            for stage in self.network.stages:
-                features = stage(features)
+            features = self.network.through_stages(features)
         pooled = self.network.pooled(features)
         if self.entry == "concat":
             pooled = torch.cat([pooled, levels.to(pooled.dtype)], dim=1)

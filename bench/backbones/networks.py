@@ -73,26 +73,38 @@ def network_named(
     raise unknown_name("backbone", name, SHAPES, f"Expected {_FORMS}.")
 
 
+def stored_tensors(file: Path, called: str) -> Any:
+    """What is in a safetensors file or a PyTorch file: tensors and plain values, never code.
+
+    Args:
+        file: Where.
+        called: What the user called it, for messages.
+
+    Raises:
+        RobobenchError: No such file, damaged, or a pickle of code.
+    """
+    if not file.is_file():
+        raise RobobenchError(f"{called}: there is no such file")
+    try:
+        if file.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(file)
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and safetensors each have their own
+        raise RobobenchError(
+            f"{called} cannot be read ({str(error).partition(chr(10))[0][:120]}): "
+            "expected a safetensors file, or a PyTorch file that holds tensors only"
+        ) from error
+
+
 def read_state(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file, or of a PyTorch file that holds nothing else.
 
     Raises:
         RobobenchError: No such file, damaged, or a pickle of code.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise RobobenchError(f"--weights {path}: there is no such file")
-    try:
-        if file.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(file)
-        values: Any = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and safetensors each have their own
-        raise RobobenchError(
-            f"--weights {path} cannot be read ({str(error).partition(chr(10))[0][:120]}): "
-            "expected a safetensors file, or a PyTorch file that holds tensors only"
-        ) from error
+    values = stored_tensors(Path(path), f"--weights {path}")
     for key in ("state_dict", "model", "params"):
         if isinstance(values, Mapping) and isinstance(values.get(key), Mapping):
             values = values[key]

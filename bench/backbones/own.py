@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from robobench.backbones.resnet import Resnet
+from robobench.backbones.staged import StagedNetwork
 from robobench.backbones.tanaka import TanakaVgg
 from robobench.backbones.vgg import Shape, Vgg
 from robobench.types import Geometry
-
-OwnNetwork = Vgg | Resnet | TanakaVgg
 
 # For VGG the sizes, for ResNet the blocks of a stage; Tanaka's has one size.
 SHAPES: Final[dict[str, Shape | int | None]] = {
@@ -32,7 +31,7 @@ _PLAIN: Final = Geometry(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 _IMAGENET: Final = Geometry(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 
-def own_network(name: str, classes: int, dropout: float = 0.0) -> OwnNetwork:
+def own_network(name: str, classes: int, dropout: float = 0.0) -> StagedNetwork:
     """A network in its first state.
 
     Args:

@@ -9,6 +9,8 @@ from typing import Final
 from torch import Tensor, nn
 from torch.nn.functional import pad, relu
 
+from robobench.backbones.staged import StagedNetwork, initialise
+
 _WIDTHS: Final = (16, 16, 32, 64)
 # Names in the files of akamaster/pytorch_resnet_cifar10 -> names here.
 _PARTS: Final = {"conv1": "body.0", "bn1": "body.1", "conv2": "body.3", "bn2": "body.4"}
@@ -49,19 +51,14 @@ class ResidualBlock(nn.Module):
         return relu(self.body(features) + shortcut)
 
 
-class Resnet(nn.Module):
+class Resnet(StagedNetwork):
     """A stem of 16 channels, and three stages of residual blocks with 16, 32 and 64.
 
     Args:
         blocks: In each stage; the paper's depth is six times that and two.
         classes: Number of outputs.
         dropout: Probability to drop a channel before each stage.
-
-    Attributes:
-        widths: Channels of the stem and of each stage.
     """
-
-    side: Final = 32  # pixels of the images that these networks are made for
 
     def __init__(self, blocks: int, classes: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -73,21 +70,7 @@ class Resnet(nn.Module):
             others = (ResidualBlock(outputs, outputs, 1) for _ in range(blocks - 1))
             self.stages.append(nn.Sequential(nn.Dropout2d(dropout), first, *others))
         self.classifier = nn.Linear(_WIDTHS[-1], classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits, N x classes, of normalised images N x 3 x H x W."""
-        features: Tensor = self.stem(images)
-        for stage in self.stages:
-            features = stage(features)
-        logits: Tensor = self.classifier(self.pooled(features))
-        return logits
-
-    def pooled(self, features: Tensor) -> Tensor:
-        """What the classifier gets of the last stage's features: their mean."""
-        return features.mean((2, 3))
+        initialise(self)
 
 
 def translated(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -11,6 +11,8 @@ from typing import Final
 
 from torch import Tensor, nn
 
+from robobench.backbones.staged import StagedNetwork, initialise
+
 _WIDTHS: Final = (64, 128, 256)
 _DENSE: Final = 1024
 _LAST_SIDE: Final = 8
@@ -23,19 +25,16 @@ def _layer(inputs: int, outputs: int, dropout: float, *, pooling: bool = False) 
     return nn.Sequential(nn.Dropout2d(dropout), convolution, nn.ReLU())
 
 
-class TanakaVgg(nn.Module):
+class TanakaVgg(StagedNetwork):
     """Two or three convolutions at each of three resolutions, then two dense layers of 1,024.
+
+    The dense layers take images of 32 pixels and no others.
 
     Args:
         classes: Number of outputs.
         dropout: Of the dense layers; of the channels before each convolution an eighth of it at
             full resolution, then a quarter, then half.
-
-    Attributes:
-        widths: Channels of the stem and of each stage.
     """
-
-    side: Final = 32  # pixels of the images: the dense layers take no others
 
     def __init__(self, classes: int, dropout: float = _DROPOUT) -> None:
         super().__init__()
@@ -63,18 +62,10 @@ class TanakaVgg(nn.Module):
             nn.Dropout(dropout),
             nn.Linear(_DENSE, classes),
         )
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits, N x classes, of normalised images N x 3 x 32 x 32."""
-        features: Tensor = self.stem(images)
-        for stage in self.stages:
-            features = stage(features)
-        logits: Tensor = self.classifier(self.pooled(features))
-        return logits
+        initialise(self)
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
 
     def pooled(self, features: Tensor) -> Tensor:
         """What the classifier gets of the last stage's features: all of them."""

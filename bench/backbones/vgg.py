@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
 
-from torch import Tensor, nn
+from torch import nn
+
+from robobench.backbones.staged import StagedNetwork, initialise
 
 
 @dataclass(frozen=True)
@@ -43,19 +44,14 @@ def _pooling(inputs: int, outputs: int) -> nn.Sequential:
     return _layer(inputs, outputs, size=2, stride=2, padding=0)
 
 
-class Vgg(nn.Module):
+class Vgg(StagedNetwork):
     """A stem of convolutions, then stages of a strided and some 3 x 3 convolutions each.
 
     Args:
         shape: How large it is.
         classes: Number of outputs.
         dropout: Probability to drop a channel before each stage.
-
-    Attributes:
-        widths: Channels of the stem and of each stage.
     """
-
-    side: Final = 32  # pixels of the images that these networks are made for
 
     def __init__(self, shape: Shape, classes: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -72,22 +68,4 @@ class Vgg(nn.Module):
             for inputs, outputs in pairwise(widths)
         )
         self.classifier = nn.Linear(widths[-1], classes)
-        _initialise(self)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits, N x classes, of normalised images N x 3 x H x W with sides of 8 pixels and up."""
-        features: Tensor = self.stem(images)
-        for stage in self.stages:
-            features = stage(features)
-        logits: Tensor = self.classifier(self.pooled(features))
-        return logits
-
-    def pooled(self, features: Tensor) -> Tensor:
-        """What the classifier gets of the last stage's features: their mean."""
-        return features.mean((2, 3))
-
-
-def _initialise(network: nn.Module) -> None:
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        initialise(self, (nn.Conv2d,))

@@ -145,10 +145,10 @@ def _precision(reproduction: Reproduction, settings: Settings) -> str:
 @cache  # reproductions that share a folder must not measure differently
 def _faster_precision(name: str, dataset: str, device: str) -> str:
     from robobench.backbones.backbone import load_backbone
-    from robobench.backbones.speed import faster_precision
+    from robobench.backbones.speed import faster_precision_of
 
     try:
-        return faster_precision(load_backbone(name, dataset=dataset, device=device))
+        return faster_precision_of(load_backbone(name, dataset=dataset, device=device))
     except MissingWeights:
         return "fp32"
 

@@ -23,11 +23,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from robobench.backbones.speed import faster_precision
 from robobench.errors import RobobenchError
 
 _CHECKPOINT_SECONDS: Final = 20.0
-_MEASURING_ROUNDS: Final = 5
-_HOPELESS: Final = 4.0  # some processors only emulate bf16: two rounds of it are enough then
 _FORMAT: Final = 1
 
 Objective = Callable[[int], Tensor]
@@ -48,6 +47,8 @@ class Recipe:
         warmup: Share of the steps in which the rate rises; then it falls to zero as a half cosine.
         evaluations: How often the network is validated; the best one is kept.
         clip: Largest norm of the gradient; infinite for none.
+        restarts: First step and peak rate of each further cycle of the rate (Loshchilov and Hutter
+            2017); the first cycle begins with step 0.
         options: What else the method wants to know.
     """
 
@@ -60,6 +61,7 @@ class Recipe:
     warmup: float = 0.1
     evaluations: int = 8
     clip: float = math.inf
+    restarts: tuple[tuple[int, float], ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def with_options(self, **options: Any) -> Recipe:
@@ -67,16 +69,20 @@ class Recipe:
         return replace(self, options={**self.options, **options})
 
     def rate_at(self, step: int) -> float:
-        """Learning rate of a step: up in a line, down in a half cosine."""
-        rise = max(1, round(self.warmup * self.steps))
+        """Learning rate of a step: in every cycle up in a line, down in a half cosine."""
+        cycles = [(0, self.rate), *self.restarts, (self.steps, 0.0)]
+        place = max(p for p, (first, _) in enumerate(cycles[:-1]) if first <= step)
+        (first, peak), (end, _) = cycles[place : place + 2]
+        step, steps = step - first, end - first
+        rise = max(1, round(self.warmup * steps))
         if step < rise:
-            return self.rate * (step + 1) / rise
-        return self.rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, self.steps - rise)))
+            return peak * (step + 1) / rise
+        return peak * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
     def as_dict(self) -> dict[str, Any]:
         """For the card."""
         values = {k: v for k, v in asdict(self).items() if k != "minutes"}
-        return {k: v for k, v in values.items() if v != math.inf}
+        return {k: v for k, v in values.items() if v not in (math.inf, ())}
 
 
 def in_lengths(recipe: Recipe) -> dict[str, Recipe]:
@@ -84,7 +90,10 @@ def in_lengths(recipe: Recipe) -> dict[str, Recipe]:
     lengths = {"standard": 1.0, "quick": 0.2, "long": 4.0}
     return {
         name: replace(
-            recipe, steps=max(1, round(recipe.steps * factor)), minutes=recipe.minutes * factor
+            recipe,
+            steps=max(1, round(recipe.steps * factor)),
+            minutes=recipe.minutes * factor,
+            restarts=tuple((round(first * factor), rate) for first, rate in recipe.restarts),
         )
         for name, factor in lengths.items()
     }
@@ -327,31 +336,22 @@ def _autocast(device: torch.device, precision: str) -> torch.autocast:
 
 
 def choose_precision(network: nn.Module, objective: Objective, frame: Frame) -> str:
-    """``bf16`` where a step is faster in it than in ``fp32``, measured for about a second.
-
-    On one processor bf16 is twice as fast, on another sixty times slower.
-    """
+    """The frame's precision; where that is ``auto``, the one that a step is faster in."""
     if frame.precision != "auto":
         return frame.precision
     before = {k: v.detach().clone() for k, v in network.state_dict().items()}
     network.train()
-    durations: dict[str, list[float]] = {"fp32": [], "bf16": []}
-    # In turns, so that what else the machine does meets both alike; the first round warms up.
-    while len(durations["bf16"]) < _MEASURING_ROUNDS:
-        for precision, past in durations.items():
-            start = time.perf_counter()
-            with _autocast(frame.device, precision):
-                loss = objective(0)
-            loss.backward()  # type: ignore[no-untyped-call]
-            _ = float(loss.detach())  # waits for the device
-            past.append(time.perf_counter() - start)
-        warm = len(durations["bf16"]) > 1
-        if warm and durations["bf16"][-1] > _HOPELESS * durations["fp32"][-1]:
-            break
-    speed = {precision: min(past[1:]) for precision, past in durations.items()}
+
+    def run(precision: str) -> None:
+        with _autocast(frame.device, precision):
+            loss = objective(0)
+        loss.backward()  # type: ignore[no-untyped-call]
+        _ = float(loss.detach())  # waits for the device
+
+    chosen = faster_precision(run)
     network.zero_grad(set_to_none=True)
     network.load_state_dict(before)
-    return min(speed, key=lambda p: speed[p])
+    return chosen
 
 
 @lru_cache(maxsize=4)

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from robobench import weights
 from robobench.backbones.backbone import Backbone, placed
 from robobench.backbones.networks import start_from
-from robobench.backbones.own import SHAPES, OwnNetwork, own_network
+from robobench.backbones.own import SHAPES, own_network
+from robobench.backbones.staged import StagedNetwork
 from robobench.choice import trained_corruptions
 from robobench.errors import MissingWeights, RobobenchError
 from robobench.registry import METHODS
@@ -229,14 +230,14 @@ class TrainingTask:
             start_from(network, self.start, self.architecture)
         return placed(network, self.device)
 
-    def fresh_own_network(self) -> OwnNetwork:
+    def fresh_own_network(self) -> StagedNetwork:
         """The same for a method that looks inside the network.
 
         Raises:
             RobobenchError: The backbone is none of ours.
         """
         network = self.fresh_network()
-        if not isinstance(network, OwnNetwork):
+        if not isinstance(network, StagedNetwork):
             raise RobobenchError(
                 f"{self.method} is built on our own networks ({', '.join(SHAPES)}), not on "
                 f"{self.architecture}"

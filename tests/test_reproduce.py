@@ -322,6 +322,7 @@ def table1():
         rows=(Row("org", "Org", (0.5, 0.7)), Row("jpg", "Jpg", (0.8, 0.9)),
               Row("jpg-estqf", "Jpg and Est. Q.F.", (0.85, 0.95))),
         further=(Row("no-such-method"), Row("median")),
+        on_demand=(Row("bilateral"),),
         whole="all",
         gain=Gain("jpg-estqf", "jpg", "", "the estimated quality"),
         notes=("Made up.",),
@@ -369,6 +370,10 @@ def test_a_paper_of_ones_own_from_networks_to_files(place, capsys):
     assert "jpg-estqf minus jpg, all" in first
     points = pd.read_csv(place / "reproduced" / "toy-figure1.csv")
     assert sorted(set(points["column"])) == [10, 11, 50, 51]
+    assert "--all-rows evaluates bilateral as well" in " ".join(first.split()).replace("`", "")
+    again = reproduce("toy-table1", "--all-rows")
+    assert "25 cells of 64 images, 20 stored already" in again
+    assert "bilateral" in set(pd.read_csv(place / "reproduced" / "toy-table1.csv")["row"])
     # Fewer images than are stored: those of this call, not all that lie there.
     assert "20 stored already" in reproduce("toy-table1", limit=20)
     assert set(pd.read_csv(place / "reproduced" / "toy-table1.csv")["n"]) == {20}
@@ -394,6 +399,8 @@ def test_a_dry_run_and_a_wrong_name_write_nothing(place, capsys):
     assert "400 predictions to make, about" in capsys.readouterr().out
     assert _exit_code(["reproduce", "irdi-tabel3"]) == 2
     assert "did you mean 'irdi-table3'" in capsys.readouterr().err
+    assert _exit_code([*arguments, "--all-rows", "--published-only"]) == 2
+    assert "--published-only and --all-rows: give one of both" in capsys.readouterr().err
     assert {p.name for p in place.iterdir()} - {"__pycache__"} == {"doe.py"}
 
 

@@ -119,6 +119,7 @@ class Reproduction:
         columns: In the paper's order; for a figure one for each level.
         rows: Those of the paper; their methods must have weights.
         further: Ours, without published numbers; left out where weights are missing.
+        on_demand: More of ours, which `with_all_rows` adds: each takes as long as one of the rows.
         whole: Name of one more column over the degradations of all others. Its published numbers
             follow from those of the columns.
         gain: What the paper claims, to be tested.
@@ -135,6 +136,7 @@ class Reproduction:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     further: tuple[Row, ...] = ()
+    on_demand: tuple[Row, ...] = ()
     whole: str = ""
     gain: Gain | None = None
     backbone: str | None = None
@@ -151,7 +153,7 @@ class Reproduction:
         """
         if not self.columns or not self.rows:
             raise RobobenchError(f"{self.title}: at least one column and one row are expected")
-        for row in self.rows + self.further:
+        for row in self.rows + self.further + self.on_demand:
             if len(row.published) not in (0, len(self.columns)):
                 raise RobobenchError(
                     f"{self.title}, row {row.label}: {len(self.columns)} published numbers are "
@@ -179,7 +181,11 @@ class Reproduction:
     def without_further(self) -> Reproduction:
         """The paper's rows alone."""
         gain = self.gain and replace(self.gain, shuffled="")
-        return replace(self, further=(), gain=gain)
+        return replace(self, further=(), on_demand=(), gain=gain)
+
+    def with_all_rows(self) -> Reproduction:
+        """Those on demand among the further ones."""
+        return replace(self, further=self.further + self.on_demand, on_demand=())
 
     def parts(self, profile: str) -> dict[str, list[Degradation]]:
         """Column name -> what it is the mean of, the whole last."""

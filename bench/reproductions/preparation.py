@@ -38,6 +38,7 @@ class Settings:
         train_seeds: Trainings, as ``0-2``; None for all whose weights are complete.
         runs: Folder that takes the folders of runs.
         published_only: Leave out rows that the paper does not have.
+        all_rows: Evaluate the further rows that are left out by default, too.
     """
 
     limit: int | None = None
@@ -49,6 +50,7 @@ class Settings:
     train_seeds: str | None = None
     runs: str = "runs"
     published_only: bool = False
+    all_rows: bool = False
 
 
 @dataclass
@@ -104,9 +106,13 @@ def prepare(name: str, settings: Settings) -> Prepared:
         RobobenchError: Weights of the paper's rows are missing (a line each, with the command that
             makes them), or anything that `robobench.plan.make_plan` refuses.
     """
+    if settings.published_only and settings.all_rows:
+        raise RobobenchError("--published-only and --all-rows: give one of both")
     reproduction = named(name)
     if settings.published_only:
         reproduction = reproduction.without_further()
+    if settings.all_rows:
+        reproduction = reproduction.with_all_rows()
     settings = replace(settings, precision=_precision(reproduction, settings))
     found = [_networks(reproduction, settings, seed) for seed in _seeds(reproduction, settings)]
     whole = [n for n in found if not set(n.lacking) & set(reproduction.needed)]
@@ -124,6 +130,8 @@ def prepare(name: str, settings: Settings) -> Prepared:
     if settings.precision != "fp32":
         notes.append(f"Networks ran in {settings.precision} (`--precision fp32` for the other).")
     notes += _left_out(reproduction, whole)
+    if waiting := [row.label for row in reproduction.on_demand]:
+        notes.append(f"`--all-rows` evaluates {_listed(waiting)} as well.")
     plans = _plans(reproduction, settings, whole)
     notes += _other_recipes(reproduction, plans)
     return Prepared(name, reproduction, plans, notes)

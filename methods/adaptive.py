@@ -104,9 +104,9 @@ class Adaptive(robobench.Method):
         )  # fmt: skip
         # At first a gentle rate: the parents have learned most of it.
         first = endo_2020.ON_DEGRADED.steps // 4
-        paper = replace(endo_2020.ON_DEGRADED, rate=0.02, restarts=((first, 0.03),)).with_options(
-            ranges=_RANGES
-        )
+        paper = replace(
+            endo_2020.ON_DEGRADED, steps=3 * first, minutes=30, rate=0.02, restarts=((first, 0.03),)
+        ).with_options(ranges=_RANGES)
         return {**in_lengths(usual), endo_2020.NAME: paper}
 
     @classmethod

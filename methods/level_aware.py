@@ -231,6 +231,7 @@ class LevelAware(robobench.Method):
             rate=2e-3 if width == _SHALLOW else 3e-3,
             weight_decay=0.0,
             restarts=(),
+            keep="best",  # the estimator starts from nothing
         )
 
         def objective(step: int) -> Tensor:

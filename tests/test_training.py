@@ -86,6 +86,26 @@ def test_training_learns_and_repeats_itself(tmp_path):
     assert first.figures["minus error"] == max(point["minus error"] for point in curve)
 
 
+@pytest.mark.parametrize(("keep", "kept"), [("best", 0.5), ("last", 0.25)])
+def test_the_best_weights_are_kept_or_the_last(tmp_path, keep, kept):
+    network = torch.nn.Linear(1, 1)
+    scores = iter((0.125, 0.5, 0.375, 0.25))
+    states = {}
+
+    def validate():
+        score = next(scores)
+        states[score] = {k: v.clone() for k, v in network.state_dict().items()}
+        return {"score": score}
+
+    frame = Frame(0, tmp_path / "toy.pt", torch.device("cpu"), precision="fp32")
+    recipe = replace(RECIPE, keep=keep)
+    fit = fit_network(
+        network, lambda step: network(torch.ones(2, 1)).mean(), validate, recipe, frame
+    )
+    assert fit.figures == {"score": kept}
+    assert same(dict(network.state_dict()), states[kept])
+
+
 @pytest.mark.parametrize("stop_at", [1, 7, 23])
 def test_an_interrupted_training_goes_on_to_the_same_end(tmp_path, stop_at):
     _, straight = toy_training(tmp_path / "straight")

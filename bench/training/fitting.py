@@ -49,6 +49,8 @@ class Recipe:
         clip: Largest norm of the gradient; infinite for none.
         restarts: First step and peak rate of each further cycle of the rate (Loshchilov and Hutter
             2017); the first cycle begins with step 0.
+        keep: The weights that are kept: those that did ``best`` in validation, or the ``last`` ones
+            where validation tells nothing, as its images were seen before.
         options: What else the method wants to know.
     """
 
@@ -62,6 +64,7 @@ class Recipe:
     evaluations: int = 8
     clip: float = math.inf
     restarts: tuple[tuple[int, float], ...] = ()
+    keep: Literal["best", "last"] = "best"
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def with_options(self, **options: Any) -> Recipe:
@@ -259,13 +262,14 @@ class _Run:
         return loss.detach()
 
     def judge(self, figures: dict[str, float], loss: float) -> None:
-        """Note validation figures, and keep the network if it is the best so far."""
+        """Note validation figures, and keep the network as the recipe says."""
         decisive = next(iter(figures))
         self.latest = figures
         self.curve.append(
             {"step": self.step, "seconds": round(self.seconds, 1), "loss": loss, **figures}
         )
-        if not self.figures or figures[decisive] > self.figures[decisive]:
+        better = not self.figures or figures[decisive] > self.figures[decisive]
+        if better or self.recipe.keep == "last":
             self.figures = figures
             self.best = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
 

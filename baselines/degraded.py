@@ -53,7 +53,8 @@ class TrainedOnDegraded(robobench.Method):
             weight_decay=5e-3,
             options={"shift": 3, "ranges": ranges},
         )
-        paper = endo_2020.on_degraded(backbone, cls.trained_on or "").with_options(ranges=ranges)
+        classes = 10 if backbone is None else backbone.num_classes
+        paper = endo_2020.on_degraded(cls.trained_on or "", classes).with_options(ranges=ranges)
         published = endo_2020.PUBLISHED.with_options(ranges=ranges)
         return {
             **in_lengths(usual),

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Final
 
 import robobench
-from robobench.backbones.backbone import Backbone
 from robobench.training.fitting import Recipe
 from robobench.training.study import Training
 
@@ -45,14 +44,14 @@ _SECOND_RATE: Final = 0.03
 _SECOND_CYCLE: Final = {"ten classes": (2880, 3960), "hundred classes": (1440, 3600)}
 
 
-def on_degraded(backbone: Backbone | None, trained_on: str) -> Recipe:
-    """How every arm on degraded images is trained that stands on this classifier.
+def on_degraded(trained_on: str, classes: int = 10) -> Recipe:
+    """How every arm is trained that is compared on one corruption and data set.
 
     Args:
-        backbone: The classifier; one for ten classes if None.
         trained_on: The corruption.
+        classes: Of the data set.
     """
-    hundred = backbone is not None and backbone.num_classes >= 100
+    hundred = classes >= 100
     if not hundred and trained_on != "jpeg_compression":
         return ON_DEGRADED
     first, steps = _SECOND_CYCLE["hundred classes" if hundred else "ten classes"]

@@ -11,6 +11,7 @@ named as not measured.
 import sys
 from pathlib import Path
 
+from robobench.baselines import endo_2020
 from robobench.errors import RobobenchError
 from robobench.registry import REPRODUCTIONS
 from robobench.reports import markup, tables
@@ -20,10 +21,11 @@ from robobench.reports.reproduction_files import read
 from robobench.reports.reproduction_words import comparison, verdict
 from robobench.reproductions.measuring import Measured
 from robobench.store import write_whole
+from robobench.training.recipes import recipe_named
 
 PAPER = "Endo et al. 2020"
 PAGE = Path(__file__).with_name("endo-2020.md")
-WHOLE_TEST_SPLIT = 10_000
+TRAIN_IMAGES, WHOLE_TEST_SPLIT = 45_000, 10_000
 
 INTRODUCTION = """\
 # Endo et al. 2020, measured again
@@ -45,9 +47,11 @@ interval. Ours are trained by a recipe of our own (`--recipe endo-2020`), the sa
   known, is the backbone `vgg-tanaka` with the recipe `endo-2020-published`; it wants a GPU and was not trained here.
 - **Start**: `org` of CIFAR-10 is the usual published network (akamaster/pytorch_resnet_cifar10, 93.4 % on the test
   images), trained one epoch more on 45,000 images; `org` of CIFAR-100 starts from it. Every other network starts from
-  its data set's `org`, is trained for eight epochs (CIFAR-100: four; `adaptive`, from the mean of `jpg` and `noisy`: two),
-  and sees the same batches in the same order. The published network has seen the 5,000 images that we hold out for
-  validation, so that validation accuracies on the cards are too high; none of the numbers below is.
+  its data set's `org` and sees the same batches in the same order: {jpeg} epochs on JPEG, {noise} on noise, {hundred} on
+  JPEG of CIFAR-100, {adaptive} of `adaptive`, which starts from the mean of `jpg` and `noisy`. JPEG's and `adaptive`'s are
+  two cycles of the learning rate. The published network has seen the 5,000 images that we hold out for validation:
+  validation accuracies on the cards of CIFAR-10 are too high and choose nothing, the last weights are kept; none of the
+  numbers below is concerned.
 - **Levels**: 60 % of the training images have a level from the whole range (1 to 100, 0 to 50), 40 % a quality from 1 to
   20, and of noise 30 % a sigma from 25 to 50. The paper draws all from the whole range.
 - **Estimators**: lean ones, trained on CIFAR-10: soft histograms of DCT coefficients for JPEG quality, five small
@@ -75,7 +79,8 @@ def page(folder: Path, pictures: Path) -> str:
             "measures them"
         )
     measured = {name: read(name, folder) for name in there}
-    lines = [INTRODUCTION.format(commands=_commands(names)), "## In short\n", *in_short(measured)]
+    introduction = INTRODUCTION.format(commands=_commands(names), **_epochs())
+    lines = [introduction, "## In short\n", *in_short(measured)]
     lines += ["\n## Where it falls short\n", *shortfalls(names, measured)]
     for name in there:
         found = measured[name]
@@ -90,6 +95,19 @@ def page(folder: Path, pictures: Path) -> str:
         for block in [*result_blocks(found), *gain_blocks(found)]:
             lines.append(shown(block))
     return "\n".join(lines)
+
+
+def _epochs() -> dict[str, int]:
+    """How long the networks are trained, by the recipe."""
+    steps = {
+        "jpeg": endo_2020.on_degraded("jpeg_compression").steps,
+        "noise": endo_2020.on_degraded("gaussian_noise").steps,
+        "hundred": endo_2020.on_degraded("jpeg_compression", classes=100).steps,
+        "adaptive": recipe_named("adaptive", None, endo_2020.NAME).steps,
+    }
+    return {
+        what: round(n * endo_2020.ON_DEGRADED.batch / TRAIN_IMAGES) for what, n in steps.items()
+    }
 
 
 def _commands(names: list[str]) -> str:

@@ -221,6 +221,8 @@ def test_the_rate_starts_over_at_each_restart():
     assert max(rates[:10]) == 0.2
     assert max(rates[10:]) == 0.1
     assert in_lengths(recipe)["long"].restarts == ((40, 0.1),)
+    with pytest.raises(ValueError, match=r"within 8 steps are expected, got \[10\]"):
+        replace(recipe, steps=8)
 
 
 def test_every_image_once_then_anew():

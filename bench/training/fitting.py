@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -66,6 +67,16 @@ class Recipe:
     restarts: tuple[tuple[int, float], ...] = ()
     keep: Literal["best", "last"] = "best"
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse cycles that would never end.
+
+        Raises:
+            ValueError: The restarts do not rise, or not all are within the steps.
+        """
+        firsts = [0, *(first for first, _ in self.restarts), self.steps]
+        if any(a >= b for a, b in pairwise(firsts)):
+            raise ValueError(f"restarts within {self.steps} steps are expected, got {firsts[1:-1]}")
 
     def with_options(self, **options: Any) -> Recipe:
         """The same with some options changed."""

@@ -49,7 +49,7 @@ def trained(entry: str, backbone: Backbone, steps: int, place: Path) -> robobenc
             class_names=None, labelled=True, seed=0,
         )  # fmt: skip
         recipe = recipe_named(name, backbone, "endo-2020")
-        recipe = replace(recipe, steps=steps).with_options(entry=entry)
+        recipe = replace(recipe, steps=steps, restarts=()).with_options(entry=entry)
         task = TrainingTask(
             method=name, dataset=DATASET, architecture=backbone.name, backbone=backbone,
             trained_on="jpeg_compression", train_seed=0, recipe=recipe, train=train,

@@ -1,9 +1,11 @@
-"""`adaptive`: one set of weights for clean, compressed and noisy images, and for both at once.
+"""`adaptive`: one classifier for clean, compressed and noisy images, and for both at once.
 
 Endo et al. 2020 leave two things open: their networks lose on clean images, and they know one
-distortion each. Here both levels are estimated inside the network, from the features of its stem,
-and scale and shift every stage; clean images and mixtures are in the training; and the clean-trained
-network's answer to the clean image is what the degraded image's answer is pulled to.
+distortion each. Here both levels are estimated, by the estimators of `jpg-estqf` and
+`noisy-estnl`, and scale and shift every stage of one network; clean images and mixtures are in its
+training; and the clean-trained network's answer to the clean image is what the degraded image's
+answer is pulled to. Where the levels say that nearly nothing was done to an image, the clean-trained
+network is asked, too.
 """
 
 from __future__ import annotations
@@ -15,14 +17,14 @@ from typing import Any, Final
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, kl_div, log_softmax, mse_loss
+from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 import robobench
 from robobench.backbones.backbone import Backbone, cost_of, placed
 from robobench.backbones.level_network import LevelNetwork
 from robobench.backbones.own import own_network
-from robobench.backbones.staged import StagedNetwork
 from robobench.baselines import endo_2020
+from robobench.methods.level_aware import JpgEstimatedQuality, LevelAware, NoisyEstimatedLevel
 from robobench.training.fitting import Recipe, in_lengths
 from robobench.training.pools import Degrader, degrade_all, validation_conditions
 from robobench.training.task import TrainingTask, in_batches
@@ -33,33 +35,36 @@ _NOISE: Final = "gaussian_noise"
 _RANGES: Final = {_JPEG: (1, 100), _NOISE: (0, 50)}
 # Clean, JPEG, noise, noise and then JPEG.
 _SHARES: Final = (0.1, 0.4, 0.4, 0.1)
-_MOST_QUALITY: Final = 101  # of an image that was never compressed
-_MOST_SIGMA: Final = 50
 _TEMPERATURE: Final = 2.0
 # The averaged networks that it starts from: each has learned one of the two distortions, and with
 # one start and recipe for both their mean is nearly as good at each as the one that learned it.
 _PARENTS: Final = (("jpg", _JPEG), ("noisy", _NOISE))
+# Whose estimators tell it the levels, in the order in which the network gets them.
+_ESTIMATORS: Final[dict[str, type[LevelAware]]] = {
+    "jpg-estqf": JpgEstimatedQuality,
+    "noisy-estnl": NoisyEstimatedLevel,
+}
+# An image is nearly clean from this quality on, up to this sigma.
+_NEARLY_CLEAN: Final = (95.0, 2.0)
 
 
-class AdaptiveNetwork(nn.Module):
-    """A `LevelNetwork` that estimates quality and noise level itself, from the mean and power of its stem.
+class LevelEstimators(nn.Module):
+    """The frozen estimators of JPEG quality and noise level, side by side.
 
     Args:
-        network: What is scaled and shifted.
+        widths: What kind each is, as the cards of their methods say it.
     """
 
-    def __init__(self, network: StagedNetwork) -> None:
+    def __init__(self, widths: Mapping[str, int | str]) -> None:
         super().__init__()
-        self.classifier = LevelNetwork(network, levels=2)
-        width = network.widths[0]
-        self.levels = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, 2))
+        self.networks = nn.ModuleList(
+            kind.new_estimator(widths[name]) for name, kind in _ESTIMATORS.items()
+        )
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits, N x classes, and scaled levels, N x 2 (quality, sigma), of normalised images."""
-        features = self.classifier.network.stem(images)
-        statistics = torch.cat([features.mean((2, 3)), features.square().mean((2, 3)).sqrt()], 1)
-        levels = self.levels(statistics)
-        return self.classifier.after_stem(features, levels), levels
+    def forward(self, images: Tensor) -> Tensor:
+        """Scaled levels, N x 2 (quality over 100, sigma over 50), of uint8 images."""
+        pixels = images.float() / 255
+        return torch.stack([network(pixels).float().clamp(0, 1) for network in self.networks], 1)
 
 
 @robobench.method("adaptive", trainings=("gaussian_noise+jpeg_compression",), worth=26)
@@ -71,29 +76,52 @@ class Adaptive(robobench.Method):
 
     def __init__(self, backbone: Backbone, weights: Weights | None = None) -> None:
         super().__init__(backbone, weights)
-        if weights is not None:
-            architecture = weights.card.recipe["network"]["architecture"]
-            self.network = AdaptiveNetwork(own_network(architecture, backbone.num_classes))
-            self.network.load_state_dict(dict(weights.tensors))
-            placed(self.network, backbone.device)
-            self.network.eval().requires_grad_(False)
+        if weights is None:
+            return
+        settings = weights.card.recipe["network"]
+        network = own_network(settings["architecture"], backbone.num_classes)
+        self.classifier = LevelNetwork(network, levels=len(_ESTIMATORS))
+        self.estimators = LevelEstimators(settings["estimators"])
+        for name, part in (("classifier.", self.classifier), ("estimators.", self.estimators)):
+            part.load_state_dict(weights.part(name))
+            placed(part, backbone.device)
+            part.eval().requires_grad_(False)
 
     def predict(self, images: Tensor, context: Context) -> Tensor:
         """Mean of the probabilities of an image and its mirror image.
 
-        Mirroring an image of a multiple of 8 pixels leaves JPEG's grid where it was.
+        Mirroring an image of a multiple of 8 pixels leaves JPEG's grid where it was. For a nearly
+        clean image it is the mean of these and the backbone's.
         """
         both = torch.cat([images, images.flip(3)])
         with torch.inference_mode(), self.backbone.autocast():
-            logits, _ = self.network(self.backbone.normalise(both))
-        straight, mirrored = logits.float().softmax(1).chunk(2)
-        mean: Tensor = (straight + mirrored) / 2
+            levels = self.estimators(images)
+            logits = self.classifier(self.backbone.normalise(both), levels.repeat(2, 1))
+        mean = _mean_of_halves(logits.float().softmax(1))
+        nearly_clean = self._nearly_clean(levels)
+        if nearly_clean.any():
+            mean_with_clean = (mean + _mean_of_halves(self.backbone(both))) / 2
+            mean = torch.where(nearly_clean[:, None], mean_with_clean, mean)
         return mean
 
+    def _nearly_clean(self, levels: Tensor) -> Tensor:
+        """Bool N, of scaled levels N x 2."""
+        least_quality, most_sigma = _NEARLY_CLEAN
+        quality, sigma = levels.unbind(1)
+        return (quality * JpgEstimatedQuality.scale >= least_quality) & (
+            sigma * NoisyEstimatedLevel.scale <= most_sigma
+        )
+
     def cost(self) -> Cost:
-        """Of the network; it runs twice."""
-        once = cost_of(self.network, self.backbone.normalise(self.backbone.example))
-        return Cost(once.parameters, 2 * once.macs)
+        """Of all networks, for a nearly clean image; classifiers run twice."""
+        example = self.backbone.normalise(self.backbone.example)
+        levels = torch.zeros(1, len(_ESTIMATORS), device=example.device)
+        once = cost_of(self.estimators, self.backbone.example)
+        twice = [cost_of(self.classifier, example, levels), self.backbone.cost()]
+        return Cost(
+            once.parameters + sum(c.parameters for c in twice),
+            once.macs + 2 * sum(c.macs for c in twice),
+        )
 
     @classmethod
     def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
@@ -102,11 +130,11 @@ class Adaptive(robobench.Method):
             steps=3200, batch=128, rate=0.05, minutes=8, optimizer="sgd", weight_decay=5e-4,
             warmup=0.2, options={"shift": 3, "ranges": _RANGES},
         )  # fmt: skip
-        # At first a gentle rate: the parents have learned most of it.
-        first = endo_2020.ON_DEGRADED.steps // 4
-        paper = replace(
-            endo_2020.ON_DEGRADED, steps=3 * first, minutes=30, rate=0.02, restarts=((first, 0.03),)
-        ).with_options(ranges=_RANGES)
+        # Half of the steps: the parents have learned most of it.
+        arms = endo_2020.ON_DEGRADED
+        paper = replace(arms, steps=arms.steps // 2, minutes=arms.minutes, rate=0.04).with_options(
+            ranges=_RANGES
+        )
         return {**in_lengths(usual), endo_2020.NAME: paper}
 
     @classmethod
@@ -114,25 +142,29 @@ class Adaptive(robobench.Method):
         """Train from the mean of `jpg` and `noisy` on, with the backbone as teacher."""
         task.require_labels()
         backbone = task.frozen
-        network = AdaptiveNetwork(task.fresh_own_network())
-        network.classifier.network.load_state_dict(_mean_of_parents(task))
+        estimators, settings = _trained_estimators(task)
+        start = task.fresh_own_network()
+        start.load_state_dict(_mean_of_parents(task))
+        network = LevelNetwork(start, levels=len(_ESTIMATORS))
         placed(network, backbone.device)
         degrade = _Mixture(task.train_seed, task.profile, task.recipe.options.get("emphasis"))
 
+        def answer(images: Tensor) -> Tensor:
+            with torch.no_grad():
+                levels = estimators(images)
+            logits: Tensor = network(backbone.normalise(images), levels)
+            return logits.float()
+
         def objective(step: int) -> Tensor:
             clean, labels = task.batch(step)
-            degraded, levels = degrade(clean, step)
-            clean, degraded, levels, labels = (
-                t.to(task.device) for t in (clean, degraded, levels, labels)
-            )
+            degraded = degrade(clean, step)
+            clean, degraded, labels = (t.to(task.device) for t in (clean, degraded, labels))
             with torch.no_grad():
                 target = (backbone.logits(clean) / _TEMPERATURE).softmax(1)
-            logits, guess = network(backbone.normalise(degraded))
-            logits = logits.float()
-            answer = log_softmax(logits / _TEMPERATURE, dim=1)
-            distance = kl_div(answer, target, reduction="batchmean") * _TEMPERATURE**2
-            supervised = cross_entropy(logits, labels, label_smoothing=0.05)
-            return supervised + distance + mse_loss(guess.float(), levels)
+            logits = answer(degraded)
+            softened = log_softmax(logits / _TEMPERATURE, dim=1)
+            distance = kl_div(softened, target, reduction="batchmean") * _TEMPERATURE**2
+            return cross_entropy(logits, labels, label_smoothing=0.05) + distance
 
         conditions = _validation_sets(task)
 
@@ -140,17 +172,25 @@ class Adaptive(robobench.Method):
             labels = task.clean[1]
             scores = {}
             for degradation, images in conditions:
-                logits = in_batches(lambda some: network(backbone.normalise(some))[0], images)
-                scores[degradation.label] = float((logits.argmax(1) == labels).float().mean())
+                right = in_batches(answer, images).argmax(1) == labels
+                scores[degradation.label] = float(right.float().mean())
             return {"mean": sum(scores.values()) / len(scores), **scores}
 
         fit = task.fit(network, objective, validate)
-        settings: dict[str, Any] = {
+        parts = {"classifier.": network, "estimators.": estimators}
+        tensors = {f"{p}{k}": t for p, part in parts.items() for k, t in part.state_dict().items()}
+        made: dict[str, Any] = {
             "architecture": task.architecture,
             "start": "mean of jpg and noisy",
             "teacher": backbone.digest,
+            **settings,
         }
-        task.save(network.state_dict(), fit, settings)
+        task.save(tensors, fit, made)
+
+
+def _mean_of_halves(probabilities: Tensor) -> Tensor:
+    straight, mirrored = probabilities.chunk(2)
+    return (straight + mirrored) / 2
 
 
 class _Mixture:
@@ -165,19 +205,31 @@ class _Mixture:
             for name in (_JPEG, _NOISE)
         )
 
-    def __call__(self, images: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """Degraded uint8 images and their scaled levels, N x 2 (quality, sigma)."""
+    def __call__(self, images: Tensor, step: int) -> Tensor:
+        """Degraded uint8 images."""
         generator = np.random.default_rng([self.seed, step, 2])
         kinds = torch.from_numpy(generator.choice(len(_SHARES), len(images), p=_SHARES))
-        noisy, sigmas = self.noise(images, step)
-        has_noise = kinds >= 2
-        mixed = torch.where(has_noise[:, None, None, None], noisy, images)
-        compressed, qualities = self.jpeg(mixed, step)
+        noisy, _ = self.noise(images, step)
+        mixed = torch.where((kinds >= 2)[:, None, None, None], noisy, images)
+        compressed, _ = self.jpeg(mixed, step)
         has_jpeg = (kinds == 1) | (kinds == 3)
-        mixed = torch.where(has_jpeg[:, None, None, None], compressed, mixed)
-        qualities = torch.where(has_jpeg, qualities, float(_MOST_QUALITY)) / _MOST_QUALITY
-        sigmas = torch.where(has_noise, sigmas, 0.0) / _MOST_SIGMA
-        return mixed, torch.stack([qualities, sigmas], dim=1)
+        return torch.where(has_jpeg[:, None, None, None], compressed, mixed)
+
+
+def _trained_estimators(task: TrainingTask) -> tuple[LevelEstimators, dict[str, Any]]:
+    """The estimators of `_ESTIMATORS`, frozen, and what the card says of them.
+
+    Raises:
+        MissingWeights: One of the methods is not trained yet.
+    """
+    found = {name: task.trained(name, kind.trained_on or "") for name, kind in _ESTIMATORS.items()}
+    widths = {n: w.card.recipe["network"]["estimator_width"] for n, w in found.items()}
+    estimators = LevelEstimators(widths)
+    for network, weights in zip(estimators.networks, found.values(), strict=True):
+        network.load_state_dict(weights.part("estimator."))
+    placed(estimators, task.frozen.device)
+    estimators.eval().requires_grad_(False)
+    return estimators, {"estimators": widths}
 
 
 def _mean_of_parents(task: TrainingTask) -> dict[str, Tensor]:

@@ -62,9 +62,7 @@ class LevelAware(robobench.Method):
             own_network(settings["architecture"], backbone.num_classes),
             entry=settings.get("entry"),
         )
-        self.estimator = (
-            self._new_estimator(settings["estimator_width"]) if self.estimates else None
-        )
+        self.estimator = self.new_estimator(settings["estimator_width"]) if self.estimates else None
         for name, network in (("classifier.", self.classifier), ("estimator.", self.estimator)):
             if network is None:
                 continue
@@ -130,7 +128,12 @@ class LevelAware(robobench.Method):
         return recipes
 
     @classmethod
-    def _new_estimator(cls, width: int | str) -> PixelwiseEstimator | BlockEstimator:
+    def new_estimator(cls, width: int | str) -> PixelwiseEstimator | BlockEstimator:
+        """An untrained estimator.
+
+        Args:
+            width: Channels of the paper's, or the name of a lean one, as the card has it.
+        """
         if width == _SHALLOW:
             return ShallowEstimator()
         if isinstance(width, str):
@@ -210,7 +213,7 @@ class LevelAware(robobench.Method):
         if not found:
             return None
         weights = stored.load(found[0])
-        estimator = cls._new_estimator(weights.card.recipe["network"]["estimator_width"])
+        estimator = cls.new_estimator(weights.card.recipe["network"]["estimator_width"])
         estimator.load_state_dict(weights.part("estimator."))
         estimator = estimator.to(task.device).eval().requires_grad_(False)
         return estimator, f"of {weights.card.file}, sha256 {weights.card.digest}"
@@ -221,7 +224,7 @@ class LevelAware(robobench.Method):
     ) -> tuple[PixelwiseEstimator | BlockEstimator, float]:
         torch.manual_seed(task.train_seed)
         width = task.recipe.options["estimator_width"]
-        estimator = cls._new_estimator(width).to(task.device)
+        estimator = cls.new_estimator(width).to(task.device)
         recipe = replace(
             task.recipe,
             steps=task.recipe.options.get(

@@ -17,7 +17,7 @@ from robobench.baselines.trained_restorer import TrainedRestorer
 from robobench.corruptions import apply, catalogue
 from robobench.datasets import open_dataset
 from robobench.errors import RobobenchError
-from robobench.methods.adaptive import AdaptiveNetwork
+from robobench.methods.adaptive import LevelEstimators
 from robobench.methods.afd import (
     AdaptiveDeDrifting,
     DriftEstimator,
@@ -82,9 +82,13 @@ def make(name, backbone):
     if issubclass(kind, TrainedRestorer):
         return kind(backbone, in_memory(name, kind.build().state_dict(), {}, "restorer"))
     if name == "adaptive":
-        network = AdaptiveNetwork(own_network("vgg-tiny", 10))
-        nn.init.normal_(network.classifier.modulation.weight)
-        return kind(backbone, in_memory(name, network.state_dict(), {"architecture": "vgg-tiny"}))
+        widths = {"jpg-estqf": "blocks", "noisy-estnl": 8}
+        network = LevelNetwork(own_network("vgg-tiny", 10), levels=2)
+        nn.init.normal_(network.modulation.weight)
+        parts = {"classifier.": network, "estimators.": LevelEstimators(widths)}
+        state = {f"{p}{k}": t for p, part in parts.items() for k, t in part.state_dict().items()}
+        made = {"architecture": "vgg-tiny", "estimators": widths}
+        return kind(backbone, in_memory(name, state, made))
     network = LevelNetwork(own_network("vgg-tiny", 10))
     nn.init.normal_(network.modulation.weight)
     state = {f"classifier.{k}": v for k, v in network.state_dict().items()}
@@ -319,3 +323,40 @@ def test_a_network_for_other_classes_does_not_fit(backbone):
     state = own_network("vgg-tiny", 4).state_dict()
     with pytest.raises(RobobenchError, match="does not fit vgg-tiny"):
         METHODS["jpg"](backbone, in_memory("jpg", state, {}))
+
+
+# What `adaptive` does with the levels that it estimates.
+
+
+@pytest.fixture
+def adaptive(backbone):
+    return make("adaptive", backbone)
+
+
+def told(adaptive, monkeypatch, levels):
+    """Its probabilities when its estimators say so."""
+    monkeypatch.setattr(adaptive.estimators, "forward", lambda images: torch.tensor(levels))
+    return adaptive.predict(images()[: len(levels)], CONTEXT)
+
+
+def test_only_a_nearly_clean_image_is_shown_to_the_clean_network(adaptive, backbone, monkeypatch):
+    levels = [[0.949, 0.0], [0.951, 0.0], [1.0, 0.039], [1.0, 0.041]]
+    some = images()[:4]
+    mirrored = (backbone(some) + backbone(some.flip(3))) / 2
+    answers = told(adaptive, monkeypatch, levels)
+    monkeypatch.setattr("robobench.methods.adaptive._NEARLY_CLEAN", (101.0, 0.0))
+    alone = told(adaptive, monkeypatch, levels)
+    torch.testing.assert_close(answers[[1, 2]], (alone + mirrored)[[1, 2]] / 2)
+    assert torch.equal(answers[[0, 3]], alone[[0, 3]])
+
+
+def test_it_answers_the_same_for_the_mirror_image(adaptive, monkeypatch):
+    levels = [[0.5, 0.5]] * 6
+    monkeypatch.setattr(adaptive.estimators, "forward", lambda images: torch.tensor(levels))
+    answers = [adaptive.predict(some, CONTEXT) for some in (images(), images().flip(3))]
+    torch.testing.assert_close(*answers)
+
+
+def test_the_levels_matter(adaptive, monkeypatch):
+    one, other = (told(adaptive, monkeypatch, [[q, 0.5]] * 6) for q in (0.1, 0.9))
+    assert not torch.allclose(one, other, atol=1e-3)

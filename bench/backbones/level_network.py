@@ -52,21 +52,14 @@ class LevelNetwork(nn.Module):
 
         Args:
             images: Normalised, N x 3 x H x W.
-            levels: float N, the level of each image, scaled to about 0..1.
+            levels: float N (or N x levels), the level of each image, scaled to about 0..1.
         """
+        levels = levels.reshape(len(images), -1)
         if self.entry == "plane":
-            planes = levels[:, None, None, None].expand(-1, 1, *images.shape[2:])
+            planes = levels[:, :, None, None].expand(-1, -1, *images.shape[2:])
             images = torch.cat([images, planes.to(images.dtype)], dim=1)
             images = images.contiguous(memory_format=torch.channels_last)
-        return self.after_stem(self.network.stem(images), levels[:, None])
-
-    def after_stem(self, features: Tensor, levels: Tensor) -> Tensor:
-        """Logits, N x classes, of the stem's features.
-
-        Args:
-            features: Of the network's stem.
-            levels: float N x levels, each scaled to about 0..1.
-        """
+        features = self.network.stem(images)
         if self.entry == "film":
             features = self._modulated(features, levels)
         else:

@@ -45,7 +45,7 @@ _ESTIMATORS: Final[dict[str, type[LevelAware]]] = {
     "noisy-estnl": NoisyEstimatedLevel,
 }
 # An image is nearly clean from this quality on, up to this sigma: of images that nothing was done
-# to, nineteen of twenty are estimated so.
+# to, nine of ten are estimated so.
 _NEARLY_CLEAN: Final = (90.0, 3.0)
 
 

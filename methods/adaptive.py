@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 import robobench
-from robobench.backbones.backbone import Backbone, cost_of, placed
+from robobench.backbones.backbone import Backbone, cost_of, folded, placed
 from robobench.backbones.level_network import LevelNetwork
 from robobench.backbones.own import own_network
 from robobench.baselines import endo_2020
@@ -87,6 +87,7 @@ class Adaptive(robobench.Method):
             part.load_state_dict(weights.part(name))
             placed(part, backbone.device)
             part.eval().requires_grad_(False)
+        self._running = folded(self.classifier)
 
     def predict(self, images: Tensor, context: Context) -> Tensor:
         """Mean of the probabilities of an image and its mirror image.
@@ -97,7 +98,7 @@ class Adaptive(robobench.Method):
         both = torch.cat([images, images.flip(3)])
         with torch.inference_mode(), self.backbone.autocast():
             levels = self.estimators(images)
-            logits = self.classifier(self.backbone.normalise(both), levels.repeat(2, 1))
+            logits = self._running(self.backbone.normalise(both), levels.repeat(2, 1))
         mean = _mean_of_halves(logits.float().softmax(1))
         nearly_clean = self._nearly_clean(levels)
         if nearly_clean.any():

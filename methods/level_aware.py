@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 import robobench
 from robobench import weights as stored
-from robobench.backbones.backbone import Backbone, cost_of, placed
+from robobench.backbones.backbone import Backbone, cost_of, folded, placed
 from robobench.backbones.level_network import LevelNetwork
 from robobench.backbones.own import own_network
 from robobench.baselines import endo_2020
@@ -69,12 +69,13 @@ class LevelAware(robobench.Method):
             network.load_state_dict(weights.part(name))
             placed(network, backbone.device)
             network.eval().requires_grad_(False)
+        self._running = folded(self.classifier)
 
     def predict(self, images: Tensor, context: Context) -> Tensor:
         """Probabilities, given the images and their levels."""
         levels = self.level_of(images, context)
         with torch.inference_mode(), self.backbone.autocast():
-            logits = self.classifier(self.backbone.normalise(images), levels)
+            logits = self._running(self.backbone.normalise(images), levels)
         probabilities: Tensor = logits.float().softmax(dim=1)
         return probabilities
 

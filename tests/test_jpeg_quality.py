@@ -220,7 +220,7 @@ def levelled(name, backbone):
     """A method whose classifier answers with the level it gets."""
     method = METHODS[name](backbone)
     method.estimator = None
-    method.classifier = lambda images, levels: levels[:, None] * torch.arange(10.0)
+    method._running = lambda images, levels: levels[:, None] * torch.arange(10.0)
     return method
 
 

@@ -396,4 +396,4 @@ def cost_of(module: nn.Module, *inputs: Tensor) -> Cost:
     return Cost(parameters=parameters, macs=counter.get_total_flops() // 2)
 
 
-__all__ += ["class_names_for", "cost_of", "default_backbone", "digest_of", "placed", "read_state"]
+__all__ += ["class_names_for", "cost_of", "digest_of", "folded", "placed", "read_state"]

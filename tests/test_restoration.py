@@ -199,7 +199,7 @@ def brief(monkeypatch):
 
     def shortened(cls, backbone):
         return {
-            name: replace(recipe, steps=5, batch=16, evaluations=1)
+            name: replace(recipe, steps=5, batch=16, evaluations=1, restarts=())
             for name, recipe in recipes(cls, backbone).items()
         }
 

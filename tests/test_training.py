@@ -413,7 +413,7 @@ def brief(monkeypatch):
 
             def shortened(cls, backbone, recipes=recipes):
                 return {
-                    name: replace(recipe, steps=6, batch=8, evaluations=1)
+                    name: replace(recipe, steps=6, batch=8, evaluations=1, restarts=())
                     for name, recipe in recipes(cls, backbone).items()
                 }
 

@@ -39,9 +39,7 @@ ON_DEGRADED: Final = replace(
         "emphasis": {"jpeg_compression": (1, 20, 0.4), "gaussian_noise": (25, 50, 0.3)},
     },
 )
-# A second cycle at a gentler rate, where one was not enough: its first step and the last one.
-_SECOND_RATE: Final = 0.03
-_SECOND_CYCLE: Final = {"ten classes": (2880, 3960), "hundred classes": (1440, 3600)}
+_SECOND_RATE: Final = 0.03  # gentler, of a second cycle where one was not enough
 
 
 def on_degraded(trained_on: str, classes: int = 10) -> Recipe:
@@ -54,7 +52,7 @@ def on_degraded(trained_on: str, classes: int = 10) -> Recipe:
     hundred = classes >= 100
     if not hundred and trained_on != "jpeg_compression":
         return ON_DEGRADED
-    first, steps = _SECOND_CYCLE["hundred classes" if hundred else "ten classes"]
+    first, steps = (1440, 3600) if hundred else (2880, 3960)
     minutes = ON_DEGRADED.minutes * steps / ON_DEGRADED.steps
     return replace(ON_DEGRADED, steps=steps, minutes=minutes, restarts=((first, _SECOND_RATE),))
 

@@ -144,7 +144,7 @@ class Adaptive(robobench.Method):
         """Train from the mean of `jpg` and `noisy` on, with the backbone as teacher."""
         task.require_labels()
         backbone = task.frozen
-        estimators, settings = _trained_estimators(task)
+        estimators, widths = _trained_estimators(task)
         start = task.fresh_own_network()
         start.load_state_dict(_mean_of_parents(task))
         network = LevelNetwork(start, levels=len(_ESTIMATORS))
@@ -185,7 +185,7 @@ class Adaptive(robobench.Method):
             "architecture": task.architecture,
             "start": "mean of jpg and noisy",
             "teacher": backbone.digest,
-            **settings,
+            "estimators": widths,
         }
         task.save(tensors, fit, made)
 
@@ -218,8 +218,8 @@ class _Mixture:
         return torch.where(has_jpeg[:, None, None, None], compressed, mixed)
 
 
-def _trained_estimators(task: TrainingTask) -> tuple[LevelEstimators, dict[str, Any]]:
-    """The estimators of `_ESTIMATORS`, frozen, and what the card says of them.
+def _trained_estimators(task: TrainingTask) -> tuple[LevelEstimators, dict[str, int | str]]:
+    """The estimators of `_ESTIMATORS`, frozen, and the kind of each.
 
     Raises:
         MissingWeights: One of the methods is not trained yet.
@@ -231,7 +231,7 @@ def _trained_estimators(task: TrainingTask) -> tuple[LevelEstimators, dict[str, 
         network.load_state_dict(weights.part("estimator."))
     placed(estimators, task.frozen.device)
     estimators.eval().requires_grad_(False)
-    return estimators, {"estimators": widths}
+    return estimators, widths
 
 
 def _mean_of_parents(task: TrainingTask) -> dict[str, Tensor]:

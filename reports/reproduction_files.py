@@ -79,7 +79,7 @@ def read(name: str, folder: Path) -> Measured:
 
     from robobench.corruptions.catalogue import PROFILES
 
-    reproduction = named(name).with_all_rows()  # those that were evaluated
+    reproduction = named(name).with_all_rows()  # what was not evaluated is not in the file
 
     def table(stem: str) -> pd.DataFrame:
         path = folder / f"{stem}.csv"

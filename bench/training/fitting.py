@@ -266,7 +266,7 @@ class _Run:
                 "lower rate in another --recipe would work"
             )
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         if self.recipe.clip < math.inf:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         self.optimizer.step()
@@ -360,7 +360,7 @@ def choose_precision(network: nn.Module, objective: Objective, frame: Frame) -> 
     def run(precision: str) -> None:
         with _autocast(frame.device, precision):
             loss = objective(0)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         _ = float(loss.detach())  # waits for the device
 
     chosen = faster_precision(run)

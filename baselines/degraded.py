@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 import robobench
 from robobench.backbones.backbone import Backbone
 from robobench.baselines import endo_2020
+from robobench.training.classifying import accuracies, arm_loss
 from robobench.training.fitting import Recipe, in_lengths
-from robobench.training.task import TrainingTask, accuracy
+from robobench.training.task import TrainingTask
 from robobench.types import Context, Cost, Weights
 
 
@@ -71,16 +71,14 @@ class TrainedOnDegraded(robobench.Method):
         network.train().requires_grad_(True)
 
         def objective(step: int) -> Tensor:
-            _, images, _, labels = task.degraded_batch(step)
+            clean, images, _, labels = task.degraded_batch(step)
             logits = network(runner.normalise(images))
-            return cross_entropy(logits.float(), labels, label_smoothing=0.05)
+            return arm_loss(task, step, logits.float(), labels, clean)
 
         def validate() -> dict[str, float]:
-            labels = task.clean[1]
-            scores = {
-                d.label: accuracy(runner.logits, images, labels) for d, images in task.conditions
-            }
-            return {"mean": sum(scores.values()) / len(scores), **scores}
+            return accuracies(
+                lambda images, level: runner.logits(images), task.conditions, task.clean[1]
+            )
 
         fit = task.fit(network, objective, validate)
         made = {"architecture": task.architecture, "start": task.start_of_arm}

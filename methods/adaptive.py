@@ -17,7 +17,6 @@ from typing import Any, Final
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 import robobench
 from robobench.backbones.backbone import Backbone, cost_of, folded, placed
@@ -25,9 +24,10 @@ from robobench.backbones.level_network import LevelNetwork
 from robobench.backbones.own import own_network
 from robobench.baselines import endo_2020
 from robobench.methods.level_aware import JpgEstimatedQuality, LevelAware, NoisyEstimatedLevel
+from robobench.training.classifying import accuracies, taught_loss
 from robobench.training.fitting import Recipe, in_lengths
 from robobench.training.pools import Degrader, degrade_all, validation_conditions
-from robobench.training.task import TrainingTask, in_batches
+from robobench.training.task import TrainingTask
 from robobench.types import CLEAN, Context, Cost, Degradation, Weights
 
 _JPEG: Final = "jpeg_compression"
@@ -35,7 +35,6 @@ _NOISE: Final = "gaussian_noise"
 _RANGES: Final = {_JPEG: (1, 100), _NOISE: (0, 50)}
 # Clean, JPEG, noise, noise and then JPEG.
 _SHARES: Final = (0.1, 0.4, 0.4, 0.1)
-_TEMPERATURE: Final = 2.0
 # The averaged networks that it starts from: each has learned one of the two distortions, and with
 # one start and recipe for both their mean is nearly as good at each as the one that learned it.
 _PARENTS: Final = (("jpg", _JPEG), ("noisy", _NOISE))
@@ -161,22 +160,12 @@ class Adaptive(robobench.Method):
             clean, labels = task.batch(step)
             degraded = degrade(clean, step)
             clean, degraded, labels = (t.to(task.device) for t in (clean, degraded, labels))
-            with torch.no_grad():
-                target = (backbone.logits(clean) / _TEMPERATURE).softmax(1)
-            logits = answer(degraded)
-            softened = log_softmax(logits / _TEMPERATURE, dim=1)
-            distance = kl_div(softened, target, reduction="batchmean") * _TEMPERATURE**2
-            return cross_entropy(logits, labels, label_smoothing=0.05) + distance
+            return taught_loss(task, answer(degraded), labels, clean)
 
         conditions = _validation_sets(task)
 
         def validate() -> Mapping[str, float]:
-            labels = task.clean[1]
-            scores = {}
-            for degradation, images in conditions:
-                right = in_batches(answer, images).argmax(1) == labels
-                scores[degradation.label] = float(right.float().mean())
-            return {"mean": sum(scores.values()) / len(scores), **scores}
+            return accuracies(lambda images, level: answer(images), conditions, task.clean[1])
 
         fit = task.fit(network, objective, validate)
         parts = {"classifier.": network, "estimators.": estimators}

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import kl_div
 
 import robobench
 from robobench.backbones.backbone import Backbone, cost_of
+from robobench.training.classifying import divergence
 from robobench.training.fitting import Recipe, in_lengths
 from robobench.training.task import TrainingTask, in_batches
 from robobench.types import Context, Cost, Weights
@@ -131,7 +131,7 @@ class FeatureRepair(robobench.Method):
             features = repaired(degraded)
             loss = (features - target).square().mean() / spread
             if wanted is not None:
-                loss = loss + weight * _divergence(backbone.rest(features), wanted)
+                loss = loss + weight * divergence(backbone.rest(features), wanted)
             return loss
 
         def validate() -> dict[str, float]:
@@ -146,12 +146,6 @@ def _spread(backbone: Backbone, images: Tensor) -> float:
         return float(backbone.stem(images[:32]).var())
 
 
-def _divergence(logits: Tensor, wanted: Tensor) -> Tensor:
-    return kl_div(
-        logits.log_softmax(1), wanted.log_softmax(1), log_target=True, reduction="batchmean"
-    )
-
-
 def _fidelity(task: TrainingTask, logits: Any) -> dict[str, float]:
     """How well degraded images are classified as the clean ones are, by overlap of probabilities.
 
@@ -163,7 +157,7 @@ def _fidelity(task: TrainingTask, logits: Any) -> dict[str, float]:
     agreement = []
     for degradation, images in task.conditions:
         answer = in_batches(logits, images)
-        figures[degradation.label] = math.exp(-float(_divergence(answer, wanted)))
+        figures[degradation.label] = math.exp(-float(divergence(answer, wanted)))
         agreement.append(float((answer.argmax(1) == wanted.argmax(1)).float().mean()))
     mean = sum(figures.values()) / len(figures)
     return {"fidelity": mean, "agreement": sum(agreement) / len(agreement), **figures}

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, mse_loss
+from torch.nn.functional import mse_loss
 
 import robobench
 from robobench import weights as stored
@@ -22,7 +22,8 @@ from robobench.backbones.level_network import LevelNetwork
 from robobench.backbones.own import own_network
 from robobench.baselines import endo_2020
 from robobench.errors import RobobenchError
-from robobench.methods.estimators import BlockEstimator, PixelwiseEstimator, ShallowEstimator
+from robobench.methods.estimators import BlockEstimator, EnergyEstimator, PixelwiseEstimator
+from robobench.training.classifying import accuracies, arm_loss
 from robobench.training.fitting import Recipe
 from robobench.training.task import TrainingTask, in_batches
 from robobench.types import CLEAN, Context, Cost, Weights
@@ -30,9 +31,14 @@ from robobench.types import CLEAN, Context, Cost, Weights
 _PAPER_WIDTH: Final = 64
 _ESTIMATOR_WIDTHS: Final = {"vgg-tiny": 16, "vgg-small": 24}
 _MOST_ESTIMATOR_STEPS: Final = 1600
-# In place of a width: the lean estimators.
+Estimator = PixelwiseEstimator | BlockEstimator | EnergyEstimator
 _BLOCKS: Final = "blocks"
-_SHALLOW: Final = "shallow"
+_ENERGIES: Final = "energies"
+# In place of a width.
+_LEAN: Final[dict[str, type[BlockEstimator | EnergyEstimator]]] = {
+    _BLOCKS: BlockEstimator,
+    _ENERGIES: EnergyEstimator,
+}
 # Whose estimator (of seed 0) serves other data sets and seeds, too: it knows no classes.
 _SHARED_FROM: Final = "cifar10"
 
@@ -116,7 +122,7 @@ class LevelAware(robobench.Method):
 
         twin = {j.trained_on: j for j in (Jpg, Noisy)}[cls.trained_on or ""]
         width = _ESTIMATOR_WIDTHS.get(backbone.name, _PAPER_WIDTH) if backbone else _PAPER_WIDTH
-        lean = _BLOCKS if cls.trained_on == "jpeg_compression" else _SHALLOW
+        lean = _BLOCKS if cls.trained_on == "jpeg_compression" else _ENERGIES
         steps = endo_2020.ESTIMATOR_STEPS[lean]
         recipes = {
             name: recipe.with_options(estimator_width=width)
@@ -128,18 +134,14 @@ class LevelAware(robobench.Method):
         )
         return recipes
 
-    @classmethod
-    def new_estimator(cls, width: int | str) -> PixelwiseEstimator | BlockEstimator:
+    @staticmethod
+    def new_estimator(width: int | str) -> Estimator:
         """An untrained estimator.
 
         Args:
             width: Channels of the paper's, or the name of a lean one, as the card has it.
         """
-        if width == _SHALLOW:
-            return ShallowEstimator()
-        if isinstance(width, str):
-            return BlockEstimator(chroma_halved=cls.trained_on == "jpeg_compression")
-        return PixelwiseEstimator(width)
+        return _LEAN[width]() if isinstance(width, str) else PixelwiseEstimator(width)
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:
@@ -174,33 +176,24 @@ class LevelAware(robobench.Method):
             return estimate.float().clamp(0, 1)
 
         def objective(step: int) -> Tensor:
-            _, images, levels, labels = task.degraded_batch(step)
+            clean, images, levels, labels = task.degraded_batch(step)
             logits = network(backbone.normalise(images), levels_of(images, levels))
-            return cross_entropy(logits.float(), labels, label_smoothing=0.05)
+            return arm_loss(task, step, logits.float(), labels, clean)
+
+        def answer(images: Tensor, level: float) -> Tensor:
+            true = torch.full((len(images),), level, device=images.device)
+            logits: Tensor = network(backbone.normalise(images), levels_of(images, true))
+            return logits
 
         def validate() -> Mapping[str, float]:
-            labels = task.clean[1]
-            scores = {}
-            for degradation, images in task.conditions:
-                true = torch.tensor([degradation.level], device=images.device)
-
-                def logits(some: Tensor, true: Tensor = true) -> Tensor:
-                    levels = levels_of(some, true.expand(len(some)))
-                    answer: Tensor = network(backbone.normalise(some), levels)
-                    return answer
-
-                right = in_batches(logits, images).argmax(1) == labels
-                scores[degradation.label] = float(right.float().mean())
-            return {"mean": sum(scores.values()) / len(scores), **scores}
+            return accuracies(answer, task.conditions, task.clean[1])
 
         fit = task.fit(network, objective, validate, stage="classifier")
         tensors |= {f"classifier.{k}": v for k, v in network.state_dict().items()}
         task.save(tensors, fit, settings, minutes)
 
     @classmethod
-    def _shared_estimator(
-        cls, task: TrainingTask
-    ) -> tuple[PixelwiseEstimator | BlockEstimator, str] | None:
+    def _shared_estimator(cls, task: TrainingTask) -> tuple[Estimator, str] | None:
         """The estimator that was trained on CIFAR-10, and what the card says of it."""
         if (task.dataset, task.train_seed) == (_SHARED_FROM, 0):
             return None
@@ -220,9 +213,7 @@ class LevelAware(robobench.Method):
         return estimator, f"of {weights.card.file}, sha256 {weights.card.digest}"
 
     @classmethod
-    def _fit_estimator(
-        cls, task: TrainingTask
-    ) -> tuple[PixelwiseEstimator | BlockEstimator, float]:
+    def _fit_estimator(cls, task: TrainingTask) -> tuple[Estimator, float]:
         torch.manual_seed(task.train_seed)
         width = task.recipe.options["estimator_width"]
         estimator = cls.new_estimator(width).to(task.device)
@@ -232,7 +223,7 @@ class LevelAware(robobench.Method):
                 "estimator_steps", min(task.recipe.steps, _MOST_ESTIMATOR_STEPS)
             ),
             optimizer="adam",
-            rate=2e-3 if width == _SHALLOW else 3e-3,
+            rate=2e-3 if width == _ENERGIES else 3e-3,
             weight_decay=0.0,
             restarts=(),
             keep="best",  # the estimator starts from nothing

@@ -39,7 +39,7 @@ ON_DEGRADED: Final = replace(
         "emphasis": {"jpeg_compression": (1, 20, 0.4), "gaussian_noise": (25, 50, 0.3)},
     },
 )
-_FURTHER_RATE: Final = 0.03  # gentler, of further cycles where one was not enough
+FURTHER_RATE: Final = 0.03  # gentler, of further cycles where one was not enough
 
 
 def on_degraded(trained_on: str, classes: int = 10) -> Recipe:
@@ -58,7 +58,7 @@ def on_degraded(trained_on: str, classes: int = 10) -> Recipe:
         ON_DEGRADED,
         steps=steps,
         minutes=minutes,
-        restarts=tuple((first, _FURTHER_RATE) for first in firsts),
+        restarts=tuple((first, FURTHER_RATE) for first in firsts),
     )
     # A hundred labels of 450 images each say less than what the clean-trained network thinks of them.
     return recipe.with_options(taught_from=firsts[-1]) if hundred else recipe

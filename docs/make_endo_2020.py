@@ -48,14 +48,16 @@ interval. Ours are trained by a recipe of our own (`--recipe endo-2020`), the sa
 - **Start**: `org` of CIFAR-10 is the usual published network (akamaster/pytorch_resnet_cifar10, 93.4 % on the test
   images), trained one epoch more on 45,000 images; `org` of CIFAR-100 starts from it. Every other network starts from
   its data set's `org` and sees the same batches in the same order: {jpeg} epochs on JPEG, {noise} on noise, {hundred} on
-  JPEG of CIFAR-100 (JPEG in two cycles of the learning rate, the others in one; the second cycles of the networks that
-  come along ran in fp32, on another machine than the bf16 of the first). The published network has seen the 5,000 images
-  that we hold out for validation: validation accuracies on the cards of CIFAR-10 are too high and choose nothing, the
-  last weights are kept; none of the numbers below is concerned.
+  JPEG of CIFAR-100, in cycles of the learning rate (two, one and three; in the third `org` teaches, too). The networks
+  that come along were trained cycle by cycle, the first in bf16 and further ones in fp32 on another machine, with
+  fresh momentum: one `robobench train` gives networks like them, not the same bits. The published network has seen the
+  5,000 images that we hold out for validation: validation accuracies on the cards of CIFAR-10 are too high and choose
+  nothing, the last weights are kept; none of the numbers below is concerned.
 - **Levels**: 60 % of the training images have a level from the whole range (1 to 100, 0 to 50), 40 % a quality from 1 to
   20, and of noise 30 % a sigma from 25 to 50. The paper draws all from the whole range.
-- **Estimators**: lean ones, trained on CIFAR-10: soft histograms of DCT coefficients for JPEG quality, five small
-  convolutions for noise. The paper's (seven dilated convolutions of 64 channels) belongs to `endo-2020-published`.
+- **Estimators**: lean ones, trained on CIFAR-10: soft histograms of DCT coefficients for JPEG quality, local energies of
+  fixed filters for noise. The paper's (seven dilated convolutions of 64 channels) belongs to `endo-2020-published`.
+- **The level** enters by a scale and a shift for every channel of every stage: [the candidates compared](level-entries.md).
 - **`adaptive`** is ours, not the paper's: one ResNet-56 that starts from the mean of `jpg` and `noisy`, is told both
   levels by the two estimators, learns for {adaptive} epochs from clean, compressed, noisy and doubly degraded images with `org` as
   its teacher, and answers for an image and its mirror image. Where the levels say that an image is nearly clean, `org` is

@@ -131,21 +131,34 @@ class Adaptive(robobench.Method):
             steps=3200, batch=128, rate=0.05, minutes=8, optimizer="sgd", weight_decay=5e-4,
             warmup=0.2, options={"shift": 3, "ranges": _RANGES},
         )  # fmt: skip
-        # Half of the steps: the parents have learned most of it.
+        # A shorter first cycle than the arms': the parents have learned most of it.
         arms = endo_2020.ON_DEGRADED
-        paper = replace(arms, steps=arms.steps // 2, minutes=arms.minutes, rate=0.04).with_options(
-            ranges=_RANGES
-        )
+        paper = replace(
+            arms,
+            steps=2520,
+            minutes=1.75 * arms.minutes,
+            rate=0.04,
+            restarts=((1440, endo_2020.FURTHER_RATE),),
+        ).with_options(ranges=_RANGES)
         return {**in_lengths(usual), endo_2020.NAME: paper}
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:
-        """Train from the mean of `jpg` and `noisy` on, with the backbone as teacher."""
+        """Train from the mean of `jpg` and `noisy` on, with the backbone as teacher.
+
+        Raises:
+            MissingWeights: One of the networks that it is built on is not trained yet.
+        """
         task.require_labels()
         backbone = task.frozen
-        estimators, widths = _trained_estimators(task)
+        told_by = {
+            name: task.trained(name, kind.trained_on or "") for name, kind in _ESTIMATORS.items()
+        }
+        parents = {name: task.trained(name, trained_on) for name, trained_on in _PARENTS}
+        widths = {n: w.card.recipe["network"]["estimator_width"] for n, w in told_by.items()}
+        estimators = _frozen_estimators(told_by, widths).to(task.device)
         start = task.fresh_own_network()
-        start.load_state_dict(_mean_of_parents(task))
+        start.load_state_dict(_mean_of([weights.tensors for weights in parents.values()]))
         network = LevelNetwork(start, levels=len(_ESTIMATORS))
         placed(network, backbone.device)
         degrade = _Mixture(task.train_seed, task.profile, task.recipe.options.get("emphasis"))
@@ -175,6 +188,7 @@ class Adaptive(robobench.Method):
             "start": "mean of jpg and noisy",
             "teacher": backbone.digest,
             "estimators": widths,
+            "built_on": {n: w.card.digest for n, w in {**parents, **told_by}.items()},
         }
         task.save(tensors, fit, made)
 
@@ -207,29 +221,17 @@ class _Mixture:
         return torch.where(has_jpeg[:, None, None, None], compressed, mixed)
 
 
-def _trained_estimators(task: TrainingTask) -> tuple[LevelEstimators, dict[str, int | str]]:
-    """The estimators of `_ESTIMATORS`, frozen, and the kind of each.
-
-    Raises:
-        MissingWeights: One of the methods is not trained yet.
-    """
-    found = {name: task.trained(name, kind.trained_on or "") for name, kind in _ESTIMATORS.items()}
-    widths = {n: w.card.recipe["network"]["estimator_width"] for n, w in found.items()}
+def _frozen_estimators(
+    told_by: Mapping[str, Weights], widths: Mapping[str, int | str]
+) -> LevelEstimators:
     estimators = LevelEstimators(widths)
-    for network, weights in zip(estimators.networks, found.values(), strict=True):
+    for network, weights in zip(estimators.networks, told_by.values(), strict=True):
         network.load_state_dict(weights.part("estimator."))
-    placed(estimators, task.frozen.device)
-    estimators.eval().requires_grad_(False)
-    return estimators, widths
+    return estimators.eval().requires_grad_(False)
 
 
-def _mean_of_parents(task: TrainingTask) -> dict[str, Tensor]:
-    """The averaged tensors of the networks in `_PARENTS`.
-
-    Raises:
-        MissingWeights: One of them is not there yet.
-    """
-    states = [task.trained(method, trained_on).tensors for method, trained_on in _PARENTS]
+def _mean_of(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The averaged tensors of networks of one shape."""
     return {
         name: torch.stack([state[name].float() for state in states]).mean(0).to(first.dtype)
         for name, first in states[0].items()

@@ -2,15 +2,16 @@
 
     python tests/benchmarks/level_entries.py --start cifar10-resnet20.safetensors
 
-trains a `resnet-20` on JPEG images four times from the same start with the same batches: without a
-level, and with the true quality (the best that an estimate could do) entering in each of the ways
-that `LevelNetwork` knows. ``--steps`` shortens it. What was trained is kept in ``--folder``, and
-the same command goes on from there.
+trains a `resnet-20` on JPEG images from the same start with the same batches: without a level, and
+with the true quality (the best that an estimate could do) entering in each of the ways that
+`LevelNetwork` knows. ``--steps`` shortens it. What was trained is kept in ``--folder``, and the
+same command goes on from there.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy.stats import bootstrap
 
 import robobench
 from robobench import weights
@@ -35,6 +35,7 @@ from robobench.types import Context, Degradation
 DATASET = "cifar10"
 QUALITIES = range(3, 101, 5)
 INTERVALS = ((1, 20), (21, 40), (41, 60), (61, 80), (81, 100))
+SEVERAL = ("none", "film")  # what is trained with several seeds, for time
 PAGE = Path(__file__).parents[2] / "docs" / "level-entries.md"
 TEXT = """\
 # Where the level enters a classifier
@@ -43,37 +44,38 @@ Endo et al. 2020 tell a classifier the estimated level of the degradation, and d
 `LevelNetwork` knows three places: `film` (a scale and a shift for every channel of the stem and of every stage), `plane`
 (constant planes beside red, green and blue) and `concat` (beside the pooled features, before the last layer). Here
 they are compared on a small network, a ResNet-20 for CIFAR-10, with the *true* JPEG quality, the best that an estimate
-could do, beside the same network that is told nothing (`none`). All four start from the same clean-trained network and
-see the same {steps} batches of the recipe `endo-2020`, one training each.
+could do, beside the same network that is told nothing (`none`). All start from the same clean-trained network and see
+{steps} batches of the recipe `endo-2020`; those of one training seed see the same batches.
 
-Interval mean accuracy in per cent of {images:,} held-out training images, at every fifth quality (the published network
-that all start from has seen these images, so the figures are too high, for all alike). Gain: over `none`, mean of all
-qualities, in points, with its 95 % interval by bootstrap over the images; what chance of the training is worth is not
-in it.
+Interval mean accuracy in per cent of {images:,} held-out training images, at every fifth quality, mean over trainings
+(the published network that all start from has seen these images, so the figures are too high, for all alike). Gain:
+over `none` of the same seeds, mean of all qualities, in points, with a 95 % interval by bootstrap over trainings and,
+within them, images. Of each training: the same alone; for `none`, how far the other trainings are from the first, which
+is what chance is worth.
 
 {table}
 
-{choice} gains most; ResNets here are told the level by `film`. Made by
+{choice} has the largest gain over `none` in the first training; ResNets here are told the level by `film`. Made by
 `python tests/benchmarks/level_entries.py --start {start} --steps {steps}`.
 """
 
 
-def trained(entry: str, backbone: Backbone, steps: int, place: Path) -> robobench.Method:
+def trained(entry: str, seed: int, backbone: Backbone, steps: int, place: Path) -> robobench.Method:
     """The method, trained or found: `jpg` for no entry, else `jpg-trueqf` with that entry."""
     name = "jpg" if entry == "none" else "jpg-trueqf"
-    folder = place / entry
+    folder = place / f"{entry}-s{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     cards = list(folder.glob("*.json"))
     if not cards:
         train, validation, profile, text = open_pools(
             DATASET, backbone.geometry, images=None, limit=None, root=None, download=False,
-            class_names=None, labelled=True, seed=0,
+            class_names=None, labelled=True, seed=seed,
         )  # fmt: skip
         recipe = recipe_named(name, backbone, "endo-2020")
         recipe = replace(recipe, steps=steps, restarts=()).with_options(entry=entry)
         task = TrainingTask(
             method=name, dataset=DATASET, architecture=backbone.name, backbone=backbone,
-            trained_on="jpeg_compression", train_seed=0, recipe=recipe, train=train,
+            trained_on="jpeg_compression", train_seed=seed, recipe=recipe, train=train,
             validation=validation, class_names=backbone.class_names, profile=profile,
             command="tests/benchmarks/level_entries.py", images=text, place=folder,
         )  # fmt: skip
@@ -96,21 +98,47 @@ def right_answers(method: robobench.Method, images: int) -> NDArray[np.bool_]:
     return np.stack(rows)
 
 
-def table(right: dict[str, NDArray[np.bool_]]) -> pd.DataFrame:
-    """Interval mean accuracies in per cent, and the gain over no entry with its 95 % interval."""
+def table(right: Mapping[str, Sequence[NDArray[np.bool_]]]) -> pd.DataFrame:
+    """A row an entry, as `TEXT` explains it.
+
+    Args:
+        right: Entry -> one array of `right_answers` a training; seeds count up from zero.
+    """
     qualities = np.array(QUALITIES)
     rows = {}
-    for entry, answers in right.items():
+    for entry, trainings in right.items():
+        answers = np.mean(trainings, axis=0)
         row = {
             f"{low}-{high}": f"{100 * answers[(qualities >= low) & (qualities <= high)].mean():.1f}"
             for low, high in INTERVALS
         }
-        if entry != "none":
-            gains = 100 * (answers.mean(0) - right["none"].mean(0))
-            interval = bootstrap((gains,), np.mean, rng=0).confidence_interval
-            row["gain"] = f"{gains.mean():+.1f} [{interval.low:+.1f}, {interval.high:+.1f}]"
+        if entry == "none":
+            row["gain"] = ""
+            apart = [100 * (t.mean() - trainings[0].mean()) for t in trainings[1:]]
+        else:
+            gains = 100 * np.stack(
+                [t.mean(0) - n.mean(0) for t, n in zip(trainings, right["none"], strict=False)]
+            )
+            low, high = np.percentile(_resampled(gains), [2.5, 97.5])
+            row["gain"] = f"{gains.mean():+.1f} [{low:+.1f}, {high:+.1f}]"
+            apart = list(gains.mean(1))
+        row["of each training"] = " ".join(f"{gain:+.1f}" for gain in apart)
         rows[entry] = row
     return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis("entry")
+
+
+def _resampled(gains: NDArray[np.float64], draws: int = 2000) -> NDArray[np.float64]:
+    """Means of trainings drawn anew, with images drawn anew: draws, of trainings x images."""
+    generator = np.random.default_rng(0)
+    trainings, images = gains.shape
+    return np.array(
+        [
+            gains[generator.integers(trainings, size=trainings)][
+                :, generator.integers(images, size=images)
+            ].mean()
+            for _ in range(draws)
+        ]
+    )
 
 
 def main() -> None:
@@ -119,20 +147,24 @@ def main() -> None:
     )
     parser.add_argument("--start", required=True, help="weights of a clean-trained resnet-20")
     parser.add_argument("--steps", type=int, default=720)
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of none and film")
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--folder", type=Path, default=Path("level-entries"))
     options = parser.parse_args()
     backbone = load_backbone("resnet-20", weights=options.start)
     right = {
-        entry: right_answers(
-            trained(entry, backbone, options.steps, options.folder), options.images
-        )
+        entry: [
+            right_answers(
+                trained(entry, seed, backbone, options.steps, options.folder), options.images
+            )
+            for seed in range(options.seeds if entry in SEVERAL else 1)
+        ]
         for entry in ("none", *ENTRIES)
     }
     rows = table(right).reset_index()
     lines = [" | ".join(rows.columns), " | ".join(["---"] + ["---:"] * (len(rows.columns) - 1))]
     lines += [" | ".join(row) for row in rows.astype(str).to_numpy()]
-    best = max(ENTRIES, key=lambda entry: right[entry].mean())
+    best = max(ENTRIES, key=lambda entry: right[entry][0].mean())
     text = TEXT.format(
         steps=options.steps,
         images=options.images,

@@ -39,7 +39,7 @@ ON_DEGRADED: Final = replace(
         "emphasis": {"jpeg_compression": (1, 20, 0.4), "gaussian_noise": (25, 50, 0.3)},
     },
 )
-FURTHER_RATE: Final = 0.03  # gentler, of further cycles where one was not enough
+FURTHER_RATE: Final = 0.03  # gentler, of further cycles: one was not enough
 
 
 def on_degraded(trained_on: str, classes: int = 10) -> Recipe:
@@ -49,10 +49,9 @@ def on_degraded(trained_on: str, classes: int = 10) -> Recipe:
         trained_on: The corruption.
         classes: Of the data set.
     """
-    hundred = classes >= 100
-    if not hundred and trained_on != "jpeg_compression":
+    if trained_on != "jpeg_compression":
         return ON_DEGRADED
-    *firsts, steps = (1440, 3600, 4680) if hundred else (2880, 3960)
+    *firsts, steps = (1440, 3600, 4680) if classes >= 100 else (2880, 3960, 4680)
     minutes = ON_DEGRADED.minutes * steps / ON_DEGRADED.steps
     recipe = replace(
         ON_DEGRADED,
@@ -60,8 +59,8 @@ def on_degraded(trained_on: str, classes: int = 10) -> Recipe:
         minutes=minutes,
         restarts=tuple((first, FURTHER_RATE) for first in firsts),
     )
-    # A hundred labels of 450 images each say less than what the clean-trained network thinks of them.
-    return recipe.with_options(taught_from=firsts[-1]) if hundred else recipe
+    # At last labels say less of an image than what the clean-trained network thinks of it.
+    return recipe.with_options(taught_from=firsts[-1])
 
 
 # As published, as far as known (EI 2020, section 4; what it does not say is from the co-author's

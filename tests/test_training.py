@@ -513,7 +513,7 @@ def test_a_start_of_another_architecture_is_refused(brief, tmp_path):
 
 def test_an_estimator_is_shared_between_data_sets(brief):
     order = Order(limit=40, precision="fp32", recipe="endo-2020")
-    estimator = BlockEstimator(chroma_halved=True)
+    estimator = BlockEstimator()
     state = {f"estimator.{k}": v for k, v in estimator.state_dict().items()}
     cifar = weights.Card(
         method="jpg-estqf", belongs_to="classifier", dataset="cifar10", backbone="vgg-tiny",

@@ -13,7 +13,8 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -40,24 +41,36 @@ _BROKEN = (
 )
 
 
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A new file in the same folder, to be written to; it takes its name if nothing goes wrong.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    aside = Path(name)
+    try:
+        yield aside
+        mask = os.umask(0)
+        os.umask(mask)
+        aside.chmod(0o666 & ~mask)  # mkstemp makes files that only their owner reads
+        aside.replace(path)
+    except BaseException:  # a full disk, Ctrl-C while writing
+        aside.unlink(missing_ok=True)
+        raise
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write a whole file or nothing: aside in the same folder, then renamed into place.
 
     Raises:
         OSError: The folder cannot be written or the disk is full; nothing is left behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(aside, 0o666 & ~mask)  # mkstemp makes files that only their owner reads
-        os.replace(aside, path)
-    except BaseException:  # a full disk, Ctrl-C while writing
-        Path(aside).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as aside:
+        aside.write_bytes(data)
 
 
 def write_aside(path: Path, data: bytes) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 _PATH = click.Path(path_type=Path)
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".pdf": "PDF"}
 
 
 @click.command()
@@ -36,20 +37,19 @@ def preview(
     out: Path,
 ) -> None:
     """Draw a contact sheet: corruptions by severities, labelled."""
-    import os
-
     from robobench.corruptions.catalogue import nearest_profile
     from robobench.corruptions.sheet import contact_sheet, example_image
     from robobench.errors import RobobenchError, unknown_name
     from robobench.grid import parse_corruptions, parse_whole_numbers, split_list
     from robobench.registry import load_plugin_file
+    from robobench.store import whole_file
     from robobench.types import Degradation
 
     for file in plugin:
         load_plugin_file(file)
     if engine not in ("native", "imagecorruptions"):
         raise unknown_name("engine", engine, ("native", "imagecorruptions"))
-    if out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp", ".pdf"):
+    if out.suffix.lower() not in _FORMATS:
         raise RobobenchError(f"--out {out}: a name ending in .png, .jpg, .webp or .pdf is expected")
     table = "imagecorruptions" if engine == "imagecorruptions" else profile or nearest_profile(size)
     numbers = parse_whole_numbers(severities, "--severities", 1, 5)
@@ -60,11 +60,6 @@ def preview(
     if not rows:
         parse_corruptions(corruptions, numbers, table)  # says what is expected
     sheet = contact_sheet(example_image(image, size), list(rows.values()), seed)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    aside = out.with_name(f".{out.stem}.tmp{out.suffix}")
-    try:
-        sheet.save(aside)
-        os.replace(aside, out)
-    finally:
-        aside.unlink(missing_ok=True)
+    with whole_file(out) as aside:
+        sheet.save(aside, _FORMATS[out.suffix.lower()])
     click.echo(f"{out}: {len(rows)} rows, {sheet.width} x {sheet.height} pixels, profile {table}")

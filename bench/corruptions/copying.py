@@ -23,6 +23,7 @@ from robobench.datasets.decoding import decode
 from robobench.datasets.files import image_files, some, subfolders
 from robobench.datasets.geometry import check_geometry, fit_geometry
 from robobench.errors import RobobenchError
+from robobench.store import whole_file
 from robobench.types import Degradation, Geometry
 
 COPY_FORMAT: Final = 1
@@ -181,13 +182,8 @@ def _remember(copy: Copy, names: Sequence[str], targets: Sequence[Target]) -> No
 
 def _write(path: Path, save: Callable[[Path], Any]) -> None:
     """Let something write aside, then give the file its name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(path) as aside:
         save(aside)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 # The layout of ImageNet-C: one file an image.

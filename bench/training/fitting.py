@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 
 from robobench.backbones.speed import faster_precision
 from robobench.errors import RobobenchError
+from robobench.store import whole_file, write_whole
 
 _CHECKPOINT_SECONDS: Final = 20.0
 _FORMAT: Final = 1
@@ -300,18 +300,13 @@ class _Run:
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
-        aside = path.with_name(f"{path.name}.tmp")
+        lines = "".join(f"{json.dumps(point)}\n" for point in self.curve)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(state, aside)
-            os.replace(aside, path)
-            lines = "".join(f"{json.dumps(point)}\n" for point in self.curve)
-            aside.write_text(lines, encoding="utf-8")
-            os.replace(aside, path.with_suffix(".jsonl"))
+            with whole_file(path) as aside:
+                torch.save(state, aside)
+            write_whole(path.with_suffix(".jsonl"), lines.encode())
         except (OSError, RuntimeError) as error:
             raise RobobenchError(f"checkpoint {path} cannot be written: {error}") from error
-        finally:
-            aside.unlink(missing_ok=True)
 
     def resume(self) -> None:
         """Go back to the checkpoint, if there is one of the same training."""

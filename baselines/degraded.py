@@ -8,8 +8,8 @@ from torch import Tensor
 import robobench
 from robobench.backbones.backbone import Backbone
 from robobench.baselines import endo_2020
-from robobench.training.classifying import accuracies, arm_loss
-from robobench.training.fitting import Recipe, in_lengths
+from robobench.training.classifying import accuracies, classification_loss
+from robobench.training.recipe import Recipe, in_lengths
 from robobench.training.task import TrainingTask
 from robobench.types import Context, Cost, Weights
 
@@ -54,7 +54,7 @@ class TrainedOnDegraded(robobench.Method):
             options={"shift": 3, "ranges": ranges},
         )
         classes = 10 if backbone is None else backbone.num_classes
-        paper = endo_2020.on_degraded(cls.trained_on or "", classes).with_options(ranges=ranges)
+        paper = endo_2020.on_degraded(classes).with_options(ranges=ranges)
         published = endo_2020.PUBLISHED.with_options(ranges=ranges)
         return {
             **in_lengths(usual),
@@ -71,9 +71,9 @@ class TrainedOnDegraded(robobench.Method):
         network.train().requires_grad_(True)
 
         def objective(step: int) -> Tensor:
-            clean, images, _, labels = task.degraded_batch(step)
+            _, images, _, labels = task.degraded_batch(step)
             logits = network(runner.normalise(images))
-            return arm_loss(task, step, logits.float(), labels, clean)
+            return classification_loss(logits.float(), labels)
 
         def validate() -> dict[str, float]:
             return accuracies(

@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy
 import robobench
 from robobench.backbones.backbone import Backbone
 from robobench.baselines import endo_2020
-from robobench.training.fitting import Recipe, in_lengths
+from robobench.training.recipe import Recipe, in_lengths
 from robobench.training.task import TrainingTask, accuracy
 from robobench.types import Context
 from robobench.weights import digest_of_file

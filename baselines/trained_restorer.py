@@ -11,7 +11,7 @@ from robobench.backbones.backbone import Backbone, cost_of, folded
 from robobench.baselines import endo_2020
 from robobench.baselines.image_quality import psnr
 from robobench.baselines.restoration import RestoreThenClassify, in_pieces, to_bytes, to_floats
-from robobench.training.fitting import Recipe, in_lengths
+from robobench.training.recipe import Recipe, in_lengths
 from robobench.training.task import TrainingTask
 from robobench.types import Cost, Weights
 

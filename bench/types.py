@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from robobench.backbones.backbone import Backbone
-    from robobench.training.fitting import Recipe
+    from robobench.training.recipe import Recipe
     from robobench.training.task import TrainingTask
 
 CLEAN = "clean"

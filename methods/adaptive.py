@@ -25,8 +25,8 @@ from robobench.backbones.own import own_network
 from robobench.baselines import endo_2020
 from robobench.methods.level_aware import JpgEstimatedQuality, LevelAware, NoisyEstimatedLevel
 from robobench.training.classifying import accuracies, taught_loss
-from robobench.training.fitting import Recipe, in_lengths
 from robobench.training.pools import Degrader, degrade_all, validation_conditions
+from robobench.training.recipe import Recipe, in_lengths
 from robobench.training.task import TrainingTask
 from robobench.types import CLEAN, Context, Cost, Degradation, Weights
 
@@ -44,7 +44,7 @@ _ESTIMATORS: Final[dict[str, type[LevelAware]]] = {
     "noisy-estnl": NoisyEstimatedLevel,
 }
 # An image is nearly clean from this quality on, up to this sigma: of images that nothing was done
-# to, nine of ten are estimated so.
+# to, nineteen of twenty are estimated so.
 _NEARLY_CLEAN: Final = (90.0, 3.0)
 
 
@@ -139,6 +139,7 @@ class Adaptive(robobench.Method):
             minutes=1.75 * arms.minutes,
             rate=0.04,
             restarts=((1440, endo_2020.FURTHER_RATE),),
+            averaged=2,
         ).with_options(ranges=_RANGES)
         return {**in_lengths(usual), endo_2020.NAME: paper}
 

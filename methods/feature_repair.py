@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import robobench
 from robobench.backbones.backbone import Backbone, cost_of
 from robobench.training.classifying import divergence
-from robobench.training.fitting import Recipe, in_lengths
+from robobench.training.recipe import Recipe, in_lengths
 from robobench.training.task import TrainingTask, in_batches
 from robobench.types import Context, Cost, Weights
 

@@ -8,7 +8,6 @@ oracle: what a perfect estimator would be worth.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 import torch
@@ -23,8 +22,8 @@ from robobench.backbones.own import own_network
 from robobench.baselines import endo_2020
 from robobench.errors import RobobenchError
 from robobench.methods.estimators import BlockEstimator, EnergyEstimator, PixelwiseEstimator
-from robobench.training.classifying import accuracies, arm_loss
-from robobench.training.fitting import Recipe
+from robobench.training.classifying import accuracies, classification_loss
+from robobench.training.recipe import Recipe
 from robobench.training.task import TrainingTask, in_batches
 from robobench.types import CLEAN, Context, Cost, Weights
 
@@ -176,9 +175,9 @@ class LevelAware(robobench.Method):
             return estimate.float().clamp(0, 1)
 
         def objective(step: int) -> Tensor:
-            clean, images, levels, labels = task.degraded_batch(step)
+            _, images, levels, labels = task.degraded_batch(step)
             logits = network(backbone.normalise(images), levels_of(images, levels))
-            return arm_loss(task, step, logits.float(), labels, clean)
+            return classification_loss(logits.float(), labels)
 
         def answer(images: Tensor, level: float) -> Tensor:
             true = torch.full((len(images),), level, device=images.device)
@@ -217,15 +216,13 @@ class LevelAware(robobench.Method):
         torch.manual_seed(task.train_seed)
         width = task.recipe.options["estimator_width"]
         estimator = cls.new_estimator(width).to(task.device)
-        recipe = replace(
-            task.recipe,
+        recipe = task.recipe.in_one_cycle(
             steps=task.recipe.options.get(
                 "estimator_steps", min(task.recipe.steps, _MOST_ESTIMATOR_STEPS)
             ),
             optimizer="adam",
             rate=2e-3 if width == _ENERGIES else 3e-3,
             weight_decay=0.0,
-            restarts=(),
             keep="best",  # the estimator starts from nothing
         )
 

@@ -4,10 +4,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy, kl_div
+from torch.nn.functional import kl_div
 
-from robobench.training.classifying import accuracies, arm_loss, divergence
-from robobench.training.fitting import Recipe
+from robobench.training.classifying import (
+    accuracies,
+    classification_loss,
+    divergence,
+    taught_loss,
+)
 from robobench.types import Degradation
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 0.5]])
@@ -15,19 +19,10 @@ LABELS = torch.tensor([0, 2])
 IMAGES = torch.zeros(2, 3, 8, 8)
 
 
-class Teacher:
-    """Says the same of every image, and counts how often it is asked."""
-
-    asked = 0
-
-    def logits(self, images):
-        self.asked += 1
-        return torch.tensor([[5.0, 0.0, 0.0]]).expand(len(images), -1)
-
-
-def task(**options):
-    recipe = Recipe(steps=10, batch=2, rate=0.1, minutes=0, options=options)
-    return SimpleNamespace(recipe=recipe, frozen=Teacher())
+TEACHER = torch.tensor([[5.0, 0.0, 0.0]])
+TASK = SimpleNamespace(
+    frozen=SimpleNamespace(logits=lambda images: TEACHER.expand(len(images), -1))
+)
 
 
 class TestDivergence:
@@ -40,30 +35,20 @@ class TestDivergence:
         assert float(divergence(LOGITS, wanted, 2.0)) == pytest.approx(float(expected) / 2 * 4)
 
 
-class TestArmLoss:
-    def test_labels_alone_as_published(self):
-        one = task()
-        loss = arm_loss(one, 9, LOGITS, LABELS, IMAGES)
-        assert float(loss) == pytest.approx(
-            float(cross_entropy(LOGITS, LABELS, label_smoothing=0.05))
-        )
-        assert one.frozen.asked == 0
-
-    def test_the_teacher_comes_from_its_step_on(self):
-        one = task(taught_from=4)
-        before = arm_loss(one, 3, LOGITS, LABELS, IMAGES)
-        assert one.frozen.asked == 0
-        after = arm_loss(one, 4, LOGITS, LABELS, IMAGES)
-        assert one.frozen.asked == 1
-        assert after > before
+class TestTaughtLoss:
+    def test_labels_and_teacher(self):
+        loss = taught_loss(TASK, LOGITS, LABELS, IMAGES)
+        wanted = TEACHER.expand(2, -1)
+        expected = classification_loss(LOGITS, LABELS) + divergence(LOGITS, wanted, 2.0)
+        assert float(loss) == pytest.approx(float(expected))
 
     def test_it_pulls_towards_the_teacher(self):
         logits = LOGITS.clone().requires_grad_()
         labels = torch.tensor([1, 1])  # the teacher says 0
-        arm_loss(task(taught_from=0), 0, logits, labels, IMAGES).backward()
+        taught_loss(TASK, logits, labels, IMAGES).backward()
         taught = logits.grad.clone()
         logits.grad = None
-        arm_loss(task(), 0, logits, labels, IMAGES).backward()
+        classification_loss(logits, labels).backward()
         assert (taught[:, 0] < logits.grad[:, 0]).all()
 
 

@@ -1,18 +1,9 @@
-import json
-import math
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from torch import nn
 
 from robobench import weights
 from robobench.backbones.backbone import load_backbone
@@ -22,12 +13,7 @@ from robobench.errors import RobobenchError
 from robobench.methods.estimators import BlockEstimator
 from robobench.registry import METHODS
 from robobench.training.fitting import (
-    Frame,
-    Recipe,
     TimeLimitReached,
-    batch_positions,
-    fit_network,
-    in_lengths,
 )
 from robobench.training.pools import (
     Degrader,
@@ -40,196 +26,6 @@ from robobench.training.pools import (
 from robobench.training.recipes import planned
 from robobench.training.trainer import Order, train_one, wanted
 from robobench.types import Degradation, Geometry
-
-RECIPE = Recipe(steps=24, batch=8, rate=0.02, minutes=0.1, evaluations=4)
-
-
-def toy_training(folder, *, stop_at=None, **frame):
-    """A small regression with dropout and batch normalisation; its final numbers."""
-    torch.manual_seed(0)
-    network = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 1))
-    inputs = torch.randn(64, 4, generator=torch.Generator().manual_seed(1))
-    targets = inputs.sum(1, keepdim=True)
-
-    def objective(step):
-        if step == stop_at:
-            raise KeyboardInterrupt
-        rows = torch.from_numpy(batch_positions(64, 8, 0, step))
-        return (network(inputs[rows]) - targets[rows]).square().mean()
-
-    def validate():
-        return {"minus error": -float((network(inputs) - targets).square().mean())}
-
-    settings = {"precision": "fp32", **frame}
-    fit = fit_network(
-        network,
-        objective,
-        validate,
-        RECIPE,
-        Frame(3, folder / "toy.pt", torch.device("cpu"), **settings),
-    )
-    return fit, {k: v.clone() for k, v in network.state_dict().items()}
-
-
-def same(a, b):
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
-
-
-def test_training_learns_and_repeats_itself(tmp_path):
-    first, numbers = toy_training(tmp_path / "a")
-    second, again = toy_training(tmp_path / "b")
-    assert same(numbers, again)
-    assert first.figures == second.figures
-    curve = [json.loads(line) for line in (tmp_path / "a" / "toy.jsonl").read_text().splitlines()]
-    assert [point["step"] for point in curve] == [6, 12, 18, 24]
-    assert curve[-1]["minus error"] > curve[0]["minus error"]
-    assert first.figures["minus error"] == max(point["minus error"] for point in curve)
-
-
-@pytest.mark.parametrize(("keep", "kept"), [("best", 0.5), ("last", 0.25)])
-def test_the_best_weights_are_kept_or_the_last(tmp_path, keep, kept):
-    network = torch.nn.Linear(1, 1)
-    scores = iter((0.125, 0.5, 0.375, 0.25))
-    states = {}
-
-    def validate():
-        score = next(scores)
-        states[score] = {k: v.clone() for k, v in network.state_dict().items()}
-        return {"score": score}
-
-    frame = Frame(0, tmp_path / "toy.pt", torch.device("cpu"), precision="fp32")
-    recipe = replace(RECIPE, keep=keep)
-    fit = fit_network(
-        network, lambda step: network(torch.ones(2, 1)).mean(), validate, recipe, frame
-    )
-    assert fit.figures == {"score": kept}
-    assert same(dict(network.state_dict()), states[kept])
-
-
-@pytest.mark.parametrize("stop_at", [1, 7, 23])
-def test_an_interrupted_training_goes_on_to_the_same_end(tmp_path, stop_at):
-    _, straight = toy_training(tmp_path / "straight")
-    with pytest.raises(KeyboardInterrupt):
-        toy_training(tmp_path / "cut", stop_at=stop_at)
-    fit, resumed = toy_training(tmp_path / "cut")
-    assert same(straight, resumed)
-    assert len((tmp_path / "cut" / "toy.jsonl").read_text().splitlines()) == 4
-    assert fit.minutes > 0
-
-
-def test_a_training_that_was_done_is_not_done_again(tmp_path):
-    _, numbers = toy_training(tmp_path)
-    _, again = toy_training(tmp_path, stop_at=0)
-    assert same(numbers, again)
-
-
-def test_the_time_limit_stops_and_the_same_call_goes_on(tmp_path):
-    _, straight = toy_training(tmp_path / "straight")
-    for stop in range(1, RECIPE.steps):
-        with pytest.raises(TimeLimitReached, match=f"after step {stop} of 24"):
-            toy_training(tmp_path / "limited", deadline=time.monotonic())
-    _, numbers = toy_training(tmp_path / "limited", deadline=time.monotonic())
-    assert same(straight, numbers)
-
-
-def test_a_checkpoint_of_other_settings_is_not_taken_up(tmp_path, monkeypatch):
-    toy_training(tmp_path)
-    monkeypatch.setitem(globals(), "RECIPE", replace(RECIPE, rate=0.01))
-    _, other = toy_training(tmp_path)
-    monkeypatch.undo()
-    _, first = toy_training(tmp_path / "fresh")
-    assert not same(first, other)
-
-
-def test_a_damaged_checkpoint_is_named(tmp_path):
-    (tmp_path / "toy.pt").write_bytes(b"nothing")
-    with pytest.raises(RobobenchError, match=r"toy\.pt cannot be read"):
-        toy_training(tmp_path)
-
-
-def test_a_loss_that_is_no_number_stops(tmp_path):
-    network = nn.Linear(1, 1)
-    bad = torch.tensor(math.nan)
-    with pytest.raises(RobobenchError, match="diverged"):
-        fit_network(
-            network,
-            lambda step: network.weight.sum() * bad,
-            lambda: {"x": 0.0},
-            RECIPE,
-            Frame(0, tmp_path / "x.pt", torch.device("cpu"), precision="fp32"),
-        )
-
-
-def test_precision_is_measured_and_leaves_no_trace(tmp_path):
-    _, fixed = toy_training(tmp_path / "fixed")
-    fit, measured = toy_training(tmp_path / "auto", precision="auto")
-    assert fit.precision in ("fp32", "bf16")
-    if fit.precision == "fp32":
-        assert same(fixed, measured)
-
-
-def test_sigkill_costs_nothing_but_time(tmp_path, monkeypatch):
-    """A process is killed in the middle of a training; a second one ends as if nothing was."""
-    script = tmp_path / "train.py"
-    script.write_text(
-        textwrap.dedent("""
-        import sys, time, pathlib, torch
-        import robobench.training.fitting as fitting
-        sys.path.insert(0, sys.argv[2])
-        fitting._CHECKPOINT_SECONDS = 0.0
-        import test_training
-        slow = test_training.batch_positions
-        def batch_positions(*arguments):
-            time.sleep(0.05)
-            return slow(*arguments)
-        test_training.batch_positions = batch_positions
-        torch.set_num_threads(1)
-        test_training.toy_training(pathlib.Path(sys.argv[1]))
-        """)
-    )
-    torch.set_num_threads(1)
-    _, straight = toy_training(tmp_path / "straight")
-    here = os.path.dirname(__file__)
-    process = subprocess.Popen([sys.executable, script, tmp_path / "killed", here])
-    path = tmp_path / "killed" / "toy.pt"
-    deadline = time.monotonic() + 60
-    while not path.is_file() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(0.2)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    state = torch.load(path, weights_only=True)
-    assert 0 < state["step"] < RECIPE.steps
-    _, resumed = toy_training(tmp_path / "killed")
-    assert same(straight, resumed)
-
-
-def test_the_rate_rises_and_falls():
-    rates = [RECIPE.rate_at(step) for step in range(RECIPE.steps)]
-    assert max(rates) == RECIPE.rate
-    assert rates.index(max(rates)) in (1, 2)
-    assert rates[-1] < 0.05 * RECIPE.rate
-    assert in_lengths(RECIPE)["long"].steps == 96
-
-
-def test_the_rate_starts_over_at_each_restart():
-    recipe = replace(RECIPE, steps=30, rate=0.2, warmup=0.2, restarts=((10, 0.1),))
-    alone = replace(recipe, steps=20, rate=0.1, restarts=())
-    rates = [recipe.rate_at(step) for step in range(30)]
-    assert rates[:10] == [replace(recipe, steps=10, restarts=()).rate_at(s) for s in range(10)]
-    assert rates[10:] == [alone.rate_at(step) for step in range(20)]
-    assert max(rates[:10]) == 0.2
-    assert max(rates[10:]) == 0.1
-    assert in_lengths(recipe)["long"].restarts == ((40, 0.1),)
-    with pytest.raises(ValueError, match=r"within 8 steps are expected, got \[10\]"):
-        replace(recipe, steps=8)
-
-
-def test_every_image_once_then_anew():
-    places = np.concatenate([batch_positions(10, 4, 0, step) for step in range(5)])
-    assert sorted(places[:10]) == sorted(places[10:]) == list(range(10))
-    assert list(places[:10]) != list(places[10:])
-    assert list(batch_positions(3, 8, 0, 0)) != sorted(batch_positions(3, 8, 0, 0))
 
 
 def test_moving_shifts_and_flips_within_the_image():
@@ -413,7 +209,7 @@ def brief(monkeypatch):
 
             def shortened(cls, backbone, recipes=recipes):
                 return {
-                    name: replace(recipe, steps=6, batch=8, evaluations=1, restarts=())
+                    name: recipe.in_one_cycle(steps=6, batch=8, evaluations=1)
                     for name, recipe in recipes(cls, backbone).items()
                 }
 

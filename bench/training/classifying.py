@@ -42,20 +42,6 @@ def classification_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return cross_entropy(logits, labels, label_smoothing=_SMOOTHING)
 
 
-def arm_loss(
-    task: TrainingTask, step: int, logits: Tensor, labels: Tensor, clean: Tensor
-) -> Tensor:
-    """What every arm of a comparison minimises: cross-entropy, at the end that of `taught_loss`.
-
-    From the step on that the recipe's option ``taught_from`` names, the clean-trained backbone
-    teaches; without the option it never does, as in Endo et al. 2020.
-    """
-    taught_from = task.recipe.options.get("taught_from")
-    if taught_from is None or step < taught_from:
-        return classification_loss(logits, labels)
-    return taught_loss(task, logits, labels, clean)
-
-
 def accuracies(
     answer: Callable[[Tensor, float], Tensor],
     conditions: Iterable[tuple[Degradation, Tensor]],

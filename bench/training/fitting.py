@@ -12,11 +12,10 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -26,91 +25,19 @@ from torch import Tensor, nn
 from robobench.backbones.speed import faster_precision
 from robobench.errors import RobobenchError
 from robobench.store import whole_file, write_whole
+from robobench.training.recipe import Recipe
 
 _CHECKPOINT_SECONDS: Final = 20.0
-_FORMAT: Final = 1
+_FORMAT: Final = 2
+_SETTLING_BATCHES: Final = 60
+# Of a training while it runs, beside the network and the optimizer.
+_STORED: Final = (
+    *("step", "seconds", "precision", "figures", "latest", "curve", "done"),
+    *("best", "ends", "mean"),
+)
 
 Objective = Callable[[int], Tensor]
 Validation = Callable[[], Mapping[str, float]]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Settings of one training.
-
-    Attributes:
-        steps: How many batches.
-        batch: Images in each.
-        rate: Learning rate at its peak.
-        minutes: How long it takes on two ordinary cores, roughly; for messages.
-        optimizer: By name.
-        weight_decay: Of the optimizer; matrices and filters only.
-        warmup: Share of the steps in which the rate rises; then it falls to zero as a half cosine.
-        evaluations: How often the network is validated; the best one is kept.
-        clip: Largest norm of the gradient; infinite for none.
-        restarts: First step and peak rate of each further cycle of the rate (Loshchilov and Hutter
-            2017); the first cycle begins with step 0.
-        keep: The weights that are kept: those that did ``best`` in validation, or the ``last`` ones
-            where validation tells nothing, as its images were seen before.
-        options: What else the method wants to know.
-    """
-
-    steps: int
-    batch: int
-    rate: float
-    minutes: float
-    optimizer: Literal["adam", "adamax", "sgd"] = "adam"
-    weight_decay: float = 0.0
-    warmup: float = 0.1
-    evaluations: int = 8
-    clip: float = math.inf
-    restarts: tuple[tuple[int, float], ...] = ()
-    keep: Literal["best", "last"] = "best"
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Refuse cycles that would never end.
-
-        Raises:
-            ValueError: The restarts do not rise, or not all are within the steps.
-        """
-        firsts = [0, *(first for first, _ in self.restarts), self.steps]
-        if any(a >= b for a, b in pairwise(firsts)):
-            raise ValueError(f"restarts within {self.steps} steps are expected, got {firsts[1:-1]}")
-
-    def with_options(self, **options: Any) -> Recipe:
-        """The same with some options changed."""
-        return replace(self, options={**self.options, **options})
-
-    def rate_at(self, step: int) -> float:
-        """Learning rate of a step: in every cycle up in a line, down in a half cosine."""
-        cycles = [(0, self.rate), *self.restarts, (self.steps, 0.0)]
-        place = max(p for p, (first, _) in enumerate(cycles[:-1]) if first <= step)
-        (first, peak), (end, _) = cycles[place : place + 2]
-        step, steps = step - first, end - first
-        rise = max(1, round(self.warmup * steps))
-        if step < rise:
-            return peak * (step + 1) / rise
-        return peak * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
-
-    def as_dict(self) -> dict[str, Any]:
-        """For the card."""
-        values = {k: v for k, v in asdict(self).items() if k != "minutes"}
-        return {k: v for k, v in values.items() if v not in (math.inf, ())}
-
-
-def in_lengths(recipe: Recipe) -> dict[str, Recipe]:
-    """The usual three: ``standard``, ``quick`` with a fifth and ``long`` with four times the steps."""
-    lengths = {"standard": 1.0, "quick": 0.2, "long": 4.0}
-    return {
-        name: replace(
-            recipe,
-            steps=max(1, round(recipe.steps * factor)),
-            minutes=recipe.minutes * factor,
-            restarts=tuple((round(first * factor), rate) for first, rate in recipe.restarts),
-        )
-        for name, factor in lengths.items()
-    }
 
 
 class TimeLimitReached(RobobenchError):
@@ -209,6 +136,8 @@ def _train(run: _Run, objective: Objective, validate: Validation) -> None:
                 figures = dict(validate())
             network.train()
             run.judge(figures, float(loss))
+        if run.step in recipe.averaged_ends:
+            run.take_into_mean()
         now = time.monotonic()
         run.seconds += now - clock
         clock = now
@@ -222,6 +151,11 @@ def _train(run: _Run, objective: Objective, validate: Validation) -> None:
                 f"the time is up after step {run.step} of {recipe.steps}; the same command goes on "
                 "from there"
             )
+    if recipe.averaged_ends:
+        run.settle_mean(objective)
+        network.eval()
+        with torch.no_grad(), _autocast(frame.device, run.precision):
+            run.judge(dict(validate()), None)
     run.done = True
     run.store()
 
@@ -238,9 +172,11 @@ class _Run:
         self.seconds = 0.0
         self.precision = ""
         self.best: dict[str, Tensor] = {}
+        self.ends = 0
+        self.mean: dict[str, Tensor] = {}
         self.figures: dict[str, float] = {}
         self.latest: dict[str, float] = {}
-        self.curve: list[dict[str, float]] = []
+        self.curve: list[dict[str, float | None]] = []
         self.done = False
 
     @property
@@ -252,10 +188,7 @@ class _Run:
 
     def advance(self, objective: Objective) -> Tensor:
         """One step of the optimizer."""
-        seed = int.from_bytes(
-            hashlib.sha256(f"{self.frame.seed} {self.step}".encode()).digest()[:7]
-        )
-        torch.manual_seed(seed)
+        self._seed(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate_at(self.step)
         with _autocast(self.frame.device, self.precision):
@@ -272,7 +205,7 @@ class _Run:
         self.optimizer.step()
         return loss.detach()
 
-    def judge(self, figures: dict[str, float], loss: float) -> None:
+    def judge(self, figures: dict[str, float], loss: float | None) -> None:
         """Note validation figures, and keep the network as the recipe says."""
         decisive = next(iter(figures))
         self.latest = figures
@@ -284,19 +217,45 @@ class _Run:
             self.figures = figures
             self.best = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
 
+    def take_into_mean(self) -> None:
+        """Average the weights with those of the ends before."""
+        self.ends += 1
+        for name, value in self.network.state_dict().items():
+            before = self.mean.get(name, value)
+            self.mean[name] = (
+                torch.lerp(before, value, 1 / self.ends) if value.is_floating_point() else value
+            )
+        self.mean = {name: value.detach().clone() for name, value in self.mean.items()}
+
+    def settle_mean(self, objective: Objective) -> None:
+        """Load the mean into the network, and measure the batch statistics that go with it."""
+        self.network.load_state_dict(self.mean)
+        norms = [
+            m for m in self.network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)
+        ]
+        usual = [m.momentum for m in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain mean over batches
+        self.network.train()
+        with torch.no_grad(), _autocast(self.frame.device, self.precision):
+            for step in range(_SETTLING_BATCHES if norms else 0):
+                self._seed(step)
+                objective(step)
+        for norm, momentum in zip(norms, usual, strict=True):
+            norm.momentum = momentum
+
+    def _seed(self, step: int) -> None:
+        """Random numbers that torch draws depend on the seed and the step."""
+        digest = hashlib.sha256(f"{self.frame.seed} {step}".encode()).digest()
+        torch.manual_seed(int.from_bytes(digest[:7]))
+
     def store(self) -> None:
         """Write the checkpoint and the curve, each aside and then renamed."""
         path = self.frame.checkpoint
         state = {
             "identity": self.identity,
-            "step": self.step,
-            "seconds": self.seconds,
-            "precision": self.precision,
-            "figures": self.figures,
-            "latest": self.latest,
-            "curve": self.curve,
-            "done": self.done,
-            "best": self.best,
+            **{name: getattr(self, name) for name in _STORED},
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
@@ -323,7 +282,7 @@ class _Run:
             return  # of other settings: it is overwritten by the first one stored
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        for name in ("step", "seconds", "precision", "figures", "latest", "curve", "done", "best"):
+        for name in _STORED:
             setattr(self, name, state[name])
 
 

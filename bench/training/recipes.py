@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from robobench.backbones.backbone import Backbone
 from robobench.errors import RobobenchError, unknown_name
 from robobench.registry import METHODS
-from robobench.training.fitting import Recipe
+from robobench.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from robobench.types import Method

@@ -31,7 +31,6 @@ from robobench.training.fitting import (
     Fit,
     Frame,
     Objective,
-    Recipe,
     Validation,
     batch_positions,
     fit_network,
@@ -44,6 +43,7 @@ from robobench.training.pools import (
     validation_conditions,
     warp,
 )
+from robobench.training.recipe import Recipe
 from robobench.types import CLEAN, Card, Degradation, Weights
 
 if TYPE_CHECKING:

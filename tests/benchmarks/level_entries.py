@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +71,7 @@ def trained(entry: str, seed: int, backbone: Backbone, steps: int, place: Path) 
             class_names=None, labelled=True, seed=seed,
         )  # fmt: skip
         recipe = recipe_named(name, backbone, "endo-2020")
-        recipe = replace(recipe, steps=steps, restarts=()).with_options(entry=entry)
+        recipe = recipe.in_one_cycle(steps=steps).with_options(entry=entry)
         task = TrainingTask(
             method=name, dataset=DATASET, architecture=backbone.name, backbone=backbone,
             trained_on="jpeg_compression", train_seed=seed, recipe=recipe, train=train,

@@ -39,7 +39,7 @@ ON_DEGRADED: Final = replace(
         "emphasis": {"jpeg_compression": (1, 20, 0.4), "gaussian_noise": (25, 50, 0.3)},
     },
 )
-FURTHER_RATE: Final = 0.03  # gentler, of further cycles
+_FURTHER_RATE: Final = 0.03  # gentler, of further cycles
 
 
 def on_degraded(trained_on: str, classes: int) -> Recipe:
@@ -56,7 +56,7 @@ def on_degraded(trained_on: str, classes: int) -> Recipe:
         ON_DEGRADED,
         steps=steps,
         minutes=ON_DEGRADED.minutes * steps / ON_DEGRADED.steps,
-        restarts=tuple((first, FURTHER_RATE) for first in firsts),
+        restarts=tuple((first, _FURTHER_RATE) for first in firsts),
         averaged=2,
     )
 

@@ -3,12 +3,14 @@
 import importlib.util
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from robobench import weights
 from robobench.cli import _exit_code
 from robobench.errors import RobobenchError
 from robobench.registry import REPRODUCTIONS
@@ -377,6 +379,35 @@ def test_a_paper_of_ones_own_from_networks_to_files(place, capsys):
     # Fewer images than are stored: those of this call, not all that lie there.
     assert "20 stored already" in reproduce("toy-table1", limit=20)
     assert set(pd.read_csv(place / "reproduced" / "toy-table1.csv")["n"]) == {20}
+
+
+def test_a_training_without_all_networks_is_a_control(place, capsys, monkeypatch):
+    """In no row of the table, but what chance of the training is worth is told."""
+    monkeypatch.setenv("ROBOBENCH_WEIGHTS", str(place / "weights"))
+    for method, tensors_of in (("org", "org"), ("jpg", "org")):
+        found, other = (
+            weights.load(weights.find(name, dataset="shapes10", backbone_name="vgg-tiny")[0])
+            for name in (method, tensors_of)
+        )
+        weights.save(replace(found.card, train_seed=1), other.tensors, place / "weights")
+
+    def reproduce(*options):
+        arguments = ["reproduce", "toy-table1", "--plugin", "doe.py", "--limit", "32", *options]
+        assert _exit_code([*arguments, "--device", "cpu"]) == 0
+        read = pd.read_csv(place / "reproduced" / "toy-table1.csv").set_index(["row", "column"])
+        return " ".join(capsys.readouterr().out.split()).replace("`", ""), read["ours"]
+
+    told, alone = reproduce()
+    assert "Training 1 is left out: jpg-estqf lacks weights. --all-rows takes its jpg" in told
+    assert "There is one training of jpg" in told
+    told, beside = reproduce("--all-rows")
+    assert "Training 1 has jpg only: a control" in told
+    assert "The other training of jpg differs from the first by" in told
+    assert beside.loc["jpg"].equals(alone.loc["jpg"])
+    gains = pd.read_csv(place / "reproduced" / "toy-table1-gain.csv").set_index(["row", "column"])
+    apart = gains.loc[("jpg seed 1 - jpg seed 0", "all"), "ours"]
+    # What stands in for the other training is the clean-trained network.
+    assert apart == pytest.approx(beside[("org", "all")] - beside[("jpg", "all")], abs=1e-5)
 
 
 def test_missing_networks_are_named_with_the_line_that_makes_each(place, capsys, monkeypatch):

@@ -67,6 +67,7 @@ def measure(prepared: Prepared) -> Measured:
 
     plan, reproduction = prepared.plans[0], prepared.reproduction
     items = _items(prepared)
+    of_rows = [(cell, p) for cell, p in items if cell.train_seed in prepared.train_seeds]
     parts = reproduction.parts(plan.profile)
     notes = list(reproduction.notes) + prepared.notes
     if len(plan.source) < len(plan.dataset):
@@ -77,7 +78,7 @@ def measure(prepared: Prepared) -> Measured:
         name=prepared.name,
         paper=str(REPRODUCTIONS.entry(prepared.name).options.get("paper", "")),
         reproduction=reproduction,
-        table=table_of(reproduction, items, parts, plan.profile),
+        table=table_of(reproduction, of_rows, parts, plan.profile),
         gains=gains_of(reproduction, items, parts, plan.profile),
         profile=plan.profile,
         notes=tuple(notes),

@@ -35,7 +35,8 @@ class Settings:
         precision: ``fp32``, ``bf16``, or ``auto``: that of the runs that are there already, else
             what is faster here.
         batch_size: Images degraded together.
-        train_seeds: Trainings, as ``0-2``; None for all whose weights are complete.
+        train_seeds: Trainings, as ``0-2``; None for all whose weights are complete, and with
+            `all_rows` what others can control.
         runs: Folder that takes the folders of runs.
         published_only: Leave out rows that the paper does not have.
         all_rows: Evaluate the further rows that are left out by default, too.
@@ -61,12 +62,15 @@ class Prepared:
         name: As it is registered.
         reproduction: What it is.
         plans: Runs into one folder; trainings with the same methods share one.
+        train_seeds: The trainings that the table's rows are over. What a plan has beyond them is a
+            control: the network that the claim is measured against, trained once more.
         notes: What was left out and why, a sentence each.
     """
 
     name: str
     reproduction: Reproduction
     plans: list[Plan]
+    train_seeds: tuple[int, ...]
     notes: list[str]
 
     @property
@@ -121,20 +125,37 @@ def prepare(name: str, settings: Settings) -> Prepared:
         chosen = found if asked else found[:1]
         lines = [n.lacking[m] for n in chosen for m in reproduction.needed if m in n.lacking]
         raise RobobenchError(f"{name} lacks trained networks:\n" + "\n".join(lines))
-    notes = [
-        f"Training {n.seed} is left out: {_listed([m for m in reproduction.needed if m in n.lacking])} "
-        "lacks weights."
-        for n in found
-        if n not in whole
-    ]
+    parts = [n for n in found if n not in whole]
+    controls = _controls(reproduction, parts)
+    notes = [_of_a_part(reproduction, n, settings) for n in parts]
     if settings.precision != "fp32":
         notes.append(f"Networks ran in {settings.precision} (`--precision fp32` for the other).")
     notes += _left_out(reproduction, whole)
     if waiting := [row.label for row in reproduction.on_demand]:
         notes.append(f"`--all-rows` evaluates {_listed(waiting)} as well.")
-    plans = _plans(reproduction, settings, whole)
+    plans = _plans(reproduction, settings, whole + (controls if settings.all_rows else []))
     notes += _other_recipes(reproduction, plans)
-    return Prepared(name, reproduction, plans, notes)
+    return Prepared(name, reproduction, plans, tuple(n.seed for n in whole), notes)
+
+
+def _controls(reproduction: Reproduction, parts: Sequence[_Networks]) -> list[_Networks]:
+    """Of incomplete trainings, the network that the claimed gain is measured against."""
+    if reproduction.gain is None:
+        return []
+    over = reproduction.gain.over
+    return [replace(n, ready=[over]) for n in parts if over in n.ready]
+
+
+def _of_a_part(reproduction: Reproduction, part: _Networks, settings: Settings) -> str:
+    """What a training is good for that lacks networks."""
+    lacking = _listed([m for m in reproduction.needed if m in part.lacking])
+    text = f"Training {part.seed} is left out: {lacking} lacks weights."
+    for control in _controls(reproduction, [part]):
+        (over,) = control.ready
+        if settings.all_rows:
+            return f"Training {part.seed} has {over} only: a control, in no row of the table."
+        return f"{text} `--all-rows` takes its {over} as a control."
+    return text
 
 
 def _precision(reproduction: Reproduction, settings: Settings) -> str:

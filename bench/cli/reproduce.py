@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 )
 @_options.train_seeds("all that have weights")
 @click.option("--published-only", is_flag=True, help="Leave out rows that the paper has not.")
-@click.option("--all-rows", is_flag=True, help="Evaluate our further methods, too: takes longer.")
+@click.option(
+    "--all-rows",
+    is_flag=True,
+    help="Our further methods and the controls of other trainings, too: takes longer.",
+)
 @_options.limit
 @_options.data_root
 @_options.download

@@ -54,7 +54,7 @@ class TrainedOnDegraded(robobench.Method):
             options={"shift": 3, "ranges": ranges},
         )
         classes = 10 if backbone is None else backbone.num_classes
-        paper = endo_2020.on_degraded(cls.trained_on or "", classes).with_options(ranges=ranges)
+        paper = endo_2020.on_degraded(classes).with_options(ranges=ranges)
         published = endo_2020.PUBLISHED.with_options(ranges=ranges)
         return {
             **in_lengths(usual),

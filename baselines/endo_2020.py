@@ -42,15 +42,12 @@ ON_DEGRADED: Final = replace(
 _FURTHER_RATE: Final = 0.03  # gentler, of further cycles
 
 
-def on_degraded(trained_on: str, classes: int) -> Recipe:
-    """How every arm is trained that is compared on one corruption and data set.
+def on_degraded(classes: int) -> Recipe:
+    """How every arm is trained that is compared on one data set.
 
     Args:
-        trained_on: The corruption. JPEG's lowest qualities, and a hundred classes, take longer.
-        classes: Of the data set.
+        classes: Of the data set; a hundred take longer to learn.
     """
-    if trained_on != "jpeg_compression" and classes < 100:
-        return ON_DEGRADED
     *firsts, steps = (1440, 3600, 4680) if classes >= 100 else (2880, 3960)
     return replace(
         ON_DEGRADED,

@@ -77,7 +77,7 @@ PUBLISHED: Final = Recipe(
         "estimator_steps": 40_000,
     },
 )
-# By the kind of estimator; a step takes a twentieth of a second.
+# By the kind of estimator; a step takes a tenth of a second at most.
 ESTIMATOR_STEPS: Final = {"blocks": 12000, "energies": 12000}
 
 

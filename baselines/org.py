@@ -1,13 +1,13 @@
 """`org`: the classifier as it is."""
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 import robobench
 from robobench.backbones.backbone import Backbone
 from robobench.baselines import endo_2020
+from robobench.training.classifying import accuracy, classification_loss
 from robobench.training.recipe import Recipe, in_lengths
-from robobench.training.task import TrainingTask, accuracy
+from robobench.training.task import TrainingTask
 from robobench.types import Context
 from robobench.weights import digest_of_file
 
@@ -61,7 +61,7 @@ class Org(robobench.Method):
         def objective(step: int) -> Tensor:
             images, labels = task.batch(step)
             logits = network(runner.normalise(images))
-            return cross_entropy(logits.float(), labels, label_smoothing=0.05)
+            return classification_loss(logits.float(), labels)
 
         def validate() -> dict[str, float]:
             images, labels = task.clean

@@ -12,9 +12,7 @@ from robobench.cli.train import seconds_in, train
 from robobench.errors import RobobenchError
 from robobench.methods.estimators import BlockEstimator
 from robobench.registry import METHODS
-from robobench.training.fitting import (
-    TimeLimitReached,
-)
+from robobench.training.fitting import TimeLimitReached
 from robobench.training.pools import (
     Degrader,
     ImagePool,

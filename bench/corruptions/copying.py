@@ -23,7 +23,7 @@ from robobench.datasets.decoding import decode
 from robobench.datasets.files import image_files, some, subfolders
 from robobench.datasets.geometry import check_geometry, fit_geometry
 from robobench.errors import RobobenchError
-from robobench.store import whole_file
+from robobench.store import whole_file, write_whole
 from robobench.types import Degradation, Geometry
 
 COPY_FORMAT: Final = 1
@@ -177,7 +177,7 @@ def _remember(copy: Copy, names: Sequence[str], targets: Sequence[Target]) -> No
                 "folder"
             )
     text = json.dumps({"settings": settings, "made": made, "versions": versions()}, indent=1)
-    _write(path, lambda file: file.write_text(text + "\n", encoding="utf-8"))
+    write_whole(path, f"{text}\n".encode())
 
 
 def _write(path: Path, save: Callable[[Path], Any]) -> None:

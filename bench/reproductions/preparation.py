@@ -125,9 +125,10 @@ def prepare(name: str, settings: Settings) -> Prepared:
         chosen = found if asked else found[:1]
         lines = [n.lacking[m] for n in chosen for m in reproduction.needed if m in n.lacking]
         raise RobobenchError(f"{name} lacks trained networks:\n" + "\n".join(lines))
+    over = reproduction.gain.over if reproduction.gain else None
     parts = [n for n in found if n not in whole]
-    controls = _controls(reproduction, parts)
-    notes = [_of_a_part(reproduction, n, settings) for n in parts]
+    controls = [replace(n, ready=[over]) for n in parts if over in n.ready] if over else []
+    notes = [_of_a_part(reproduction, n, over, settings.all_rows) for n in parts]
     if settings.precision != "fp32":
         notes.append(f"Networks ran in {settings.precision} (`--precision fp32` for the other).")
     notes += _left_out(reproduction, whole)
@@ -138,24 +139,15 @@ def prepare(name: str, settings: Settings) -> Prepared:
     return Prepared(name, reproduction, plans, tuple(n.seed for n in whole), notes)
 
 
-def _controls(reproduction: Reproduction, parts: Sequence[_Networks]) -> list[_Networks]:
-    """Of incomplete trainings, the network that the claimed gain is measured against."""
-    if reproduction.gain is None:
-        return []
-    over = reproduction.gain.over
-    return [replace(n, ready=[over]) for n in parts if over in n.ready]
-
-
-def _of_a_part(reproduction: Reproduction, part: _Networks, settings: Settings) -> str:
-    """What a training is good for that lacks networks."""
+def _of_a_part(
+    reproduction: Reproduction, part: _Networks, over: str | None, all_rows: bool
+) -> str:
+    """What a training is good for that lacks networks: a control if it has what is compared with."""
+    if over in part.ready and all_rows:
+        return f"Training {part.seed} has {over} only: a control, in no row of the table."
     lacking = _listed([m for m in reproduction.needed if m in part.lacking])
     text = f"Training {part.seed} is left out: {lacking} lacks weights."
-    for control in _controls(reproduction, [part]):
-        (over,) = control.ready
-        if settings.all_rows:
-            return f"Training {part.seed} has {over} only: a control, in no row of the table."
-        return f"{text} `--all-rows` takes its {over} as a control."
-    return text
+    return f"{text} `--all-rows` takes its {over} as a control." if over in part.ready else text
 
 
 def _precision(reproduction: Reproduction, settings: Settings) -> str:

@@ -42,6 +42,12 @@ def classification_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return cross_entropy(logits, labels, label_smoothing=_SMOOTHING)
 
 
+def accuracy(answer: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor) -> float:
+    """Share of images whose largest output is the label's."""
+    right = in_batches(answer, images).argmax(1) == labels
+    return int(right.sum()) / len(labels)
+
+
 def accuracies(
     answer: Callable[[Tensor, float], Tensor],
     conditions: Iterable[tuple[Degradation, Tensor]],
@@ -60,6 +66,5 @@ def accuracies(
         def at_level(some: Tensor, level: float = degradation.level) -> Tensor:
             return answer(some, level)
 
-        right = in_batches(at_level, images).argmax(1) == labels
-        scores[degradation.label] = float(right.float().mean())
+        scores[degradation.label] = accuracy(at_level, images, labels)
     return {"mean": sum(scores.values()) / len(scores), **scores}

@@ -33,7 +33,7 @@ _SETTLING_BATCHES: Final = 60
 # Of a training while it runs, beside the network and the optimizer.
 _STORED: Final = (
     *("step", "seconds", "precision", "figures", "latest", "curve", "done"),
-    *("best", "ends", "mean"),
+    *("best", "mean"),
 )
 
 Objective = Callable[[int], Tensor]
@@ -172,7 +172,6 @@ class _Run:
         self.seconds = 0.0
         self.precision = ""
         self.best: dict[str, Tensor] = {}
-        self.ends = 0
         self.mean: dict[str, Tensor] = {}
         self.figures: dict[str, float] = {}
         self.latest: dict[str, float] = {}
@@ -215,17 +214,16 @@ class _Run:
         better = not self.figures or figures[decisive] > self.figures[decisive]
         if better or self.recipe.keep == "last":
             self.figures = figures
-            self.best = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+            self.best = _snapshot(self.network)
 
     def take_into_mean(self) -> None:
         """Average the weights with those of the ends before."""
-        self.ends += 1
-        for name, value in self.network.state_dict().items():
-            before = self.mean.get(name, value)
-            self.mean[name] = (
-                torch.lerp(before, value, 1 / self.ends) if value.is_floating_point() else value
-            )
-        self.mean = {name: value.detach().clone() for name, value in self.mean.items()}
+        before = self.recipe.averaged_ends.index(self.step)
+        mean = _snapshot(self.network)
+        for name, value in mean.items():
+            if before and value.is_floating_point():
+                mean[name] = torch.lerp(self.mean[name], value, 1 / (before + 1))
+        self.mean = mean
 
     def settle_mean(self, objective: Objective) -> None:
         """Load the mean into the network, and measure the batch statistics that go with it."""
@@ -286,6 +284,11 @@ class _Run:
             setattr(self, name, state[name])
 
 
+def _snapshot(network: nn.Module) -> dict[str, Tensor]:
+    """A copy of its tensors that further training leaves alone."""
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+
 def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     parameters = [p for p in network.parameters() if p.requires_grad]
     groups: list[dict[str, Any]] = [
@@ -308,7 +311,7 @@ def choose_precision(network: nn.Module, objective: Objective, frame: Frame) -> 
     """The frame's precision; where that is ``auto``, the one that a step is faster in."""
     if frame.precision != "auto":
         return frame.precision
-    before = {k: v.detach().clone() for k, v in network.state_dict().items()}
+    before = _snapshot(network)
     network.train()
 
     def run(precision: str) -> None:

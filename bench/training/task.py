@@ -360,20 +360,6 @@ class TrainingTask:
         )
 
 
-def accuracy(predict: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor) -> float:
-    """Share of images whose largest output is the label's."""
-    right = sum(
-        int(
-            (
-                predict(images[i : i + _INFERENCE_BATCH]).argmax(1)
-                == labels[i : i + _INFERENCE_BATCH]
-            ).sum()
-        )
-        for i in range(0, len(images), _INFERENCE_BATCH)
-    )
-    return right / len(images)
-
-
 def in_batches(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     """A function of many images, computed a few at a time."""
     parts = [

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 import robobench
 from robobench import weights
+from robobench.analysis.statistics import draw_train_seeds, image_draws, percentile_interval
 from robobench.backbones.backbone import Backbone, load_backbone
 from robobench.backbones.level_network import ENTRIES
 from robobench.datasets import open_dataset
@@ -118,7 +119,7 @@ def table(right: Mapping[str, Sequence[NDArray[np.bool_]]]) -> pd.DataFrame:
             gains = 100 * np.stack(
                 [t.mean(0) - n.mean(0) for t, n in zip(trainings, right["none"], strict=False)]
             )
-            low, high = np.percentile(_resampled(gains), [2.5, 97.5])
+            low, high = _interval(gains)
             row["gain"] = f"{gains.mean():+.1f} [{low:+.1f}, {high:+.1f}]"
             apart = list(gains.mean(1))
         row["of each training"] = " ".join(f"{gain:+.1f}" for gain in apart)
@@ -126,18 +127,13 @@ def table(right: Mapping[str, Sequence[NDArray[np.bool_]]]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis("entry")
 
 
-def _resampled(gains: NDArray[np.float64], draws: int = 2000) -> NDArray[np.float64]:
-    """Means of trainings drawn anew, with images drawn anew: draws, of trainings x images."""
+def _interval(gains: NDArray[np.float64], draws: int = 2000) -> tuple[float, float]:
+    """95 % of the mean of gains, trainings x images."""
     generator = np.random.default_rng(0)
-    trainings, images = gains.shape
-    return np.array(
-        [
-            gains[generator.integers(trainings, size=trainings)][
-                :, generator.integers(images, size=images)
-            ].mean()
-            for _ in range(draws)
-        ]
-    )
+    shares = draw_train_seeds(len(gains), draws, generator)[1:]
+    images = gains.shape[1]
+    counts = np.concatenate(list(image_draws(images, draws, generator)))
+    return percentile_interval((shares * (counts @ gains.T / images)).sum(1))
 
 
 def main() -> None:

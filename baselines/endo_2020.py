@@ -48,10 +48,21 @@ def on_degraded(classes: int) -> Recipe:
     Args:
         classes: Of the data set; a hundred take longer to learn.
     """
-    *firsts, steps = (1440, 3600, 4680) if classes >= 100 else (2880, 3960)
+    return in_cycles(*((1440, 3600, 4680) if classes >= 100 else (2880, 3960)))
+
+
+def in_cycles(*ends: int, rate: float = ON_DEGRADED.rate) -> Recipe:
+    """`ON_DEGRADED` in cycles, of whose last two the ends are averaged.
+
+    Args:
+        ends: After how many steps each cycle ends.
+        rate: At the peak of the first; further ones are gentler.
+    """
+    *firsts, steps = ends
     return replace(
         ON_DEGRADED,
         steps=steps,
+        rate=rate,
         minutes=ON_DEGRADED.minutes * steps / ON_DEGRADED.steps,
         restarts=tuple((first, _FURTHER_RATE) for first in firsts),
         averaged=2,

@@ -1,5 +1,7 @@
 """The command line as a user meets it."""
 
+import os
+import platform
 import subprocess
 import sys
 import time
@@ -109,6 +111,28 @@ def test_an_internal_error_is_one_line_and_a_log(capsys, monkeypatch, tmp_path):
     assert "please report" in told
     (log,) = tmp_path.glob("robobench-*.log")
     assert "ZeroDivisionError" in log.read_text()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc")
+@pytest.mark.parametrize("set_up", [False, True])
+def test_freed_memory_is_kept_unless_the_user_has_set_the_allocator_up(set_up):
+    code = """
+import resource
+from robobench.cli._memory import keep_freed_memory
+made = keep_freed_memory()
+for _ in range(10):
+    b"x" * 2**24  # 4096 pages
+print(made, resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+"""
+    ours = ("MALLOC_", "GLIBC_TUNABLES")
+    environment = {n: v for n, v in os.environ.items() if not n.startswith(ours)}
+    environment |= {"MALLOC_MMAP_THRESHOLD_": "65536"} if set_up else {}
+    child = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment
+    )
+    made, faults = child.stdout.split()
+    assert made == str(not set_up)
+    assert (int(faults) > 10 * 4096) == set_up
 
 
 def test_ctrl_c_is_130(capsys, monkeypatch):

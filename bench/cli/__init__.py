@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from robobench.cli._memory import keep_freed_memory
 from robobench.errors import RobobenchError, unknown_name
 
 # The order in which a newcomer meets them; commands that are not named here follow by name.
@@ -71,6 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: Those of the process by default.
     """
+    keep_freed_memory()
     sys.exit(_exit_code(arguments))
 
 

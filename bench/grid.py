@@ -74,6 +74,11 @@ def parse_corruptions(
         name, colon, levels = selector.partition(":")
         if name == CLEAN:
             continue
+        if name.replace(".", "", 1).isdigit():
+            raise RobobenchError(
+                f"--corruptions: a corruption is expected, got {name!r}; several levels of one are "
+                f"written 'jpeg:10-50/10', or each with its name: 'jpeg:10,jpeg:{name}'"
+            )
         for corruption in catalogue.expand(name):
             if colon:
                 new = [

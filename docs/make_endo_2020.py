@@ -61,8 +61,7 @@ interval. Ours are trained by a recipe of our own (`--recipe endo-2020`), the sa
 - **`adaptive`** is ours, not the paper's: one ResNet-56 that starts from the mean of `jpg` and `noisy`, is told both
   levels by the two estimators, learns for {adaptive} epochs from clean, compressed, noisy and doubly degraded images with
   `org` as its teacher, and answers for an image and its mirror image. Where the levels say that an image is nearly
-  clean, `org` is asked, too. The tables have it with `--all-rows`. The one that comes along started from the ends of
-  single cycles of `jpg` and `noisy`, and learned with an earlier estimator of noise.
+  clean, `org` is asked, too. The tables have it with `--all-rows`.
 
 Intervals are 95 %, by bootstrap over the test images and, where there are several, over trainings.
 """

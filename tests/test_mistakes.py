@@ -81,6 +81,7 @@ MISTAKES = {
     "method trained on nothing": (RUN + " --methods afd@", "after @ comes"),
     "unknown training": (RUN + " --methods afd@jpg", "jpeg"),
     "training of another method": (RUN + " --methods jpg@fog", "jpeg_compression"),
+    "a level alone": (RUN + " --corruptions jpeg:10,20", "'jpeg:10,jpeg:20'"),
     "unknown corruption": (RUN + " --corruptions jpeq", "did you mean 'jpeg"),
     "no corruption": (RUN + " --corruptions ,", "at least one is expected"),
     "quality out of range": (RUN + " --corruptions jpeg:0-200", "100"),

@@ -50,7 +50,8 @@ class ResidualBlock(nn.Module):
         if self.more:
             first = self.more // 2
             shortcut = pad(shortcut, (0, 0, 0, 0, first, self.more - first))
-        return (self.body(features) + shortcut).relu_()  # in place: a tenth of the time on CPUs
+        both: Tensor = self.body(features) + shortcut
+        return both.relu_()  # in place: a tenth of the time on CPUs
 
 
 class Resnet(StagedNetwork):

@@ -1,0 +1,156 @@
+"""Write docs/restoration.md: what restoration in front of a classifier gives back, and its price.
+
+    ROBOBENCH_DATA=~/data python docs/make_restoration.py [--limit 1000] [DNCNN.pth ...]
+
+Each file given is a restorer that `spandrel` loads, one more row. The run is kept in
+runs/restoration; the same command goes on from there.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import pandas as pd
+import torch
+
+from robobench.baselines.image_quality import psnr, ssim
+from robobench.configuration import Configuration
+from robobench.errors import RobobenchError
+from robobench.plan import Plan
+from robobench.reports.blocks import Table, Value
+from robobench.reports.tables import to_markdown
+from robobench.runner import chunk_size
+from robobench.runs import Run, execute, prepare
+from robobench.store import write_whole
+from robobench.types import Context
+
+METHODS = ("org", "median", "bilateral", "nlm", "arcnn", "dncnn", "jpg")
+CORRUPTION, LEVELS = "jpeg_compression", "1-20"
+ROUNDS, BATCH = 5, 500
+PAGE = Path(__file__).with_name("restoration.md")
+TEXT = """\
+# Restoration, then classification
+
+{images:,} test images of CIFAR-10 at JPEG qualities {levels}: restored, then classified by the ResNet-56 that knows clean
+images only (`org`). `jpg` restores nothing: it is the same network, trained on JPEG images. `restore:` is a network file
+that `spandrel` loads. Made by `python docs/make_restoration.py`, with the files as arguments.
+
+{table}
+- **accuracy**: mean over the qualities, per cent, with 95 % intervals by bootstrap over images; **gain**: over `org`, on the
+  same images, in points.
+- **PSNR** (dB) and **SSIM**: of what the classifier is shown, against the clean image. A better picture is not a better
+  answer: compare both columns.
+- **parameters**, **multiply-adds**: of all networks that run for one image; a classical filter adds none that are counted.
+- **ms**: for one image on {threads} thread{s} of the {device}, the median of {rounds} chunks of {chunk}: to compare methods with, not
+  machines.
+
+`arcnn` and `dncnn` come along, trained on CIFAR-10's training images by `robobench train --recipe endo-2020`. That recipe
+also knows `arcnn-res` and `dncnn-res`, whose classifier is trained on restored images; these do not come along.
+"""
+
+
+def table(run: Run, milliseconds: dict[str, float], unrestored: tuple[float, float]) -> Table:
+    """A row a method, in the order of the run.
+
+    Args:
+        run: Of one corruption.
+        milliseconds: By method.
+        unrestored: PSNR and SSIM of the degraded images, for methods that restore nothing.
+    """
+    summary = run.summary()
+    summary = summary[summary["corruption"] == CORRUPTION].set_index("method")
+    frame = run.frame
+    frame = frame[frame["corruption"] == CORRUPTION]
+    fidelity = frame.groupby(["metric", "method"])["value"].mean()
+    rows: dict[str, dict[str, Value]] = {}
+    for about in run.manifest["methods"]:
+        name = about["label"]
+        row = summary.loc[name]
+        rows[name] = {
+            "accuracy": Value(row["accuracy"], row["accuracy_low"], row["accuracy_high"]),
+            "gain": _gain(run, name),
+            "PSNR": Value(fidelity.get(("psnr", name), unrestored[0]), unit="level"),
+            "SSIM": Value(fidelity.get(("ssim", name), unrestored[1]), unit="level"),
+            "parameters": Value(about["parameters"], unit="count"),
+            "multiply-adds": Value(about["macs"], unit="count"),
+            "ms": Value(milliseconds[name], unit="level"),
+        }
+    made = pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns="method")
+    return Table("restoration", "", made)
+
+
+def _gain(run: Run, name: str) -> Value:
+    if name == "org":
+        return Value(None)
+    compared = run.compare("org", name).set_index("corruption").loc[CORRUPTION]
+    ends = compared["difference_low"], compared["difference_high"]
+    return Value(compared["difference"], *ends, unit="points")
+
+
+def likeness(plan: Plan) -> tuple[float, float]:
+    """Mean PSNR and SSIM of the degraded images."""
+    found = []
+    for degradation, seed in plan.grid.conditions()[1:]:
+        for begin in range(0, len(plan.source), BATCH):
+            end = min(begin + BATCH, len(plan.source))
+            clean, degraded = plan.source.batch(begin, end, degradation, seed)
+            found.append(torch.stack([measure(degraded, clean) for measure in (psnr, ssim)], 1))
+    mean = torch.cat(found).mean(0)
+    return float(mean[0]), float(mean[1])
+
+
+def milliseconds(plan: Plan) -> dict[str, float]:
+    """For one image, by method: the median chunk, of one condition."""
+    degradation, seed = plan.grid.conditions()[-1]
+    chunk = min(chunk_size(plan.source.side), len(plan.source))
+    _, images = plan.source.batch(0, chunk, degradation, seed)
+    found = {}
+    for entrant in plan.entrants:
+        times = []
+        for _ in range(ROUNDS):
+            before = time.perf_counter()
+            entrant.method.predict(images, Context())
+            times.append(time.perf_counter() - before)
+        found[entrant.contestant.method] = 1000 * median(times) / chunk
+    return found
+
+
+def main() -> None:
+    """Evaluate, measure, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--limit", type=int, default=1000)
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    methods = (*METHODS, *(f"restore:{file}" for file in options.files))
+    settings = {
+        "dataset": "cifar10",
+        "methods": methods,
+        "corruptions": f"{CORRUPTION}:{LEVELS}",
+        "limit": options.limit,
+        "out": str(PAGE.parent.parent / "runs" / "restoration"),
+    }
+    try:
+        plan = prepare(Configuration.from_settings(settings))
+        run = execute(plan)
+    except RobobenchError as error:
+        sys.exit(f"make_restoration: {error}")
+    machine = run.manifest["machine"]
+    text = TEXT.format(
+        levels=LEVELS,
+        images=options.limit,
+        table=to_markdown(table(run, milliseconds(plan), likeness(plan))),
+        rounds=ROUNDS,
+        chunk=chunk_size(plan.source.side),
+        threads=machine["threads"],
+        s="" if machine["threads"] == 1 else "s",
+        device=machine["device"].upper(),
+    )
+    write_whole(PAGE, text.encode("utf-8"))
+
+
+if __name__ == "__main__":
+    main()

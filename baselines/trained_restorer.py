@@ -93,7 +93,7 @@ class TrainedRestorer(RestoreThenClassify):
         )
         is_large = backbone is not None and backbone.example.shape[-1] > _SMALL_SIDE
         found = in_lengths(large if is_large else small)
-        return {**found, endo_2020.NAME: found["standard"]}
+        return {**found, endo_2020.NAME: found["long"]}
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:

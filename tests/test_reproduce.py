@@ -1,17 +1,12 @@
 """Papers' tables, measured again."""
 
 import importlib.util
-import subprocess
-import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from robobench import weights
-from robobench.cli import _exit_code
 from robobench.errors import RobobenchError
 from robobench.registry import REPRODUCTIONS
 from robobench.reports.reproduction import result_blocks
@@ -20,7 +15,6 @@ from robobench.reports.reproduction_files import files_of, read, write
 from robobench.reports.reproduction_words import comparison, verdict
 from robobench.reproductions import Column, Gain, Reproduction, Row, named
 from robobench.reproductions.measuring import COLUMNS, Measured, gains_of, table_of
-from robobench.store import Store
 from robobench.types import Cell, Predictions
 
 PROFILE = "cifar-c"
@@ -308,146 +302,6 @@ def test_a_terminal_of_80_columns_holds_the_table(columns, monkeypatch, tmp_path
 
 # The whole way, with networks.
 
-PLUGIN = """
-import robobench
-from dataclasses import replace
-from robobench.reproductions import Column, Gain, Reproduction, Row
-
-@robobench.reproduction("toy-table1", paper="Doe 2031")
-def table1():
-    "Table 1: two intervals of JPEG shapes10."
-    return Reproduction(
-        title="Table 1. JPEG shapes10",
-        dataset="shapes10",
-        run="doe-2031",
-        columns=(Column("Acc(10,11)", "jpeg:10-11"), Column("Acc(50,51)", "jpeg:50-51")),
-        rows=(Row("org", "Org", (0.5, 0.7)), Row("jpg", "Jpg", (0.8, 0.9)),
-              Row("jpg-estqf", "Jpg and Est. Q.F.", (0.85, 0.95))),
-        further=(Row("no-such-method"), Row("median")),
-        on_demand=(Row("bilateral"),),
-        whole="all",
-        gain=Gain("jpg-estqf", "jpg", "", "the estimated quality"),
-        notes=("Made up.",),
-    )
-
-@robobench.reproduction("toy-figure1", paper="Doe 2031")
-def figure1():
-    "Figure 1: the same over the quality."
-    table = table1()
-    columns = tuple(Column(str(q), f"jpeg:{q}") for q in (10, 11, 50, 51))
-    rows = tuple(replace(row, published=()) for row in table.rows)
-    return replace(table, columns=columns, rows=rows, whole="", gain=None, figure=True, beside=table)
-"""
-
-
-@pytest.fixture
-def place(tmp_path, registered, monkeypatch):
-    """A folder to work in, with a plugin."""
-    (tmp_path / "doe.py").write_text(PLUGIN)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def test_a_paper_of_ones_own_from_networks_to_files(place, capsys):
-    def reproduce(*names, limit=64):
-        arguments = ["reproduce", *names, "--plugin", "doe.py", "--limit", str(limit)]
-        assert _exit_code([*arguments, "--device", "cpu"]) == 0
-        return capsys.readouterr().out
-
-    first = reproduce("toy-table1", "toy-figure1")
-    assert "20 cells of 64 images, 0 stored already" in first
-    assert "toy-figure1: 20 cells of 64 images, 20 stored already; nothing left to run" in first
-    assert {p.suffix for p in (place / "reproduced").glob("toy-figure1.*")} == {
-        *(".csv", ".html", ".tex", ".md", ".svg", ".pdf")
-    }
-    table = pd.read_csv(place / "reproduced" / "toy-table1.csv").set_index(["row", "column"])
-    assert set(table.index.get_level_values("row")) == {"org", "jpg", "jpg-estqf", "median"}
-    right = [
-        predictions.correct.mean()
-        for cell, predictions in Store(place / "runs" / "doe-2031").items()
-        if cell.method == "jpg" and cell.level in (10, 11)
-    ]
-    assert table.loc[("jpg", "Acc(10,11)"), "ours"] == pytest.approx(np.mean(right), abs=1e-5)
-    assert "Jpg and Est. Q.F." in first
-    assert "jpg-estqf minus jpg, all" in first
-    points = pd.read_csv(place / "reproduced" / "toy-figure1.csv")
-    assert sorted(set(points["column"])) == [10, 11, 50, 51]
-    assert "--all-rows evaluates bilateral as well" in " ".join(first.split()).replace("`", "")
-    again = reproduce("toy-table1", "--all-rows")
-    assert "25 cells of 64 images, 20 stored already" in again
-    assert "bilateral" in set(pd.read_csv(place / "reproduced" / "toy-table1.csv")["row"])
-    # Fewer images than are stored: those of this call, not all that lie there.
-    assert "20 stored already" in reproduce("toy-table1", limit=20)
-    assert set(pd.read_csv(place / "reproduced" / "toy-table1.csv")["n"]) == {20}
-
-
-def test_a_training_without_all_networks_is_a_control(place, capsys, monkeypatch):
-    """In no row of the table, but what chance of the training is worth is told."""
-    monkeypatch.setenv("ROBOBENCH_WEIGHTS", str(place / "weights"))
-    for method, tensors_of in (("org", "org"), ("jpg", "org")):
-        found, other = (
-            weights.load(weights.find(name, dataset="shapes10", backbone_name="vgg-tiny")[0])
-            for name in (method, tensors_of)
-        )
-        weights.save(replace(found.card, train_seed=1), other.tensors, place / "weights")
-
-    def reproduce(*options):
-        arguments = ["reproduce", "toy-table1", "--plugin", "doe.py", "--limit", "32", *options]
-        assert _exit_code([*arguments, "--device", "cpu"]) == 0
-        read = pd.read_csv(place / "reproduced" / "toy-table1.csv").set_index(["row", "column"])
-        return " ".join(capsys.readouterr().out.split()).replace("`", ""), read["ours"]
-
-    told, alone = reproduce()
-    assert "Training 1 is left out: jpg-estqf lacks weights. --all-rows takes its jpg" in told
-    assert "There is one training of jpg" in told
-    told, beside = reproduce("--all-rows")
-    assert "Training 1 has jpg only: a control" in told
-    assert "The other training of jpg differs from the first by" in told
-    assert beside.loc["jpg"].equals(alone.loc["jpg"])
-    gains = pd.read_csv(place / "reproduced" / "toy-table1-gain.csv").set_index(["row", "column"])
-    apart = gains.loc[("jpg seed 1 - jpg seed 0", "all"), "ours"]
-    # What stands in for the other training is the clean-trained network.
-    assert apart == pytest.approx(beside[("org", "all")] - beside[("jpg", "all")], abs=1e-5)
-
-
-def test_missing_networks_are_named_with_the_line_that_makes_each(place, capsys, monkeypatch):
-    monkeypatch.setattr("robobench.weights._SHIPPED", ())
-    assert _exit_code(["reproduce", "irdi-table3"]) == 2
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "robobench: irdi-table3 lacks trained networks:"
-    assert len(lines) == 4
-    for method, line in zip(("org", "jpg", "jpg-estqf"), lines[1:], strict=True):
-        command = f"`robobench train --recipe endo-2020 --dataset cifar10 --method {method}`"
-        assert line.startswith(f"  {method}: {command} makes it")
-    assert _exit_code(["reproduce", "toy-table1", "--plugin", "doe.py", "--train-seeds", "3"]) == 2
-    assert "--method jpg --seed 3`" in capsys.readouterr().err
-    assert {p.name for p in place.iterdir()} - {"__pycache__"} == {"doe.py"}, "nothing is written"
-
-
-def test_a_dry_run_and_a_wrong_name_write_nothing(place, capsys):
-    arguments = ["reproduce", "toy-table1", "--plugin", "doe.py", "--limit", "20", "--dry-run"]
-    assert _exit_code(arguments) == 0
-    assert "400 predictions to make, about" in capsys.readouterr().out
-    assert _exit_code(["reproduce", "irdi-tabel3"]) == 2
-    assert "did you mean 'irdi-table3'" in capsys.readouterr().err
-    assert _exit_code([*arguments, "--all-rows", "--published-only"]) == 2
-    assert "--published-only and --all-rows: give one of both" in capsys.readouterr().err
-    assert {p.name for p in place.iterdir()} - {"__pycache__"} == {"doe.py"}
-
-
-def test_without_a_name_it_lists_what_there_is_without_torch():
-    code = (
-        "import sys; from robobench.cli import _exit_code; code = _exit_code(['reproduce'])\n"
-        "assert not {'torch', 'pandas', 'matplotlib'} & set(sys.modules); sys.exit(code)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    names = [line.split()[0] for line in done.stdout.splitlines()]
-    tables, figures = (
-        [f"irdi-{what}" for what in kind]
-        for kind in ((f"table{n}" for n in range(2, 7)), (f"figure{n}" for n in range(4, 9)))
-    )
-    assert names == tables + figures
-
 
 def test_the_page_is_made_from_the_files(tmp_path):
     source = Path(__file__).parent.parent / "docs" / "make_endo_2020.py"
@@ -478,9 +332,3 @@ def test_a_figure_has_a_line_for_each_row_and_no_document_of_its_own():
     assert "Org" not in right.get_legend_handles_labels()[1]
     # Its picture is NAME.pdf, which compiling NAME.tex alone would overwrite.
     assert rb"\begin{document}" not in files_of(found)["irdi-figure5.tex"]
-
-
-def test_time_is_told_for_methods_that_must_be_told_something(place, capsys):
-    arguments = ["run", "--methods", "jpg-shuffledqf", "--corruptions", "jpeg:10", "--limit", "20"]
-    assert _exit_code([*arguments, "--dry-run"]) == 0
-    assert "80 predictions to make" in capsys.readouterr().out

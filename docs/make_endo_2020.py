@@ -1,16 +1,21 @@
 """Write docs/endo-2020.md from what `robobench reproduce` measured.
 
     robobench reproduce irdi-table2 irdi-table3 ... irdi-figure8 --all-rows --out reproduced
-    python docs/make_endo_2020.py reproduced
+    python docs/make_endo_2020.py reproduced [RUN ...]
 
 The page holds the tables beside the published ones, the figures (copied to docs/endo-2020/), the
 gain that the paper claims with its controls, and what falls short. What is not in the folder is
-named as not measured.
+named as not measured. Each further folder is one that `robobench run` made, of more images than the
+tables: its summary closes the page.
 """
 
+import io
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
+from robobench.analysis.console import print_summary
 from robobench.baselines import endo_2020
 from robobench.errors import RobobenchError
 from robobench.registry import REPRODUCTIONS
@@ -20,6 +25,7 @@ from robobench.reports.reproduction import gain_blocks, result_blocks
 from robobench.reports.reproduction_files import read
 from robobench.reports.reproduction_words import comparison, verdict
 from robobench.reproductions.measuring import Measured
+from robobench.runs import Run, load
 from robobench.store import write_whole
 from robobench.training.recipes import recipe_named
 
@@ -37,7 +43,7 @@ estimates it. This page sets our numbers beside the published ones. Its tables a
 ```sh
 robobench train --recipe endo-2020     # what is missing of the networks, CIFAR-10 and CIFAR-100
 {commands}
-python docs/make_endo_2020.py reproduced
+{runs}python docs/make_endo_2020.py reproduced{folders}
 ```
 
 The paper gives neither the sizes of its networks nor the length of their training, and one number a cell without an
@@ -68,12 +74,13 @@ Intervals are 95 %, by bootstrap over the test images and, where there are sever
 """
 
 
-def page(folder: Path, pictures: Path) -> str:
+def page(folder: Path, pictures: Path, runs: Sequence[Run] = ()) -> str:
     """The whole page, in Markdown.
 
     Args:
         folder: What `robobench reproduce --out` wrote.
         pictures: Takes the figures; the page stands beside it.
+        runs: What `robobench run` made, of more images than the tables.
 
     Raises:
         RobobenchError: Nothing of the paper was measured, or a file is broken.
@@ -86,7 +93,12 @@ def page(folder: Path, pictures: Path) -> str:
             "measures them"
         )
     measured = {name: read(name, folder) for name in there}
-    introduction = INTRODUCTION.format(commands=_commands(names), **_epochs())
+    introduction = INTRODUCTION.format(
+        commands=_commands(names),
+        runs="".join(f"{run.manifest['command']}\n" for run in runs),
+        folders="".join(f" {run.folder}" for run in runs),
+        **_epochs(),
+    )
     lines = [introduction, "## In short\n", *in_short(measured)]
     lines += ["\n## Where it falls short\n", *shortfalls(names, measured)]
     for name in there:
@@ -101,7 +113,25 @@ def page(folder: Path, pictures: Path) -> str:
         lines.append(f"{_measured_on(found)}\n")
         for block in [*result_blocks(found), *gain_blocks(found)]:
             lines.append(shown(block))
+    lines += ["## On more images\n"] if runs else []
+    lines += [_summary(run) for run in runs]
     return "\n".join(lines)
+
+
+def _summary(run: Run) -> str:
+    """The table of a run as the terminal shows it, and what each method gains over the one before."""
+    table = io.StringIO()
+    print_summary(run.summary(), run.manifest, file=table)
+    lines = [f"```\n{table.getvalue().strip()}\n```\n"]
+    labels = [about["label"] for about in run.manifest["methods"]]
+    for a, b in pairwise(labels):
+        (row,) = run.compare(a, b).query("corruption == 'mean'").itertuples()
+        low, high = 100 * row.difference_low, 100 * row.difference_high
+        lines.append(
+            f"- `{b}` minus `{a}`, mean of the levels: {100 * row.difference:+.1f} "
+            f"[{low:+.1f}, {high:+.1f}] points (p = {row.p:.2g}, exact sign-flip test over images)."
+        )
+    return "\n".join(lines) + "\n"
 
 
 def _epochs() -> dict[str, int]:
@@ -189,10 +219,10 @@ def shown(block: Block) -> str:
 
 
 def main() -> None:
-    """Write the page; the folder is the only argument."""
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "reproduced")
+    """Write the page; folders are the arguments."""
+    folder, *runs = sys.argv[1:] or ["reproduced"]
     try:
-        text = page(folder, PAGE.with_suffix(""))
+        text = page(Path(folder), PAGE.with_suffix(""), [load(run) for run in runs])
     except RobobenchError as error:
         sys.exit(f"make_endo_2020: {error}")
     write_whole(PAGE, text.encode("utf-8"))

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import robobench
 from robobench.errors import RobobenchError
 from robobench.registry import REPRODUCTIONS
 from robobench.reports.reproduction import result_blocks
@@ -320,6 +321,14 @@ def test_the_page_is_made_from_the_files(tmp_path):
     assert "Not measured: `irdi-table2`, `irdi-table4`" in page
     assert "60 of 10,000 test images only" in page
     assert "| Jpg, published | 72.4 |" in page
+    assert "On more images" not in page
+    more = robobench.run("org,median", "jpeg:50", limit=60, out=tmp_path / "more")
+    page = maker.page(tmp_path, tmp_path / "endo-2020", [more])
+    begin, end = page.split("## On more images")
+    assert f"{more.manifest['command']}\n" in begin
+    assert f"make_endo_2020.py reproduced {tmp_path / 'more'}\n" in begin
+    gain = 100 * more.compare("org", "median")["difference"].iloc[-1]
+    assert f"`median` minus `org`, mean of the levels: {gain:+.1f}" in end
 
 
 def test_a_figure_has_a_line_for_each_row_and_no_document_of_its_own():

@@ -20,7 +20,7 @@ from robobench.baselines import endo_2020
 from robobench.errors import RobobenchError
 from robobench.registry import REPRODUCTIONS
 from robobench.reports import markup, tables
-from robobench.reports.blocks import Block, Table, Text
+from robobench.reports.blocks import Block, Table, Text, Value
 from robobench.reports.reproduction import gain_blocks, result_blocks
 from robobench.reports.reproduction_files import read
 from robobench.reports.reproduction_words import comparison, verdict
@@ -126,10 +126,10 @@ def _summary(run: Run) -> str:
     labels = [about["label"] for about in run.manifest["methods"]]
     for a, b in pairwise(labels):
         (row,) = run.compare(a, b).query("corruption == 'mean'").itertuples()
-        low, high = 100 * row.difference_low, 100 * row.difference_high
+        gain = Value(row.difference, row.difference_low, row.difference_high, unit="points")
         lines.append(
-            f"- `{b}` minus `{a}`, mean of the levels: {100 * row.difference:+.1f} "
-            f"[{low:+.1f}, {high:+.1f}] points (p = {row.p:.2g}, exact sign-flip test over images)."
+            f"- `{b}` minus `{a}`, mean of the levels: {gain.text} {gain.interval} points "
+            f"(p = {row.p:.2g}, exact sign-flip test over images)."
         )
     return "\n".join(lines) + "\n"
 

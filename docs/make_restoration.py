@@ -1,6 +1,6 @@
 """Write docs/restoration.md: what restoration in front of a classifier gives back, and its price.
 
-    ROBOBENCH_DATA=~/data python docs/make_restoration.py [--limit 1000] [DNCNN.pth ...]
+    ROBOBENCH_DATA=~/data python docs/make_restoration.py [--limit 500] [DNCNN.pth ...]
 
 Each file given is a restorer that `spandrel` loads, one more row. The run is kept in
 runs/restoration; the same command goes on from there.
@@ -101,10 +101,9 @@ def likeness(plan: Plan) -> tuple[float, float]:
     return float(mean[0]), float(mean[1])
 
 
-def milliseconds(plan: Plan) -> dict[str, float]:
-    """For one image, by method: the median chunk, of one condition."""
+def milliseconds(plan: Plan, chunk: int) -> dict[str, float]:
+    """For one image, by method: the median of chunks of so many, of one condition."""
     degradation, seed = plan.grid.conditions()[-1]
-    chunk = min(chunk_size(plan.source.side), len(plan.source))
     _, images = plan.source.batch(0, chunk, degradation, seed)
     times: dict[str, list[float]] = {e.contestant.method: [] for e in plan.entrants}
     for _ in range(ROUNDS):  # in turns: what else the machine does then meets all alike
@@ -120,7 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--limit", type=int, default=1000)
+    parser.add_argument("--limit", type=int, default=500)
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE")
     options = parser.parse_args()
     methods = (*METHODS, *(f"restore:{file}" for file in options.files))
@@ -137,12 +136,13 @@ def main() -> None:
     except RobobenchError as error:
         sys.exit(f"make_restoration: {error}")
     machine = run.manifest["machine"]
+    chunk = min(chunk_size(plan.source.side), len(plan.source))
     text = TEXT.format(
         levels=LEVELS,
-        images=options.limit,
-        table=to_markdown(table(run, milliseconds(plan), likeness(plan))),
+        images=len(plan.source),
+        table=to_markdown(table(run, milliseconds(plan, chunk), likeness(plan))),
         rounds=ROUNDS,
-        chunk=chunk_size(plan.source.side),
+        chunk=chunk,
         threads=machine["threads"],
         s="" if machine["threads"] == 1 else "s",
         device=machine["device"].upper(),

@@ -301,9 +301,6 @@ def test_a_terminal_of_80_columns_holds_the_table(columns, monkeypatch, tmp_path
     assert max(len(line) for line in terminal.text.splitlines()) <= columns
 
 
-# The whole way, with networks.
-
-
 def test_the_page_is_made_from_the_files(tmp_path):
     source = Path(__file__).parent.parent / "docs" / "make_endo_2020.py"
     spec = importlib.util.spec_from_file_location("make_endo_2020", source)
@@ -328,7 +325,8 @@ def test_the_page_is_made_from_the_files(tmp_path):
     assert f"{more.manifest['command']}\n" in begin
     assert f"make_endo_2020.py reproduced {tmp_path / 'more'}\n" in begin
     gain = 100 * more.compare("org", "median")["difference"].iloc[-1]
-    assert f"`median` minus `org`, mean of the levels: {gain:+.1f}" in end
+    told = f"{gain:+.1f}".replace("-", "\N{MINUS SIGN}")
+    assert f"`median` minus `org`, mean of the levels: {told}" in end
 
 
 def test_a_figure_has_a_line_for_each_row_and_no_document_of_its_own():

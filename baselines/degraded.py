@@ -9,9 +9,8 @@ import robobench
 from robobench.backbones.backbone import Backbone
 from robobench.baselines import endo_2020
 from robobench.training.classifying import accuracies, classification_loss
-from robobench.training.recipe import Recipe, in_lengths
 from robobench.training.task import TrainingTask
-from robobench.types import Context, Cost, Weights
+from robobench.types import Context, Cost, Recipe, Weights
 
 
 class TrainedOnDegraded(robobench.Method):
@@ -57,7 +56,7 @@ class TrainedOnDegraded(robobench.Method):
         paper = endo_2020.on_degraded(classes).with_options(ranges=ranges)
         published = endo_2020.PUBLISHED.with_options(ranges=ranges)
         return {
-            **in_lengths(usual),
+            **usual.in_lengths(),
             endo_2020.NAME: paper,
             endo_2020.PUBLISHED_NAME: published,
         }

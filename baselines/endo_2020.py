@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Final
 
 import robobench
-from robobench.training.recipe import Recipe
 from robobench.training.study import Training
+from robobench.types import Recipe
 
 NAME: Final = "endo-2020"
 _ARMS: Final = ("jpg", "jpg-estqf", "noisy", "noisy-estnl")

@@ -6,10 +6,9 @@ import robobench
 from robobench.backbones.backbone import Backbone
 from robobench.baselines import endo_2020
 from robobench.training.classifying import accuracy, classification_loss
-from robobench.training.recipe import Recipe, in_lengths
 from robobench.training.task import TrainingTask
-from robobench.types import Context
-from robobench.weights import digest_of_file
+from robobench.types import Context, Recipe
+from robobench.weights.storage import digest_of_file
 
 
 @robobench.method("org", trainings=("clean",), worth=0)
@@ -42,7 +41,7 @@ class Org(robobench.Method):
             options={"shift": 3, "dropout": 0.02},
         )
         return {
-            **in_lengths(usual),
+            **usual.in_lengths(),
             endo_2020.NAME: endo_2020.ON_CLEAN,
             endo_2020.PUBLISHED_NAME: endo_2020.PUBLISHED,
             "fine-tune": endo_2020.FINE_TUNED,

@@ -15,9 +15,10 @@ from robobench.backbones.backbone import Backbone, cost_of
 from robobench.backbones.networks import stored_tensors
 from robobench.backbones.vision import import_torchvision
 from robobench.baselines.restoration import RestoreThenClassify, in_pieces, to_bytes, to_floats
+from robobench.contracts import Method
 from robobench.errors import RobobenchError
-from robobench.types import Cost, Method, Weights
-from robobench.weights import digest_of_file
+from robobench.types import Cost, Weights
+from robobench.weights.storage import digest_of_file
 
 _LUMA: Final = (0.299, 0.587, 0.114)  # JPEG's (ITU-R BT.601, full range)
 

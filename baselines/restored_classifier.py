@@ -21,9 +21,8 @@ from robobench.baselines.degraded import Jpg, Noisy
 from robobench.baselines.trained_restorer import TrainedRestorer, restored_by
 from robobench.registry import METHODS
 from robobench.training.fitting import Fit
-from robobench.training.recipe import Recipe
 from robobench.training.task import TrainingTask
-from robobench.types import Degradation, Weights
+from robobench.types import Degradation, Recipe, Weights
 
 _RESTORER, _CLASSIFIER = "restorer.", "classifier."
 

@@ -11,9 +11,8 @@ from robobench.backbones.backbone import Backbone, cost_of, folded
 from robobench.baselines import endo_2020
 from robobench.baselines.image_quality import psnr
 from robobench.baselines.restoration import RestoreThenClassify, in_pieces, to_bytes, to_floats
-from robobench.training.recipe import Recipe, in_lengths
 from robobench.training.task import TrainingTask
-from robobench.types import Cost, Weights
+from robobench.types import Cost, Recipe, Weights
 
 _SMALL_SIDE: Final = 64
 _VALIDATION_PIXELS: Final = 2**20  # 1,024 images of 32 pixels, 20 of 224
@@ -92,7 +91,7 @@ class TrainedRestorer(RestoreThenClassify):
             options={"crop": cls.crop, **cls.large, "ranges": {"jpeg_compression": (5, 60)}},
         )
         is_large = backbone is not None and backbone.example.shape[-1] > _SMALL_SIDE
-        found = in_lengths(large if is_large else small)
+        found = (large if is_large else small).in_lengths()
         return {**found, endo_2020.NAME: found["long"]}
 
     @classmethod

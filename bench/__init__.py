@@ -11,24 +11,25 @@ from typing import TYPE_CHECKING, Any
 if __name__ != "robobench":
     raise ImportError(f"import robobench, not {__name__}: bench/ is the package robobench")
 
-from robobench.protocols import Metric
+from robobench.contracts import Method, Metric
 from robobench.registry import corruption, dataset, method, metric, reproduction, section, study
-from robobench.types import Cell, Context, Cost, Geometry, Method, Predictions
+from robobench.types import Cell, Context, Cost, Geometry, Predictions
 
 if TYPE_CHECKING:
     from robobench.analysis.metrics import interval_mean_accuracy, mce
     from robobench.backbones.backbone import Backbone
     from robobench.corruptions import corrupt
-    from robobench.runs import Run, load, run
+    from robobench.evaluation.run import run
+    from robobench.results.run import Run, load
 
 _LAZY = {
     "Backbone": "robobench.backbones.backbone",
-    "Run": "robobench.runs",
+    "Run": "robobench.results.run",
     "corrupt": "robobench.corruptions",
     "interval_mean_accuracy": "robobench.analysis.metrics",
-    "load": "robobench.runs",
+    "load": "robobench.results.run",
     "mce": "robobench.analysis.metrics",
-    "run": "robobench.runs",
+    "run": "robobench.evaluation.run",
 }
 
 __version__ = version("robobench")

@@ -1,4 +1,4 @@
-"""The nouns that every other room speaks in. Nothing here computes; torch is only named.
+"""The nouns that every other room speaks in; torch is only named.
 
 Images are uint8 tensors N x 3 x H x W (RGB, 0..255) from the data set to the method: a degradation
 happens to pixels, and each method owns what it does to them afterwards.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from robobench.errors import RobobenchError
 
@@ -19,12 +21,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from robobench.backbones.backbone import Backbone
-    from robobench.training.recipe import Recipe
-    from robobench.training.task import TrainingTask
 
 CLEAN = "clean"
 MATCHED = "matched"
+
+_ALONE: Final = ("averaged", 1)  # of a recipe: what a card need not say
 
 
 @dataclass(frozen=True, order=True)
@@ -269,105 +270,96 @@ class Weights:
         return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
 
 
-class Method:
-    """A classifier with or without a remedy: uint8 images to class probabilities.
-
-    Subclass it, write `predict`, register it with ``@robobench.method(name)``: that is all. What a
-    method declares about itself stands in class attributes, so that a run can be planned, refused
-    or explained before anything is loaded.
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of one training.
 
     Attributes:
-        needs: What of `Context` it must be told: any of ``corruption``, ``severity``, ``level``,
-            ``header_quality``. Reports mark a method that needs any of the first three *oracle*.
-        adapts: Whether a prediction depends on the other images of the batch.
-        weights_of: What its trained weights belong to: ``none`` (nothing is trained),
-            ``classifier`` (to a data set's classes and an architecture), ``plugin`` (to the digest
-            of one frozen classifier's weights) or ``restorer`` (image to image, to no classifier).
-        trained_on: The one corruption or ``clean`` that defines the method (``jpg`` is trained on
-            JPEG); None where weights for several can be made and chosen with ``NAME@TRAINED_ON``.
-        trained_as: Name of the method whose weights it takes; None where it has its own.
-        argument_digest: SHA-256 of what `with_argument` was given (a file's content), hexadecimal;
-            empty for methods that take no argument.
-        backbone: The frozen classifier it stands on.
-        weights: Its own trained weights, or None.
+        steps: How many batches.
+        batch: Images in each.
+        rate: Learning rate at its peak.
+        minutes: How long it takes on two ordinary cores, roughly; for messages.
+        optimizer: By name.
+        weight_decay: Of the optimizer; matrices and filters only.
+        warmup: Share of the steps in which the rate rises; then it falls to zero as a half cosine.
+        evaluations: How often the network is validated; the best one is kept.
+        clip: Largest norm of the gradient; infinite for none.
+        restarts: First step and peak rate of each further cycle of the rate (Loshchilov and Hutter
+            2017); the first cycle begins with step 0.
+        keep: The weights that are kept: those that did ``best`` in validation, or the ``last`` ones
+            where validation tells nothing, as its images were seen before.
+        averaged: The mean of the weights at the ends of so many last cycles is what is kept
+            (Izmailov et al. 2018), with batch statistics of its own; with ``last`` only.
+        options: What else the method wants to know.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset()
-    adapts: ClassVar[bool] = False
-    weights_of: ClassVar[Literal["none", "classifier", "plugin", "restorer"]] = "none"
-    trained_on: ClassVar[str | None] = None
-    trained_as: ClassVar[str | None] = None
-    argument_digest: ClassVar[str] = ""
+    steps: int
+    batch: int
+    rate: float
+    minutes: float
+    optimizer: Literal["adam", "adamax", "sgd"] = "adam"
+    weight_decay: float = 0.0
+    warmup: float = 0.1
+    evaluations: int = 8
+    clip: float = math.inf
+    restarts: tuple[tuple[int, float], ...] = ()
+    keep: Literal["best", "last"] = "best"
+    averaged: int = 1
+    options: Mapping[str, Any] = field(default_factory=dict)
 
-    def __init__(self, backbone: Backbone, weights: Weights | None = None) -> None:
-        self.backbone = backbone
-        self.weights = weights
-
-    def predict(self, images: Tensor, context: Context) -> Tensor:
-        """Class probabilities.
-
-        Args:
-            images: uint8, N x 3 x H x W, on the backbone's device.
-            context: What the method declared that it needs.
-
-        Returns:
-            float32, N x classes; rows sum to one.
-        """
-        raise NotImplementedError(f"{type(self).__name__} has no predict")
-
-    def from_stem(self, features: Tensor, images: Tensor, context: Context) -> Tensor:
-        """Like `predict`, given the features of the backbone's stem, which several methods share.
-
-        A method that overrides it is called this way whenever its backbone can be split.
-        """
-        raise NotImplementedError(f"{type(self).__name__} has no from_stem")
-
-    def columns(self, images: Tensor, clean: Tensor, context: Context) -> dict[str, Tensor]:
-        """Named extra columns, float32 N each (psnr, estimated_level); `clean` has the originals."""
-        return {}
-
-    @classmethod
-    def applies_to(cls, corruption: str) -> bool:
-        """Whether the method means anything on this corruption; else the cell is not applicable."""
-        return True
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Sentences that a reader of the results should be told."""
-        return ()
-
-    @classmethod
-    def with_argument(cls, argument: str) -> tuple[str, type[Method]]:
-        """The method that ``NAME:ARGUMENT`` on the command line means.
-
-        For methods that are registered with ``argument="FILE"``, or what else it is called.
-
-        Args:
-            argument: What stands after the colon.
-
-        Returns:
-            What stands after the colon in cells and tables: short, without folders; and the method,
-            whose `argument_digest` tells one argument from another.
+    def __post_init__(self) -> None:
+        """Refuse cycles that would never end.
 
         Raises:
-            RobobenchError: The argument means nothing.
+            ValueError: The restarts do not rise, or not all are within the steps; or more cycles
+                are averaged than there are, or where the best weights are kept.
         """
-        raise RobobenchError("this method takes no argument")
+        firsts = [0, *(first for first, _ in self.restarts), self.steps]
+        if any(a >= b for a, b in pairwise(firsts)):
+            raise ValueError(f"restarts within {self.steps} steps are expected, got {firsts[1:-1]}")
+        most = len(firsts) - 1 if self.keep == "last" else 1
+        if not 1 <= self.averaged <= most:
+            raise ValueError(f"1 to {most} averaged cycles are expected, got {self.averaged}")
 
-    @classmethod
-    def fit(cls, task: TrainingTask) -> None:
-        """Train the weights and store them through the task; for methods that have any."""
-        raise RobobenchError("this method has nothing to train")
+    @property
+    def averaged_ends(self) -> tuple[int, ...]:
+        """After how many steps the weights are taken into the mean; none if one cycle is."""
+        ends = (*(first for first, _ in self.restarts), self.steps)
+        return ends[-self.averaged :] if self.averaged > 1 else ()
 
-    @classmethod
-    def recipes(cls, backbone: Backbone | None) -> Mapping[str, Recipe]:
-        """Named settings of `fit`, the first being the default; none where nothing is trained.
+    def with_options(self, **options: Any) -> Recipe:
+        """The same with some options changed."""
+        return replace(self, options={**self.options, **options})
 
-        Args:
-            backbone: The classifier that it will stand on; None where that is what is trained.
-        """
-        return {}
+    def in_one_cycle(self, **changes: Any) -> Recipe:
+        """The same without restarts, with some fields changed."""
+        return replace(self, restarts=(), averaged=1, **changes)
 
-    def cost(self) -> Cost:
-        """Parameters and multiply-adds for one image."""
-        return self.backbone.cost()
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step: in every cycle up in a line, down in a half cosine."""
+        cycles = [(0, self.rate), *self.restarts, (self.steps, 0.0)]
+        place = max(p for p, (first, _) in enumerate(cycles[:-1]) if first <= step)
+        (first, peak), (end, _) = cycles[place : place + 2]
+        step, steps = step - first, end - first
+        rise = max(1, round(self.warmup * steps))
+        if step < rise:
+            return peak * (step + 1) / rise
+        return peak * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the card."""
+        values = {k: v for k, v in asdict(self).items() if k != "minutes"}
+        return {k: v for k, v in values.items() if v not in (math.inf, ()) and (k, v) != _ALONE}
+
+    def in_lengths(self) -> dict[str, Recipe]:
+        """The usual three: ``standard``, ``quick`` (a fifth of the steps), ``long`` (four times)."""
+        lengths = {"standard": 1.0, "quick": 0.2, "long": 4.0}
+        return {
+            name: replace(
+                self,
+                steps=max(1, round(self.steps * factor)),
+                minutes=self.minutes * factor,
+                restarts=tuple((round(first * factor), rate) for first, rate in self.restarts),
+            )
+            for name, factor in lengths.items()
+        }

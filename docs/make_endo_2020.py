@@ -18,15 +18,15 @@ from pathlib import Path
 from robobench.analysis.console import print_summary
 from robobench.baselines import endo_2020
 from robobench.errors import RobobenchError
+from robobench.files import write_whole
 from robobench.registry import REPRODUCTIONS
 from robobench.reports import markup, tables
 from robobench.reports.blocks import Block, Table, Text, Value
-from robobench.reports.reproduction import gain_blocks, result_blocks
-from robobench.reports.reproduction_files import read
-from robobench.reports.reproduction_words import comparison, verdict
+from robobench.reports.papers.blocks import gain_blocks, result_blocks
+from robobench.reports.papers.files import read
+from robobench.reports.papers.sentences import comparison, verdict
 from robobench.reproductions.measuring import Measured
-from robobench.runs import Run, load
-from robobench.store import write_whole
+from robobench.results.run import Run, load
 from robobench.training.recipes import recipe_named
 
 PAPER = "Endo et al. 2020"

@@ -16,14 +16,15 @@ import pandas as pd
 import torch
 
 from robobench.baselines.image_quality import psnr, ssim
-from robobench.configuration import Configuration
 from robobench.errors import RobobenchError
-from robobench.plan import Plan
+from robobench.evaluation.configuration import Configuration
+from robobench.evaluation.plan import Plan, prepare
+from robobench.evaluation.run import execute
+from robobench.evaluation.runner import chunk_size
+from robobench.files import write_whole
 from robobench.reports.blocks import Table, Value
 from robobench.reports.tables import to_markdown
-from robobench.runner import chunk_size
-from robobench.runs import Run, execute, prepare
-from robobench.store import write_whole
+from robobench.results.run import Run
 from robobench.types import Context
 
 METHODS = ("org", "median", "bilateral", "nlm", "arcnn", "dncnn", "jpg")

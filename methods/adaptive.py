@@ -25,9 +25,8 @@ from robobench.baselines import endo_2020
 from robobench.methods.level_aware import JpgEstimatedQuality, LevelAware, NoisyEstimatedLevel
 from robobench.training.classifying import accuracies, taught_loss
 from robobench.training.pools import Degrader, degrade_all, validation_conditions
-from robobench.training.recipe import Recipe, in_lengths
 from robobench.training.task import TrainingTask
-from robobench.types import CLEAN, Context, Cost, Degradation, Weights
+from robobench.types import CLEAN, Context, Cost, Degradation, Recipe, Weights
 
 _JPEG: Final = "jpeg_compression"
 _NOISE: Final = "gaussian_noise"
@@ -132,7 +131,7 @@ class Adaptive(robobench.Method):
         )  # fmt: skip
         # Shorter cycles than the arms': the parents have learned most of it.
         paper = endo_2020.in_cycles(1080, 2160, rate=0.04).with_options(ranges=_RANGES)
-        return {**in_lengths(usual), endo_2020.NAME: paper}
+        return {**usual.in_lengths(), endo_2020.NAME: paper}
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 import robobench
 from robobench.backbones.backbone import Backbone, cost_of
 from robobench.training.classifying import divergence
-from robobench.training.recipe import Recipe, in_lengths
 from robobench.training.task import TrainingTask, in_batches
-from robobench.types import Context, Cost, Weights
+from robobench.types import Context, Cost, Recipe, Weights
 
 _SMALL_SIDE = 64
 
@@ -104,7 +103,7 @@ class FeatureRepair(robobench.Method):
             },
         )
         is_large = backbone is not None and backbone.example.shape[-1] > _SMALL_SIDE
-        return in_lengths(large if is_large else small)
+        return (large if is_large else small).in_lengths()
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:

@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 import robobench
-from robobench import weights as stored
 from robobench.backbones.backbone import Backbone, cost_of, folded, placed
 from robobench.backbones.level_network import LevelNetwork
 from robobench.backbones.own import own_network
@@ -23,9 +22,9 @@ from robobench.baselines import endo_2020
 from robobench.errors import RobobenchError
 from robobench.methods.estimators import BlockEstimator, EnergyEstimator, PixelwiseEstimator
 from robobench.training.classifying import accuracies, classification_loss
-from robobench.training.recipe import Recipe
 from robobench.training.task import TrainingTask, in_batches
-from robobench.types import CLEAN, Context, Cost, Weights
+from robobench.types import CLEAN, Context, Cost, Recipe, Weights
+from robobench.weights import storage as stored
 
 _PAPER_WIDTH: Final = 64
 _ESTIMATOR_WIDTHS: Final = {"vgg-tiny": 16, "vgg-small": 24}

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robobench.errors import RobobenchError, unknown_name
+from robobench.files import write_aside
 from robobench.registry import SECTIONS
 from robobench.reports import markup, style, tables
 from robobench.reports.blocks import Block, Plot, Table, Text, counted
-from robobench.reports.facts import studies
 from robobench.reports.joined import join
+from robobench.reports.leaderboard import studies
 from robobench.reports.notices import notices
-from robobench.store import write_aside
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from robobench.runs import Run
+    from robobench.results.run import Run
 
 FORMATS = ("html", "latex", "markdown", "csv")
 DEFAULT_FORMATS = ("html", "latex", "csv")

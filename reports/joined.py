@@ -12,7 +12,7 @@ import numpy as np
 
 from robobench.errors import unknown_name
 from robobench.reports.blocks import counted
-from robobench.runs import Run
+from robobench.results.run import Run
 
 if TYPE_CHECKING:
     import pandas as pd

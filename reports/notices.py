@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from robobench.reports.blocks import Text
-from robobench.reports.facts import studies
+from robobench.reports.leaderboard import studies
 
 if TYPE_CHECKING:
-    from robobench.runs import Run
+    from robobench.results.run import Run
 
 _SHOWN = 6  # cells named before the rest is counted
 

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from robobench.errors import RobobenchError, unknown_name
 from robobench.reports.blocks import DASH, MINUS
-from robobench.reports.facts import MEAN, Point, Row, Study
+from robobench.reports.leaderboard import MEAN, Point, Row, Study
 from robobench.reports.ranking import differences
 from robobench.reports.style import REFERENCE, WIDTH, Look, looks, percent
 from robobench.types import CLEAN

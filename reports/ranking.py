@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from robobench.reports.blocks import Value
-from robobench.reports.facts import MEAN, Row, Study
+from robobench.reports.leaderboard import MEAN, Row, Study
 from robobench.types import CLEAN
 
 BOLD_NOTE = (

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from robobench.backbones.backbone import Backbone, cost_of, digest_of, folded, load_backbone
+from robobench.backbones.backbone import Backbone, cost_of, digest_of, folded
 from robobench.backbones.level_network import ENTRIES, LevelNetwork
 from robobench.backbones.networks import imagenet_names, network_named
 from robobench.backbones.own import own_network
@@ -16,6 +16,7 @@ from robobench.backbones.vgg import Shape, Vgg
 from robobench.backbones.vision import import_timm, import_torchvision
 from robobench.errors import RobobenchError
 from robobench.types import Geometry
+from robobench.weights.classifiers import load_backbone
 
 
 def images(n, side=32, seed=0):

@@ -12,8 +12,8 @@ from robobench.checking.check import check
 from robobench.checking.check_report import as_junit, as_markdown, as_text
 from robobench.cli import _exit_code
 from robobench.errors import CheckFailed, RobobenchError
-from robobench.manifest import write_manifest
-from robobench.store import Store
+from robobench.results.manifest import write_manifest
+from robobench.results.store import Store
 from robobench.types import Cell, Predictions
 
 IMAGES = 1500

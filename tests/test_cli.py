@@ -102,7 +102,7 @@ def test_the_module_is_the_program(tmp_path):
 
 
 def test_an_internal_error_is_one_line_and_a_log(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr("robobench.manifest.versions", lambda: 1 / 0)
+    monkeypatch.setattr("robobench.environment.versions", lambda: 1 / 0)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     assert _exit_code(["info"]) == 3
@@ -139,7 +139,7 @@ def test_ctrl_c_is_130(capsys, monkeypatch):
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("robobench.manifest.versions", interrupted)
+    monkeypatch.setattr("robobench.environment.versions", interrupted)
     assert _exit_code(["info"]) == 130
     assert "interrupted" in capsys.readouterr().err
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from robobench.errors import RobobenchError
 from robobench.training.fitting import Frame, TimeLimitReached, batch_positions, fit_network
-from robobench.training.recipe import Recipe, in_lengths
+from robobench.types import Recipe
 
 RECIPE = Recipe(steps=24, batch=8, rate=0.02, minutes=0.1, evaluations=4)
 
@@ -185,7 +185,7 @@ def test_the_rate_rises_and_falls():
     assert max(rates) == RECIPE.rate
     assert rates.index(max(rates)) in (1, 2)
     assert rates[-1] < 0.05 * RECIPE.rate
-    assert in_lengths(RECIPE)["long"].steps == 96
+    assert RECIPE.in_lengths()["long"].steps == 96
 
 
 def test_the_rate_starts_over_at_each_restart():
@@ -196,7 +196,7 @@ def test_the_rate_starts_over_at_each_restart():
     assert rates[10:] == [alone.rate_at(step) for step in range(20)]
     assert max(rates[:10]) == 0.2
     assert max(rates[10:]) == 0.1
-    assert in_lengths(recipe)["long"].restarts == ((40, 0.1),)
+    assert recipe.in_lengths()["long"].restarts == ((40, 0.1),)
     with pytest.raises(ValueError, match=r"within 8 steps are expected, got \[10\]"):
         replace(recipe, steps=8)
 

@@ -4,7 +4,7 @@ import pytest
 
 from robobench.corruptions import catalogue
 from robobench.errors import RobobenchError
-from robobench.grid import (
+from robobench.evaluation.grid import (
     Contestant,
     Grid,
     parse_corruptions,

@@ -8,8 +8,6 @@ import torch
 from PIL import Image
 from skimage import data
 
-from robobench.backbones.backbone import load_backbone
-from robobench.choice import resolve
 from robobench.corruptions import (
     apply,
     catalogue,
@@ -21,9 +19,11 @@ from robobench.corruptions.jpeg import round_trip
 from robobench.datasets.arrays import ArrayDataset
 from robobench.datasets.shapes10 import render
 from robobench.errors import MissingWeights, RobobenchError
+from robobench.evaluation.images import Source
 from robobench.registry import METHODS
-from robobench.sources import Source
 from robobench.types import Context, Degradation, Geometry
+from robobench.weights.classifiers import load_backbone
+from robobench.weights.selection import resolve
 
 
 def photographs(count, side, seed=0):

@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from robobench.backbones.backbone import cost_of, load_backbone
+from robobench.backbones.backbone import cost_of
 from robobench.backbones.level_network import LevelNetwork
 from robobench.backbones.own import own_network
 from robobench.baselines.arcnn import Arcnn
 from robobench.baselines.image_quality import psnr
 from robobench.baselines.restored_classifier import RestoredClassifier
 from robobench.baselines.trained_restorer import TrainedRestorer
+from robobench.contracts import Method
 from robobench.corruptions import apply, catalogue
 from robobench.datasets import open_dataset
 from robobench.errors import RobobenchError
@@ -28,8 +29,9 @@ from robobench.methods.afd import (
 from robobench.methods.ddp import Ddp, FeatureDeDrifting
 from robobench.methods.estimators import PixelwiseEstimator
 from robobench.registry import METHODS
-from robobench.types import Card, Context, Method, Weights
-from robobench.weights import find, load
+from robobench.types import Card, Context, Weights
+from robobench.weights.classifiers import load_backbone
+from robobench.weights.storage import find, load
 
 CONTEXT = Context(
     indices=torch.arange(6),

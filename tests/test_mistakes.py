@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from robobench.cli import _exit_code
-from robobench.store import Store
+from robobench.results.store import Store
 
 RUN = "run --methods org --corruptions jpeg --severities 1 --limit 20 --no-report --out {out}"
 TOYNET = """

@@ -17,14 +17,14 @@ from robobench.cli.plot import plot
 from robobench.cli.report import report
 from robobench.corruptions import catalogue
 from robobench.errors import RobobenchError
-from robobench.manifest import write_manifest
 from robobench.reports import markup, style, tables
 from robobench.reports.blocks import DASH, MINUS, Plot, Table, Text, Value
 from robobench.reports.builder import FORMATS, build, compose, draw
-from robobench.reports.facts import studies
+from robobench.reports.leaderboard import studies
 from robobench.reports.notices import notices
-from robobench.runs import load
-from robobench.store import Store
+from robobench.results.manifest import write_manifest
+from robobench.results.run import load
+from robobench.results.store import Store
 from robobench.types import Cell, Predictions
 
 CORRUPTIONS = ("jpeg_compression", "gaussian_noise")

@@ -10,10 +10,10 @@ import pytest
 import robobench
 from robobench.errors import RobobenchError
 from robobench.registry import REPRODUCTIONS
-from robobench.reports.reproduction import result_blocks
-from robobench.reports.reproduction_console import show
-from robobench.reports.reproduction_files import files_of, read, write
-from robobench.reports.reproduction_words import comparison, verdict
+from robobench.reports.papers.blocks import result_blocks
+from robobench.reports.papers.console import show
+from robobench.reports.papers.files import files_of, read, write
+from robobench.reports.papers.sentences import comparison, verdict
 from robobench.reproductions import Column, Gain, Reproduction, Row, named
 from robobench.reproductions.measuring import COLUMNS, Measured, gains_of, table_of
 from robobench.types import Cell, Predictions

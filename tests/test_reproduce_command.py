@@ -1,5 +1,6 @@
 """`robobench reproduce`, from networks to files."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from robobench import weights
 from robobench.cli import _exit_code
-from robobench.store import Store
+from robobench.results.store import Store
+from robobench.weights import storage
 
 PLUGIN = """
 import robobench
@@ -90,10 +91,10 @@ def test_a_training_without_all_networks_is_a_control(place, capsys, monkeypatch
     monkeypatch.setenv("ROBOBENCH_WEIGHTS", str(place / "weights"))
     for method, tensors_of in (("org", "org"), ("jpg", "org")):
         found, other = (
-            weights.load(weights.find(name, dataset="shapes10", backbone_name="vgg-tiny")[0])
+            storage.load(storage.find(name, dataset="shapes10", backbone_name="vgg-tiny")[0])
             for name in (method, tensors_of)
         )
-        weights.save(replace(found.card, train_seed=1), other.tensors, place / "weights")
+        storage.save(replace(found.card, train_seed=1), other.tensors, place / "weights")
 
     def reproduce(*options):
         arguments = ["reproduce", "toy-table1", "--plugin", "doe.py", "--limit", "32", *options]
@@ -115,7 +116,7 @@ def test_a_training_without_all_networks_is_a_control(place, capsys, monkeypatch
 
 
 def test_missing_networks_are_named_with_the_line_that_makes_each(place, capsys, monkeypatch):
-    monkeypatch.setattr("robobench.weights._SHIPPED", ())
+    monkeypatch.setattr("robobench.weights.storage._SHIPPED", ())
     assert _exit_code(["reproduce", "irdi-table3"]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "robobench: irdi-table3 lacks trained networks:"
@@ -144,7 +145,10 @@ def test_without_a_name_it_lists_what_there_is_without_torch():
         "import sys; from robobench.cli import _exit_code; code = _exit_code(['reproduce'])\n"
         "assert not {'torch', 'pandas', 'matplotlib'} & set(sys.modules); sys.exit(code)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    wide = {**os.environ, "COLUMNS": "200"}  # one line each
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=wide
+    )
     names = [line.split()[0] for line in done.stdout.splitlines()]
     tables, figures = (
         [f"irdi-{what}" for what in kind]

@@ -13,23 +13,24 @@ from safetensors.torch import save_file
 from torch import nn
 
 import robobench
-from robobench import weights
-from robobench.backbones import Backbone, load_backbone
-from robobench.backbones.backbone import cost_of, folded
+from robobench.backbones.backbone import Backbone, cost_of, folded
 from robobench.backbones.vision import import_torchvision
 from robobench.baselines.dncnn import DnCnn
 from robobench.baselines.image_quality import psnr, ssim
 from robobench.baselines.restoration import in_pieces
 from robobench.baselines.restore_file import _reflected
-from robobench.choice import resolve
 from robobench.cli import _exit_code
 from robobench.corruptions import apply, catalogue
 from robobench.datasets import open_dataset
 from robobench.errors import MissingWeights, RobobenchError
-from robobench.readiness import readiness
+from robobench.evaluation import plan
 from robobench.registry import METHODS
 from robobench.training.trainer import Order, train_one
 from robobench.types import CLEAN, Context, Geometry
+from robobench.weights import storage
+from robobench.weights.classifiers import load_backbone
+from robobench.weights.readiness import readiness
+from robobench.weights.selection import resolve
 
 FILTERS = ["median", "bilateral", "nlm"]
 FOREIGN = {"dncnn-color-blind.pth": 3, "dncnn3-luma-jpeg.pth": 1}
@@ -165,8 +166,8 @@ def test_restorers_are_sized_by_the_images(backbone):
 
 
 def test_arcnn_restores_what_jpeg_took(backbone, clean, degraded):
-    found = weights.find("arcnn", dataset="shapes10", trained_on="jpeg_compression")
-    method = METHODS["arcnn"](backbone, weights.load(found[0]))
+    found = storage.find("arcnn", dataset="shapes10", trained_on="jpeg_compression")
+    method = METHODS["arcnn"](backbone, storage.load(found[0]))
     told = method.columns(degraded, clean, Context())
     assert float((told["psnr"] - psnr(degraded, clean)).mean()) > 0.2
     assert float((told["ssim"] - ssim(degraded, clean)).mean()) > 0
@@ -209,9 +210,9 @@ def test_a_classifier_is_trained_behind_its_restorer_and_run(brief, backbone, de
     made = train_one(
         Order(limit=200, precision="fp32"), "arcnn-res", "jpeg_compression", again=True
     )
-    loaded = weights.load(made.card)
-    restorer = weights.load(
-        weights.find("arcnn", dataset="shapes10", trained_on="jpeg_compression")[0]
+    loaded = storage.load(made.card)
+    restorer = storage.load(
+        storage.find("arcnn", dataset="shapes10", trained_on="jpeg_compression")[0]
     )
     jpg = METHODS["jpg"].recipes(backbone)["standard"]
     assert loaded.card.belongs_to == "classifier"
@@ -255,8 +256,7 @@ def test_a_missing_restorer_is_named_with_the_command_that_makes_it():
 
 
 def test_train_missing_trains_the_restorer_first(monkeypatch):
-    from robobench import runs
-    from robobench.configuration import Configuration
+    from robobench.evaluation.configuration import Configuration
     from robobench.training import trainer
 
     asked = []
@@ -268,7 +268,7 @@ def test_train_missing_trains_the_restorer_first(monkeypatch):
 
     monkeypatch.setattr(trainer, "train_one", train)
     missing = MissingWeights("no", method="dncnn-res", trainings=("noise",), train_seed=0)
-    runs._train(Configuration(), missing, lambda line: None)
+    plan._train(Configuration(), missing, lambda line: None)
     assert asked == ["dncnn-res", "dncnn", "dncnn-res"]
 
 
@@ -309,10 +309,10 @@ def restoring(file, backbone):
 def test_a_file_gets_a_short_name_and_its_digest(rgb_file, luma_file, backbone):
     choice = chosen(rgb_file, backbone)
     assert choice.name == "restore:small-network"
-    assert choice.method.argument_digest == weights.digest_of_file(rgb_file)
+    assert choice.method.argument_digest == storage.digest_of_file(rgb_file)
     digests = {c.digest("") for c in (choice, chosen(luma_file, backbone))}
     assert len(digests | {backbone.digest}) == 3
-    assert weights.digest_of_file(rgb_file)[:12] in choice.line
+    assert storage.digest_of_file(rgb_file)[:12] in choice.line
 
 
 def test_a_network_of_three_channels_restores_rgb(rgb_file, backbone):
@@ -403,7 +403,7 @@ def test_two_files_run_from_the_command_line(rgb_file, luma_file, tmp_path):
     manifest = json.loads((out / "manifest.json").read_text())
     names = ["org", "restore:small-network", "restore:luma"]
     assert [m["method"] for m in manifest["methods"]] == names
-    assert any(weights.digest_of_file(luma_file) in note for note in manifest["notes"])
+    assert any(storage.digest_of_file(luma_file) in note for note in manifest["notes"])
     run = robobench.load(out)
     assert set(run.frame["method"]) == set(names)
     assert {c.weights for c, _ in run.items if c.method == "restore:luma"} != {

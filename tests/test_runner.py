@@ -10,8 +10,8 @@ import torch
 import robobench
 from robobench.datasets.arrays import ArrayDataset
 from robobench.errors import CellsFailed, RobobenchError
-from robobench.runner import chunk_size
-from robobench.store import Store
+from robobench.evaluation.runner import chunk_size
+from robobench.results.store import Store
 
 
 @pytest.fixture
@@ -215,7 +215,7 @@ def test_large_data_sets_are_read_once_for_several_conditions(tmp_path, toy, mir
         return read(self, indices, geometry)
 
     monkeypatch.setattr(ArrayDataset, "read", counted)
-    monkeypatch.setattr("robobench.sources._CACHE_BYTES", 1000)
+    monkeypatch.setattr("robobench.evaluation.images._CACHE_BYTES", 1000)
     robobench.run(out=tmp_path / "large", **settings)
     assert cells(tmp_path / "small") == cells(tmp_path / "large")
     assert sum(reads) < 3 * 600, "two readings of the images for seven conditions, and samples"

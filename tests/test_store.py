@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from robobench.errors import RobobenchError
-from robobench.store import Store, write_aside
+from robobench.files import write_aside
+from robobench.results.store import Store
 from robobench.types import Cell, Predictions
 
 CELL = Cell(

@@ -5,8 +5,6 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from robobench import weights
-from robobench.backbones.backbone import load_backbone
 from robobench.backbones.own import own_network
 from robobench.cli.train import seconds_in, train
 from robobench.errors import RobobenchError
@@ -23,7 +21,9 @@ from robobench.training.pools import (
 )
 from robobench.training.recipes import planned
 from robobench.training.trainer import Order, train_one, wanted
-from robobench.types import Degradation, Geometry
+from robobench.types import Card, Degradation, Geometry
+from robobench.weights import storage
+from robobench.weights.classifiers import load_backbone
 
 
 def test_moving_shifts_and_flips_within_the_image():
@@ -62,7 +62,7 @@ def test_the_published_recipe_starts_from_scratch(brief):
     backbone = load_backbone("vgg-tiny", dataset="shapes10").module.state_dict()
     distance = []
     for one in (order, scratch):
-        made = weights.load(train_one(one, "jpg", "jpeg_compression", again=True).card)
+        made = storage.load(train_one(one, "jpg", "jpeg_compression", again=True).card)
         name = "stem.0.0.weight"
         distance.append(float((made.tensors[name].float() - backbone[name]).norm()))
     assert distance[0] < distance[1] / 5
@@ -225,7 +225,7 @@ def test_every_method_trains_and_its_weights_are_found(name, brief):
         train_one(order, behind, trained_on)
     made = train_one(order, name, trained_on, again=True)
     assert made.trained
-    loaded = weights.load(made.card)
+    loaded = storage.load(made.card)
     card = loaded.card
     assert (card.method, card.trained_on, card.train_seed) == (name, trained_on, 0)
     assert card.images == "40 images of the training split of shapes10"
@@ -246,7 +246,7 @@ def test_unlabelled_photographs_are_enough_for_a_plugin(brief, tmp_path):
         Image.fromarray(pixels).save(tmp_path / f"{number}.png")
     order = Order(images=str(tmp_path), limit=5, precision="fp32", seed=0)
     made = train_one(order, "afd", "fog", again=True)
-    assert "5 images of" in weights.read_card(made.card).images
+    assert "5 images of" in storage.read_card(made.card).images
     with pytest.raises(RobobenchError, match="class"):
         train_one(order, "jpg", "jpeg_compression", again=True)
 
@@ -267,19 +267,19 @@ def test_the_command_stops_in_time_and_says_so(brief):
              "--time-limit", "0.001s", "--precision", "fp32"],
             standalone_mode=False,
         )  # fmt: skip
-    assert not list(weights.folder().glob("*.json"))
-    assert list((weights.folder() / "unfinished").glob("*ddp*.pt"))
+    assert not list(storage.folder().glob("*.json"))
+    assert list((storage.folder() / "unfinished").glob("*ddp*.pt"))
 
 
 def test_a_classifier_starts_from_a_file_of_weights(brief, tmp_path):
     trained = train_one(Order(limit=40, precision="fp32"), "org", "clean", again=True)
     file = trained.card.with_suffix(".safetensors")
-    kept = weights.load(trained.card).tensors["stem.0.0.weight"]
+    kept = storage.load(trained.card).tensors["stem.0.0.weight"]
     start = tmp_path / "start.safetensors"
     start.write_bytes(file.read_bytes())
     order = Order(limit=40, precision="fp32", seed=1, start=str(start))
-    made = weights.load(train_one(order, "org", "clean", again=True).card)
-    fresh = weights.load(train_one(replace(order, start=None), "org", "clean", again=True).card)
+    made = storage.load(train_one(order, "org", "clean", again=True).card)
+    fresh = storage.load(train_one(replace(order, start=None), "org", "clean", again=True).card)
     # Six steps change little.
     distance = [(w.tensors["stem.0.0.weight"] - kept).norm() for w in (made, fresh)]
     assert 0 < distance[0] < distance[1] / 5
@@ -309,14 +309,14 @@ def test_an_estimator_is_shared_between_data_sets(brief):
     order = Order(limit=40, precision="fp32", recipe="endo-2020")
     estimator = BlockEstimator()
     state = {f"estimator.{k}": v for k, v in estimator.state_dict().items()}
-    cifar = weights.Card(
+    cifar = Card(
         method="jpg-estqf", belongs_to="classifier", dataset="cifar10", backbone="vgg-tiny",
         backbone_digest="", trained_on="jpeg_compression", train_seed=0, digest="", file="",
         command="", recipe={"network": {"estimator_width": "blocks"}}, images="", accuracy={},
         parameters=0, minutes=0.0, versions={},
     )  # fmt: skip
-    weights.save(cifar, state)
-    made = weights.load(train_one(order, "jpg-estqf", "jpeg_compression", again=True).card)
+    storage.save(cifar, state)
+    made = storage.load(train_one(order, "jpg-estqf", "jpeg_compression", again=True).card)
     assert torch.equal(made.tensors["estimator.slopes"], estimator.slopes.half())
     assert made.card.recipe["network"]["estimator"].startswith("of cifar10-vgg-tiny-jpg-estqf")
 

@@ -8,8 +8,8 @@ import pytest
 from robobench.checking.verify import verify
 from robobench.cli import _exit_code
 from robobench.errors import CheckFailed, RobobenchError
-from robobench.manifest import write_manifest
-from robobench.store import Store
+from robobench.results.manifest import write_manifest
+from robobench.results.store import Store
 from robobench.types import Cell, Predictions
 
 CELL = Cell("toy", "test", "as-is", "crop", "", "clean", 0.0, 0, "org", "net", "w0", "", 0)

@@ -5,12 +5,13 @@ import pytest
 import torch
 
 import robobench
-from robobench import weights
 from robobench.backbones.backbone import Backbone
 from robobench.backbones.vgg import Shape, Vgg
-from robobench.choice import covers, resolve, suggest_trainings
 from robobench.errors import MissingWeights, RobobenchError
 from robobench.types import Card, Context, Geometry
+from robobench.weights import storage
+from robobench.weights.coverage import covers, suggest_trainings
+from robobench.weights.selection import resolve
 
 
 def card(**changes):
@@ -38,15 +39,15 @@ def card(**changes):
 def store(**changes):
     """The path of the card of some weights in the user's folder."""
     mark = float(len(changes.get("trained_on", "")))
-    return weights.save(card(**changes), {"a": torch.arange(3.0), "b": torch.full((2, 2), mark)})
+    return storage.save(card(**changes), {"a": torch.arange(3.0), "b": torch.full((2, 2), mark)})
 
 
 def test_what_was_saved_is_loaded():
     path = store()
-    loaded = weights.load(path)
+    loaded = storage.load(path)
     assert loaded.card.parameters == 7
     assert loaded.card.file == "shapes10-vgg-tiny-afd-jpeg_compression-s0.safetensors"
-    assert loaded.card.digest == weights.digest_of_file(path.with_name(loaded.card.file))
+    assert loaded.card.digest == storage.digest_of_file(path.with_name(loaded.card.file))
     assert torch.equal(loaded.tensors["a"], torch.arange(3.0))
     assert {p.suffix for p in path.parent.iterdir()} == {".json", ".safetensors"}
 
@@ -56,14 +57,14 @@ def test_a_damaged_file_is_refused():
     file = path.with_suffix(".safetensors")
     file.write_bytes(file.read_bytes()[:-1] + b"\x01")
     with pytest.raises(RobobenchError, match="damaged or was exchanged"):
-        weights.load(path)
+        storage.load(path)
 
 
 def test_a_missing_file_is_named():
     path = store()
     path.with_suffix(".safetensors").unlink()
     with pytest.raises(RobobenchError, match=r"\.safetensors cannot be read"):
-        weights.load(path)
+        storage.load(path)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_a_broken_card_is_refused_in_one_line(change, message):
     path = store()
     path.write_text(change(path.read_text()))
     with pytest.raises(RobobenchError, match=message) as caught:
-        weights.find("afd")
+        storage.find("afd")
     assert "\n" not in str(caught.value)
 
 
@@ -92,8 +93,8 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
 
 def test_plugins_belong_to_the_digest_of_their_backbone_only():
     path = store(dataset="elsewhere")
-    assert weights.find("afd", dataset="shapes10", backbone_digest="abc") == [path]
-    assert weights.find("afd", dataset="shapes10", backbone_digest="abd") == []
+    assert storage.find("afd", dataset="shapes10", backbone_digest="abc") == [path]
+    assert storage.find("afd", dataset="shapes10", backbone_digest="abd") == []
 
 
 def test_classifiers_belong_to_data_set_and_architecture():
@@ -101,42 +102,42 @@ def test_classifiers_belong_to_data_set_and_architecture():
         method="jpg", belongs_to="classifier", dataset="tiny-imagenet", backbone="vgg-small"
     )
     wanted = {"backbone_name": "vgg-small", "backbone_digest": "whatever"}
-    assert weights.find("jpg", dataset="tiny-imagenet", **wanted) == [path]
-    assert weights.find("jpg", dataset="tiny-imagenet-c", **wanted) == [path]
-    assert weights.find("jpg", dataset="imagenet", **wanted) == []
-    assert weights.find("jpg", dataset="tiny-imagenet", backbone_name="vgg-tiny") == []
+    assert storage.find("jpg", dataset="tiny-imagenet", **wanted) == [path]
+    assert storage.find("jpg", dataset="tiny-imagenet-c", **wanted) == [path]
+    assert storage.find("jpg", dataset="imagenet", **wanted) == []
+    assert storage.find("jpg", dataset="tiny-imagenet", backbone_name="vgg-tiny") == []
 
 
 def test_restorers_belong_to_a_data_set_and_to_no_backbone():
     path = store(method="arcnn", belongs_to="restorer", dataset="tiny-imagenet", backbone="")
-    assert weights.find("arcnn", dataset="tiny-imagenet", backbone_digest="any") == [path]
-    assert weights.find("arcnn", dataset="imagenet") == []
+    assert storage.find("arcnn", dataset="tiny-imagenet", backbone_digest="any") == [path]
+    assert storage.find("arcnn", dataset="imagenet") == []
 
 
 def test_the_users_folder_comes_first():
-    (shipped,) = weights.find("jpg", dataset="shapes10", backbone_name="vgg-tiny")
-    own = weights.save(replace(weights.read_card(shipped)), dict(weights.load(shipped).tensors))
-    found = weights.find("jpg", dataset="shapes10", backbone_name="vgg-tiny")
+    (shipped,) = storage.find("jpg", dataset="shapes10", backbone_name="vgg-tiny")
+    own = storage.save(replace(storage.read_card(shipped)), dict(storage.load(shipped).tensors))
+    found = storage.find("jpg", dataset="shapes10", backbone_name="vgg-tiny")
     assert found == [own, shipped]
 
 
 def test_every_shipped_file_has_a_card_that_holds():
-    for place in weights.search_path()[1:]:
+    for place in storage.search_path()[1:]:
         files = {p.stem for p in place.glob("*.safetensors")}
         cards = {p.stem for p in place.glob("*.json")}
         assert files == cards
         for path in place.glob("*.json"):
-            loaded = weights.load(path)
+            loaded = storage.load(path)
             assert loaded.card.command.startswith("robobench train --method")
             assert loaded.card.accuracy
             assert "/" not in loaded.card.images
 
 
 def test_shipped_plugins_fit_the_shipped_backbone():
-    from robobench.backbones.backbone import load_backbone
+    from robobench.weights.classifiers import load_backbone
 
     digest = load_backbone("vgg-tiny", dataset="shapes10").digest
-    for _, one in weights.cards():
+    for _, one in storage.cards():
         if one.belongs_to == "plugin" and one.backbone == "vgg-tiny":
             assert one.backbone_digest == digest
 
@@ -281,7 +282,7 @@ def test_plugins_are_refused_where_nothing_can_be_plugged_in(toy):
 
 
 def test_a_bank_leaves_clean_images_alone_and_is_an_oracle():
-    from robobench.backbones.backbone import load_backbone
+    from robobench.weights.classifiers import load_backbone
 
     backbone = load_backbone("vgg-tiny", dataset="shapes10")
     choice = choose("afd@matched", backbone, ["jpeg_compression", "shot_noise"])

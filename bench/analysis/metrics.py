@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robobench.analysis.corruption_error import interval_mean_accuracy, mce
-from robobench.protocols import Metric
+from robobench.contracts import Metric
 from robobench.registry import metric
 from robobench.types import Predictions
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from robobench.contracts import Dataset
 from robobench.errors import CheckFailed, RobobenchError
-from robobench.manifest import read_manifest
-from robobench.protocols import Dataset
-from robobench.store import Store, read_cell
+from robobench.results.manifest import read_manifest
+from robobench.results.store import Store, read_cell
 from robobench.types import Cell, Predictions
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from robobench.errors import RobobenchError
 
 if TYPE_CHECKING:
-    from robobench.runs import Run
+    from robobench.results.run import Run
 
 RUNS = Path("runs")
 
@@ -20,7 +20,7 @@ def open_runs(named: Sequence[str]) -> list[Run]:
     Raises:
         RobobenchError: A folder is no run, or there is none to be found.
     """
-    from robobench.runs import load
+    from robobench.results.run import load
 
     return [load(folder) for folder in named] or [load(newest())]
 

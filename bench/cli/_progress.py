@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from robobench.plan import Plan
+    from robobench.evaluation.plan import Plan
 
 
 @contextmanager
@@ -26,8 +26,8 @@ def progress(plans: Sequence[Plan]) -> Iterator[Callable[[int], None]]:
         TimeRemainingColumn,
     )
 
-    from robobench.runner import missing_cells
-    from robobench.store import Store
+    from robobench.evaluation.runner import missing_cells
+    from robobench.results.store import Store
 
     if not sys.stderr.isatty():
         yield lambda images: None

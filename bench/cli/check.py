@@ -46,8 +46,8 @@ def check(
     from robobench.checking import check_report
     from robobench.checking.baseline import read_baseline
     from robobench.checking.check import check as compare
-    from robobench.runs import load
-    from robobench.store import write_aside
+    from robobench.files import write_aside
+    from robobench.results.run import load
 
     frozen = read_baseline(baseline)
     loaded = load(run)
@@ -65,7 +65,7 @@ def _write_summary(path: str, text: str) -> None:
     import os
     from pathlib import Path
 
-    from robobench.store import write_aside
+    from robobench.files import write_aside
 
     file = Path(path)
     before = ""

@@ -13,7 +13,7 @@ import click
 from robobench.errors import RobobenchError, unknown_name
 
 if TYPE_CHECKING:
-    from robobench.corruptions.copying import Target
+    from robobench.copies.copying import Target
 
 _PATH = click.Path(path_type=Path)
 
@@ -65,8 +65,8 @@ def corrupt(
     """
     import os
 
+    from robobench.copies.copying import LAYOUTS, Copy, copy_degraded
     from robobench.corruptions.catalogue import nearest_profile, table_of
-    from robobench.corruptions.copying import LAYOUTS, Copy, copy_degraded
     from robobench.datasets.files import image_files, natural_profile
     from robobench.registry import load_plugin_file
     from robobench.types import Geometry
@@ -109,8 +109,8 @@ def corrupt(
 
 def _targets(corruptions: str, severities: str, profile: str) -> list[Target]:
     """The degraded versions that the selectors stand for, and the names of their folders."""
-    from robobench.corruptions.copying import Target
-    from robobench.grid import parse_corruptions, parse_whole_numbers, split_list
+    from robobench.copies.copying import Target
+    from robobench.evaluation.grid import parse_corruptions, parse_whole_numbers, split_list
 
     numbers = parse_whole_numbers(severities, "--severities", 1, 5)
     if profile.endswith("+jpeg85"):

@@ -14,8 +14,8 @@ def freeze(run: str, out: str) -> None:
     from pathlib import Path
 
     from robobench.checking.baseline import freeze as frozen
-    from robobench.runs import load
-    from robobench.store import write_aside
+    from robobench.files import write_aside
+    from robobench.results.run import load
 
     loaded = load(run)
     content = frozen(loaded.items, loaded.manifest)

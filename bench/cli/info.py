@@ -10,8 +10,8 @@ def info() -> None:
     """Show versions, devices, and where data, weights and caches lie."""
     import torch
 
-    from robobench.manifest import machine, versions
-    from robobench.weights import search_path
+    from robobench.environment import machine, versions
+    from robobench.weights.storage import search_path
 
     for name, version in versions().items():
         click.echo(f"{name:<16} {version}")

@@ -51,7 +51,7 @@ def list_(
         table(list(_BACKBONES.items()))
         return
     if kind == "methods" and (dataset or backbone):
-        from robobench.readiness import readiness
+        from robobench.weights.readiness import readiness
 
         table(readiness(dataset or "shapes10", backbone, weights))
         return

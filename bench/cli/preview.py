@@ -37,12 +37,12 @@ def preview(
     out: Path,
 ) -> None:
     """Draw a contact sheet: corruptions by severities, labelled."""
+    from robobench.copies.sheet import contact_sheet, example_image
     from robobench.corruptions.catalogue import nearest_profile
-    from robobench.corruptions.sheet import contact_sheet, example_image
     from robobench.errors import RobobenchError, unknown_name
-    from robobench.grid import parse_corruptions, parse_whole_numbers, split_list
+    from robobench.evaluation.grid import parse_corruptions, parse_whole_numbers, split_list
+    from robobench.files import whole_file
     from robobench.registry import load_plugin_file
-    from robobench.store import whole_file
     from robobench.types import Degradation
 
     for file in plugin:

@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from robobench.runs import Run
+    from robobench.results.run import Run
 
 
 @click.command()

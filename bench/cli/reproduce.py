@@ -10,7 +10,7 @@ import click
 from robobench.cli import _options
 
 if TYPE_CHECKING:
-    from robobench.reproductions.preparation import Prepared
+    from robobench.reproductions.planning import Prepared
 
 
 @click.command(short_help="Measure a paper's tables and figures again.")
@@ -59,7 +59,7 @@ def reproduce(
         table([(name, REPRODUCTIONS.entry(name).summary) for name in REPRODUCTIONS])
         return
     wanted = list(dict.fromkeys(REPRODUCTIONS.canonical(name) for name in names))
-    from robobench.reproductions.preparation import Settings, prepare
+    from robobench.reproductions.planning import Settings, prepare
 
     settings = Settings(**{k: v for k, v in options.items() if v is not None})
     prepared = [prepare(name, settings) for name in wanted]  # all, before any work begins
@@ -75,8 +75,8 @@ def _one(prepared: Prepared, out: Path, dry_run: bool) -> None:
         return
     with progress(prepared.plans) as advance:
         prepared.execute(advance)
-    from robobench.reports.reproduction_console import show
-    from robobench.reports.reproduction_files import write
+    from robobench.reports.papers.console import show
+    from robobench.reports.papers.files import write
     from robobench.reproductions.measuring import measure
 
     measured = measure(prepared)
@@ -91,7 +91,7 @@ def _endings(written: list[Path], name: str) -> list[str]:
 
 def _tell(prepared: Prepared) -> None:
     """How much there is to do, before it is done."""
-    from robobench.estimate import estimate
+    from robobench.evaluation.dry_run import estimate
 
     told = [estimate(plan) for plan in prepared.plans]
     cells, stored = sum(t.cells for t in told), sum(t.stored for t in told)

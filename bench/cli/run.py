@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from robobench.cli import _options
-from robobench.configuration import Configuration, read_settings
 from robobench.errors import CellsFailed
+from robobench.evaluation.configuration import Configuration, read_settings
 
 if TYPE_CHECKING:
-    from robobench.plan import Plan
-    from robobench.runs import Run
+    from robobench.evaluation.plan import Plan
+    from robobench.results.run import Run
 
 
 class _Three(click.ParamType[tuple[float, ...]]):
@@ -90,7 +90,9 @@ def run(config: str | None, dry_run: bool, no_report: bool, **options: Any) -> N
     tables and a report. Started again, it computes only what is missing.
     """
     from robobench.cli._progress import progress
-    from robobench.runs import execute, load, prepare
+    from robobench.evaluation.plan import prepare
+    from robobench.evaluation.run import execute
+    from robobench.results.run import load
 
     settings = read_settings(config) if config else {}
     settings |= {k: v for k, v in options.items() if v is not None and v != ()}
@@ -113,7 +115,7 @@ def run(config: str | None, dry_run: bool, no_report: bool, **options: Any) -> N
 
 
 def _tell_what_would_be_done(plan: Plan) -> None:
-    from robobench.estimate import estimate
+    from robobench.evaluation.dry_run import estimate
 
     told = estimate(plan)
     click.echo(

@@ -80,10 +80,10 @@ def train(
     first; --recipe endo-2020 alone trains what is missing of that study, on all its data sets. A
     training that was stopped goes on where it was.
     """
-    from robobench import weights as store
     from robobench.registry import STUDIES, load_plugin_file
     from robobench.training.study import trainings_of
     from robobench.training.trainer import Order, train_one, wanted
+    from robobench.weights import storage as store
 
     deadline = time.monotonic() + seconds_in(time_limit) if time_limit else float("inf")
     for file in plugin:

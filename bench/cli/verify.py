@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from robobench.protocols import Dataset
+    from robobench.contracts import Dataset
 
 
 @click.command(short_help="Check a run's checksums and completeness.")
@@ -25,7 +25,7 @@ def verify(run: str, data_root: str | None) -> None:
 
     from robobench.checking.verify import verify as look
     from robobench.errors import RobobenchError
-    from robobench.manifest import read_manifest
+    from robobench.results.manifest import read_manifest
 
     manifest = read_manifest(Path(run))
     dataset, why = None, ""

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from robobench.contracts import Dataset
 from robobench.errors import RobobenchError, unknown_name
-from robobench.protocols import Dataset
 from robobench.registry import DATASETS
 
 __all__ = ["open_dataset"]

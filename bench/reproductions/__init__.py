@@ -14,6 +14,6 @@ A paper's table is a function that returns a `Reproduction`, registered like any
         )
 """
 
-from robobench.reproductions.claim import Column, Gain, Reproduction, Row, named
+from robobench.reproductions.published import Column, Gain, Reproduction, Row, named
 
 __all__ = ["Column", "Gain", "Reproduction", "Row", "named"]

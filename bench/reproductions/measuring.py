@@ -17,14 +17,14 @@ from robobench.analysis.statistics import (
     percentile_interval,
 )
 from robobench.errors import RobobenchError
-from robobench.reproductions.claim import Gain, Reproduction, Row, difference_name
-from robobench.store import Store
+from robobench.reproductions.published import Gain, Reproduction, Row, difference_name
+from robobench.results.store import Store
 from robobench.types import Cell, Degradation, Predictions
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from robobench.reproductions.preparation import Prepared
+    from robobench.reproductions.planning import Prepared
 
 COLUMNS = ("row", "column", "published", "ours", "ci_low", "ci_high", "n", "train_seeds")
 _DRAWS = 1000
@@ -223,7 +223,7 @@ def _moments(values: Floats, counts: NDArray[np.floating]) -> tuple[Floats, Floa
 def gains_of(reproduction: Reproduction, items: Items, parts: Parts, profile: str) -> pd.DataFrame:
     """The claimed gain, its control with shuffled levels, and what another training changes.
 
-    Rows, named as `robobench.reproductions.claim.difference_name` has it:
+    Rows, named as `robobench.reproductions.published.difference_name` has it:
 
     - method minus over: the claim;
     - shuffled minus over, and method minus shuffled: what is left without the right level, and what

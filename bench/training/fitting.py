@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from robobench.backbones.speed import faster_precision
 from robobench.errors import RobobenchError
-from robobench.store import whole_file, write_whole
-from robobench.training.recipe import Recipe
+from robobench.files import whole_file, write_whole
+from robobench.types import Recipe
 
 _CHECKPOINT_SECONDS: Final = 20.0
 _FORMAT: Final = 2

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, pad
 
+from robobench.contracts import Dataset
 from robobench.corruptions import apply, apply_each, catalogue
 from robobench.errors import RobobenchError
-from robobench.protocols import Dataset
 from robobench.types import CLEAN, Degradation, Geometry
 
 _MEMORY_BYTES: Final = 2**29

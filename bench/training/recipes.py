@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from robobench.backbones.backbone import Backbone
 from robobench.errors import RobobenchError, unknown_name
 from robobench.registry import METHODS
-from robobench.training.recipe import Recipe
+from robobench.types import Recipe
 
 if TYPE_CHECKING:
-    from robobench.types import Method
+    from robobench.contracts import Method
 
 
 def planned() -> list[tuple[str, str]]:

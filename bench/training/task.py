@@ -19,12 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from robobench import weights
 from robobench.backbones.backbone import Backbone, placed
 from robobench.backbones.networks import start_from
 from robobench.backbones.own import SHAPES, own_network
 from robobench.backbones.staged import StagedNetwork
-from robobench.choice import trained_corruptions
 from robobench.errors import MissingWeights, RobobenchError
 from robobench.registry import METHODS
 from robobench.training.fitting import (
@@ -43,11 +41,12 @@ from robobench.training.pools import (
     validation_conditions,
     warp,
 )
-from robobench.training.recipe import Recipe
-from robobench.types import CLEAN, Card, Degradation, Weights
+from robobench.types import CLEAN, Card, Degradation, Recipe, Weights
+from robobench.weights import storage
+from robobench.weights.coverage import trained_corruptions
 
 if TYPE_CHECKING:
-    from robobench.types import Method
+    from robobench.contracts import Method
 
 _VALIDATION_IMAGES: Final = 1000
 _INFERENCE_BATCH: Final = 250
@@ -95,7 +94,7 @@ class TrainingTask:
     device: str = "cpu"
     precision: str = "auto"
     deadline: float = math.inf
-    place: Path = field(default_factory=weights.folder)
+    place: Path = field(default_factory=storage.folder)
     progress: Callable[[str, float, Mapping[str, float]], None] = lambda stage, share, figures: None
     start: Path | None = None
     saved: Path | None = None
@@ -207,7 +206,7 @@ class TrainingTask:
     def checkpoint(self, stage: str) -> Path:
         """File of a stage's checkpoint."""
         return (
-            self.place / "unfinished" / f"{weights.file_stem(self._card({}, {}, 0.0))}-{stage}.pt"
+            self.place / "unfinished" / f"{storage.file_stem(self._card({}, {}, 0.0))}-{stage}.pt"
         )
 
     def fresh_network(self) -> nn.Module:
@@ -257,7 +256,7 @@ class TrainingTask:
         Raises:
             MissingWeights: There are none; the message says how to make them.
         """
-        found = weights.find(
+        found = storage.find(
             method,
             dataset=self.dataset,
             backbone_name=self.architecture,
@@ -265,7 +264,7 @@ class TrainingTask:
             train_seed=self.train_seed,
         )
         if found:
-            return weights.load(found[0])
+            return storage.load(found[0])
         command = (
             f"robobench train --method {method} --dataset {self.dataset} {self.frozen.command}"
         )
@@ -318,8 +317,8 @@ class TrainingTask:
         card = self._card(recipe, fit.figures, fit.minutes + minutes)
         if self.recipe.options.get("stored_as") == "float16":
             tensors = {k: t.half() if t.ndim > 1 else t for k, t in tensors.items()}
-        self.saved = weights.save(card, tensors, self.place)
-        stem = weights.file_stem(card)
+        self.saved = storage.save(card, tensors, self.place)
+        stem = storage.file_stem(card)
         curves = self.place / "curves"
         curves.mkdir(exist_ok=True)
         for path in (self.place / "unfinished").glob(f"{stem}-*.*"):

@@ -7,21 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robobench import weights
-from robobench.backbones.backbone import Backbone, default_backbone, load_backbone
+from robobench.backbones.backbone import Backbone, default_backbone
 from robobench.backbones.networks import network_named
 from robobench.backbones.own import SHAPES
-from robobench.choice import canonical_training, check_applicable
-from robobench.configuration import choose_device
+from robobench.environment import choose_device
 from robobench.errors import RobobenchError
 from robobench.registry import METHODS
 from robobench.training.pools import open_pools
 from robobench.training.recipes import planned, recipe_named
 from robobench.training.task import TrainingTask
 from robobench.types import CLEAN, Geometry
+from robobench.weights import storage
+from robobench.weights.classifiers import load_backbone, own_classifier_card
+from robobench.weights.coverage import canonical_training
+from robobench.weights.selection import check_applicable
 
 if TYPE_CHECKING:
-    from robobench.types import Method
+    from robobench.contracts import Method
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,13 @@ class Order:
     @property
     def architecture(self) -> str:
         """Name of the classifier."""
-        return self.backbone or default_backbone(weights.base_dataset(self.dataset))
+        return self.backbone or default_backbone(storage.base_dataset(self.dataset))
 
     @property
     def dataset_name(self) -> str:
         """The data set's name without a path, as cards and cells have it."""
         kind, colon, path = self.dataset.partition(":")
-        return f"{kind}:{Path(path).resolve().name}" if colon else weights.base_dataset(kind)
+        return f"{kind}:{Path(path).resolve().name}" if colon else storage.base_dataset(kind)
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def train_one(
     if backbone is not None:
         check_applicable(name, method, backbone)
     if not again:
-        found = weights.find(
+        found = storage.find(
             name,
             dataset=order.dataset_name,
             backbone_name=order.architecture if backbone is None else backbone.name,
@@ -210,8 +212,8 @@ def _start(order: Order) -> Path | None:
         return Path(order.start)
     if not order.start_dataset:
         return None
-    card = weights.own_classifier_card(order.architecture, order.start_dataset, 0)
-    return card.with_name(weights.read_card(card).file)
+    card = own_classifier_card(order.architecture, order.start_dataset, 0)
+    return card.with_name(storage.read_card(card).file)
 
 
 def _geometry(order: Order) -> Geometry:

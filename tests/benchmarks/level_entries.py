@@ -20,17 +20,18 @@ import torch
 from numpy.typing import NDArray
 
 import robobench
-from robobench import weights
 from robobench.analysis.statistics import draw_train_seeds, image_draws, percentile_interval
-from robobench.backbones.backbone import Backbone, load_backbone
+from robobench.backbones.backbone import Backbone
 from robobench.backbones.level_network import ENTRIES
 from robobench.datasets import open_dataset
+from robobench.files import write_whole
 from robobench.registry import METHODS
-from robobench.store import write_whole
 from robobench.training.pools import degrade_all, held_order, open_pools
 from robobench.training.recipes import recipe_named
 from robobench.training.task import TrainingTask
 from robobench.types import Context, Degradation
+from robobench.weights import storage
+from robobench.weights.classifiers import load_backbone
 
 DATASET = "cifar10"
 QUALITIES = range(3, 101, 5)
@@ -81,7 +82,7 @@ def trained(entry: str, seed: int, backbone: Backbone, steps: int, place: Path) 
         )  # fmt: skip
         METHODS[name].fit(task)
         cards = list(folder.glob("*.json"))
-    return METHODS[name](backbone, weights.load(cards[0]))
+    return METHODS[name](backbone, storage.load(cards[0]))
 
 
 def right_answers(method: robobench.Method, images: int) -> NDArray[np.bool_]:

@@ -1,0 +1,83 @@
+"""What a number may depend on beside its inputs: versions, device, command line."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from robobench.errors import RobobenchError
+
+_DISTRIBUTIONS = (
+    "robobench",
+    "torch",
+    "torchvision",
+    "timm",
+    "numpy",
+    "numba",
+    "scipy",
+    "pandas",
+    "pillow",
+    "opencv-python",
+    "scikit-image",
+)
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that numbers may depend on."""
+    from PIL import features
+
+    found = {"python": platform.python_version()}
+    for name in _DISTRIBUTIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    found["libjpeg_turbo"] = str(features.version("libjpeg_turbo") or "another libjpeg")
+    found["jpeg"] = str(features.version("jpg") or "none")
+    return found
+
+
+def machine(device: str, precision: str) -> dict[str, Any]:
+    """What ties results to a machine beside versions."""
+    import torch
+
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor()
+    return {
+        "device": device,
+        "device_name": name or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "precision": precision,
+        "platform": platform.platform(),
+    }
+
+
+def command_line() -> str:
+    """The command that is running, as a user would type it again."""
+    return shlex.join(["robobench", *sys.argv[1:]]) if "robobench" in sys.argv[0] else "python"
+
+
+DEVICE_ADVICE = "auto, cpu, cuda, cuda:N or mps"
+
+
+def choose_device(name: str) -> str:
+    """The torch device that a name stands for.
+
+    Raises:
+        RobobenchError: It is unknown or not there.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise RobobenchError(
+            f"--device {name}: it cannot be used here ({str(error).splitlines()[0]}); "
+            f"expected one of {DEVICE_ADVICE}"
+        ) from error
+    return name

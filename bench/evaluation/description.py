@@ -1,0 +1,120 @@
+"""The manifest of a run that begins."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from robobench.errors import RobobenchError
+from robobench.types import ORACLE_NEEDS
+
+if TYPE_CHECKING:
+    from robobench.evaluation.plan import Plan
+from robobench.environment import command_line, machine, versions
+
+
+def describe(plan: Plan, before: dict[str, Any] | None) -> dict[str, Any]:
+    """The manifest of a run that begins now, continuing the one that lies in its folder.
+
+    Raises:
+        RobobenchError: The folder holds cells of other images under the same name.
+    """
+    data, source = plan.dataset, plan.source
+    fingerprint = data.fingerprint()
+    _refuse_other_run(plan, fingerprint, before)
+    backbones = {e.method.backbone.name: e.method.backbone for e in plan.entrants}
+    return {
+        "robobench": versions()["robobench"],
+        "command": command_line(),
+        "configuration": plan.configuration.as_dict(),
+        "versions": versions(),
+        "machine": machine(plan.device, plan.configuration.precision),
+        "dataset": {
+            "name": data.name,
+            "argument": plan.configuration.dataset,
+            "split": data.split,
+            "fingerprint": fingerprint,
+            "count": len(source),
+            "total": len(data),
+            "profile": data.profile,
+            "class_names": list(data.class_names),
+            "indices_digest": hashlib.sha256(source.order.tobytes()).hexdigest(),
+            "indices": sorted(source.order.tolist()) if len(source) < len(data) else "all",
+        },
+        "profile": plan.profile,
+        "geometry": asdict(source.geometry),
+        "geometry_key": source.geometry.key,
+        "corrupt_at": plan.configuration.corrupt_at,
+        "save_jpeg85": plan.configuration.save_jpeg85,
+        "seeds": list(plan.grid.seeds),
+        "backbones": {
+            n: {"digest": b.digest, "splittable": b.splittable} for n, b in backbones.items()
+        },
+        "methods": _describe_methods(plan, (before or {}).get("methods", [])),
+        "not_applicable": [
+            {"method": c.method, "corruption": corruption, "why": "the method says so"}
+            for c in plan.grid.contestants
+            for corruption in sorted(c.refuses)
+        ],
+        "notes": plan.notes,
+        "cells": len(plan.grid.cells()),
+        "samples": (before or {}).get("samples", []),
+        "sessions": (before or {}).get("sessions", []),
+    }
+
+
+def _refuse_other_run(plan: Plan, fingerprint: str, before: dict[str, Any] | None) -> None:
+    """One folder holds one data set, seen in one way.
+
+    Raises:
+        RobobenchError: The folder holds something else.
+    """
+    if before is None:
+        return
+    folder, known = plan.configuration.folder, before["dataset"]
+    now = {
+        "data set": (known["name"], plan.dataset.name),
+        "split": (known["split"], plan.dataset.split),
+        "severity table": (before["profile"], plan.profile),
+        "geometry": (before["geometry_key"], plan.source.geometry.key),
+        "place of corruption": (before["corrupt_at"], plan.configuration.corrupt_at),
+        "precision": (before["machine"]["precision"], plan.configuration.precision),
+        "saving as JPEG 85": (before["save_jpeg85"], plan.configuration.save_jpeg85),
+    }
+    for what, (then, asked) in now.items():
+        if then != asked:
+            raise RobobenchError(
+                f"{folder} holds a run with the {what} {then}, this one has {asked}: name another "
+                "folder with --out"
+            )
+    if known["fingerprint"] != fingerprint:
+        raise RobobenchError(
+            f"{folder} holds results on other images called {plan.dataset.name} (their "
+            "fingerprints differ): name another folder with --out"
+        )
+
+
+def _describe_methods(plan: Plan, before: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    from robobench.weights.storage import read_card
+
+    described = {}
+    for entrant, choice in zip(plan.entrants, plan.choices, strict=True):
+        cost = entrant.method.cost()
+        needs = sorted(entrant.method.needs)
+        described[choice.name, choice.trained_on, choice.train_seed] = {
+            "label": f"{choice.name}@{choice.trained_on}" if choice.is_bank else choice.name,
+            "method": entrant.contestant.method,
+            "trained_on": choice.trained_on,
+            "train_seed": choice.train_seed,
+            "backbone": entrant.contestant.backbone,
+            "needs": needs,
+            "adapts": entrant.method.adapts,
+            "oracle": bool(ORACLE_NEEDS.intersection(needs)),
+            "weights": dict(entrant.contestant.digests),
+            "cards": [asdict(read_card(path)) for path in sorted(set(choice.cards.values()))],
+            "parameters": cost.parameters,
+            "macs": cost.macs,
+        }
+    kept = [m for m in before if (m["method"], m["trained_on"], m["train_seed"]) not in described]
+    return kept + list(described.values())

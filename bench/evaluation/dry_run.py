@@ -1,0 +1,88 @@
+"""What a run would cost: ``robobench run --dry-run``."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from robobench.contracts import Method
+from robobench.errors import RobobenchError
+from robobench.evaluation.plan import Plan
+from robobench.evaluation.runner import chunk_size, context_for, missing_cells, predict_chunk
+from robobench.results.store import Store
+from robobench.types import Cell
+
+# Bytes of one stored prediction, compressed (measured on runs of 2,000 to 10,000 images).
+_BYTES = 11
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The size of what is left to do.
+
+    Attributes:
+        cells: Of the whole grid.
+        stored: Of those, complete already.
+        predictions: Left to make.
+        seconds: That they will take here, from a trial of one chunk of each method.
+        megabytes: That the folder will grow by.
+        missing: One line a cell that is left.
+    """
+
+    cells: int
+    stored: int
+    predictions: int
+    seconds: float
+    megabytes: float
+    missing: list[str]
+
+
+def estimate(plan: Plan) -> Estimate:
+    """Count what is missing and time one chunk of each method on this machine."""
+    store = Store(plan.configuration.folder)
+    missing = missing_cells(plan.grid, plan.entrants, plan.source, store)
+    speed: dict[int, float] = {}
+    seconds = 0.0
+    for entrant, cell, images in missing:
+        if id(entrant) not in speed:
+            speed[id(entrant)] = _seconds_per_image(plan, entrant.method, cell)
+        degrade = 0.0 if cell.degradation.is_clean else 1e-4  # shared by all methods of a condition
+        seconds += images * (speed[id(entrant)] + degrade)
+    predictions = sum(images for _, _, images in missing)
+    cells = len(plan.grid.cells())
+    return Estimate(
+        cells=cells,
+        stored=cells - len(missing),
+        predictions=predictions,
+        seconds=seconds,
+        megabytes=predictions * _BYTES / 1e6,
+        missing=[
+            f"{c.method}{f'@{c.trained_on}' if c.trained_on else ''} on {c.degradation.label}: "
+            f"{images} images"
+            for _, c, images in missing
+        ],
+    )
+
+
+def _seconds_per_image(plan: Plan, method: Method, cell: Cell) -> float:
+    """Of one prediction on a cell's own images, the second of two chunks (the first warms up)."""
+    source = plan.source
+    size = chunk_size(source.side)
+    indices = source.order[: min(size, len(source))]
+    clean, images = source.batch(0, len(indices), cell.degradation, cell.seed)
+    context = context_for(method, source, cell.degradation, indices, len(indices))
+    elapsed = 0.0
+    for _ in range(2):
+        began = time.perf_counter()
+        try:
+            with torch.inference_mode():
+                predict_chunk(method, images, context)
+                method.columns(images, clean, context)
+        except RobobenchError:
+            raise
+        except Exception:  # noqa: BLE001 - the run will say which cell failed, and why
+            return 0.0
+        elapsed = time.perf_counter() - began
+    return elapsed / len(images)

@@ -1,0 +1,177 @@
+"""Where a run's images come from: read once, degraded as asked, in one fixed order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from robobench.contracts import Dataset
+from robobench.errors import RobobenchError
+from robobench.types import Degradation, Geometry
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Decoded images are kept up to this many bytes, so that small data sets are read once a run.
+_CACHE_BYTES = 512 * 2**20
+
+
+class Source:
+    """The images of a run, clean and degraded, by position in a fixed order.
+
+    Args:
+        dataset: What to read.
+        geometry: How an image becomes what the networks see.
+        order: int64, every image's place in the data set, in the order of evaluation.
+        limit: How many of them this run takes; None for all.
+        corrupt_at: ``crop`` degrades what the network would see, ``native`` the file's own pixels,
+            before resizing.
+        device: Where batches are made.
+
+    Attributes:
+        order: As given, cut to the limit.
+        labels: int64, of the whole data set, by index.
+        side: Pixels of a side.
+        profile: Of the data set.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        geometry: Geometry,
+        order: NDArray[np.int64],
+        *,
+        limit: int | None = None,
+        corrupt_at: str = "crop",
+        device: str = "cpu",
+    ) -> None:
+        self.dataset = dataset
+        self.geometry = geometry
+        self.order = order if limit is None else order[:limit]
+        self.labels = dataset.labels
+        self.profile = dataset.profile
+        self.corrupt_at = corrupt_at
+        self.device = device
+        self._cache: dict[tuple[int, int], Tensor] = {}
+        self.side = 0
+        self.side = int(self.clean(0, 1).shape[-1]) if len(self.order) else 0
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether all images are kept in memory once they were read."""
+        return 3 * self.side**2 * len(self) <= _CACHE_BYTES
+
+    def has(self, degradation: Degradation) -> bool:
+        """Whether images under this condition can be had (a data set may come degraded)."""
+        at = getattr(self.dataset, "at", None)
+        if at is None:
+            return True
+        if degradation.is_clean:
+            return self.dataset.clean() is not None  # type: ignore[attr-defined]
+        return True
+
+    def clean(self, begin: int, end: int) -> Tensor:
+        """Images of these positions as they are, uint8 N x 3 x H x W."""
+        if (begin, end) in self._cache:
+            return self._cache[begin, end]
+        dataset = self.dataset
+        if getattr(dataset, "at", None) is not None:
+            dataset = dataset.clean() or dataset  # type: ignore[attr-defined]
+        images = dataset.read(self.order[begin:end], self.geometry).to(self.device)
+        if self.side and not self.is_small:
+            self._cache.clear()  # the last batch serves the next condition
+        self._cache[begin, end] = images
+        return images
+
+    def batch(
+        self, begin: int, end: int, degradation: Degradation, seed: int
+    ) -> tuple[Tensor, Tensor]:
+        """Clean and degraded images of these positions."""
+        from robobench.corruptions import apply
+
+        clean = self.clean(begin, end)
+        if degradation.is_clean:
+            return clean, clean
+        indices = self.order[begin:end]
+        if getattr(self.dataset, "at", None) is not None:
+            return clean, self._published(degradation, indices)
+        if self.corrupt_at == "native":
+            return clean, self._native(indices, degradation, seed)
+        return clean, apply(clean, degradation, torch.from_numpy(indices), seed)
+
+    def header_quality(
+        self, indices: NDArray[np.int64], degradation: Degradation
+    ) -> NDArray[np.int64]:
+        """JPEG quality in each file's header, 0 where there is none.
+
+        Of images that are degraded here, the header that they would have had: JPEG's own quality
+        if that came last, and none after anything else, since the file that was read says nothing
+        of the last step.
+        """
+        dataset: Any = self.dataset
+        if not degradation.is_clean and getattr(dataset, "at", None) is not None:
+            dataset = self._copy(degradation)
+        elif (quality := _last_quality(degradation)) is not None:
+            return np.full(len(indices), quality, np.int64)
+        read = getattr(dataset, "header_quality", None)
+        if read is None:
+            return np.zeros(len(indices), np.int64)
+        qualities: NDArray[np.int64] = np.asarray(read(indices), np.int64)
+        return qualities
+
+    def _published(self, degradation: Degradation, indices: NDArray[np.int64]) -> Tensor:
+        """From a data set that comes degraded, the files themselves."""
+        return self._copy(degradation).read(indices, self.geometry).to(self.device)
+
+    def _copy(self, degradation: Degradation) -> Dataset:
+        """The degraded copy in a data set that comes degraded."""
+        from robobench.corruptions import catalogue
+
+        severity = catalogue.severity_of(degradation, degradation.profile or self.profile)
+        if severity is None:
+            raise RobobenchError(
+                f"{self.dataset.name} has severities 1 to 5 only, not {degradation.label}: "
+                f"evaluate levels on the clean data set with its own corruption"
+            )
+        copy: Dataset = self.dataset.at(degradation.corruption, severity)  # type: ignore[attr-defined]
+        return copy
+
+    def _native(
+        self, indices: Sequence[int] | NDArray[np.int64], degradation: Degradation, seed: int
+    ) -> Tensor:
+        """Degrade the file's own pixels, then resize and crop: what production does."""
+        from robobench.corruptions import apply
+        from robobench.datasets.geometry import fit_geometry
+
+        images = []
+        for index in indices:
+            pixels = self.dataset.read_native(int(index))  # type: ignore[attr-defined]
+            image = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None]
+            degraded = apply(image, degradation, torch.tensor([int(index)]), seed)
+            array = degraded[0].permute(1, 2, 0).contiguous().numpy()
+            images.append(torch.from_numpy(fit_geometry(array, self.geometry)).permute(2, 0, 1))
+        return torch.stack(images).to(self.device)
+
+
+def _last_quality(degradation: Degradation) -> int | None:
+    """The quality of the last step if that saves as JPEG, 0 for another; None if all is as read."""
+    from robobench.corruptions import catalogue
+
+    if degradation.is_clean:
+        return None
+    if degradation.profile.endswith(catalogue.SAVED):
+        return 85
+    last = catalogue.parts(degradation.corruption)[-1]
+    if last != "jpeg_compression":
+        return 0
+    if degradation.profile:  # a mixture, or another implementation: the level is a severity
+        table = catalogue.severity_table(last, degradation.profile)
+        return int(table[int(degradation.level) - 1])
+    return round(degradation.level)

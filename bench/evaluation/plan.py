@@ -1,0 +1,338 @@
+"""From a configuration to everything a run needs, checked before any work begins."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from robobench.backbones.backbone import Backbone, default_backbone
+from robobench.contracts import Dataset
+from robobench.corruptions.catalogue import PROFILES, nearest_profile, severity_of
+from robobench.datasets import nested_order, open_dataset
+from robobench.environment import choose_device
+from robobench.errors import MissingWeights, RobobenchError, unknown_name
+from robobench.evaluation.configuration import Configuration
+from robobench.evaluation.grid import (
+    Contestant,
+    Grid,
+    parse_corruptions,
+    parse_whole_numbers,
+    saved_as_jpeg85,
+    split_list,
+)
+from robobench.evaluation.images import Source
+from robobench.evaluation.runner import Entrant
+from robobench.registry import DATASETS
+from robobench.types import CLEAN, Degradation, Geometry
+from robobench.weights.classifiers import load_backbone
+from robobench.weights.selection import Choice, resolve
+
+REFERENCE = "org"
+
+
+@dataclass
+class Plan:
+    """A run, ready to go.
+
+    Attributes:
+        configuration: What was asked for.
+        dataset: Opened.
+        source: Its images in the order of evaluation.
+        grid: All cells.
+        entrants: The methods, built, in the grid's order.
+        choices: Which weights each entrant got.
+        device: Chosen.
+        profile: Severity table in use.
+        in_memory: Whether images or classifier came from Python, not by name.
+        notes: What a reader of the results should be told, a sentence each.
+    """
+
+    configuration: Configuration
+    dataset: Dataset
+    source: Source
+    grid: Grid
+    entrants: list[Entrant]
+    choices: list[Choice]
+    device: str
+    profile: str
+    in_memory: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+def make_plan(
+    configuration: Configuration, dataset: Dataset | None = None, module: Any = None
+) -> Plan:
+    """Open, load, resolve and check everything.
+
+    Args:
+        configuration: What is asked for.
+        dataset: Images in memory instead of the configuration's data set.
+        module: An ``nn.Module`` in memory instead of the configuration's backbone.
+
+    Raises:
+        RobobenchError: Anything that would fail later: a name, a file, weights that are not there.
+    """
+    specs = _with_reference(configuration)
+    if dataset is None:
+        DATASETS.canonical(configuration.dataset.partition(":")[0])  # before a backbone is sought
+    train_seeds = parse_whole_numbers(configuration.train_seeds, "--train-seeds", 0, 999)
+    device = choose_device(configuration.device)
+    backbones = [_load(configuration, module, dataset, device, seed) for seed in train_seeds]
+    data = dataset or _open(configuration, backbones[0])
+    _check_classes(data, backbones[0])
+    profile = _profile(configuration, data, backbones[0])
+    degradations = _degradations(configuration, data, profile)
+    order = nested_order(data.labels)
+    source = Source(
+        data,
+        backbones[0].geometry,
+        order,
+        limit=configuration.limit,
+        corrupt_at=configuration.corrupt_at,
+        device=device,
+    )
+    corruptions = list(dict.fromkeys(d.corruption for d in degradations))
+    entrants: list[Entrant] = []
+    choices: list[Choice] = []
+    for seed, backbone in zip(train_seeds, backbones, strict=True):
+        for spec in specs:
+            choice = resolve(
+                spec,
+                dataset=data.name,
+                backbone=backbone,
+                corruptions=corruptions,
+                train_seed=seed,
+                command=_dataset_options(configuration),
+            )
+            contestant = _contestant(choice, backbone, corruptions)
+            if any(e.contestant == contestant for e in entrants):
+                continue
+            _check_names(contestant, entrants)
+            entrants.append(Entrant(contestant, choice.build(backbone)))
+            choices.append(choice)
+    grid = Grid(
+        dataset=data.name,
+        split=configuration.split,
+        geometry=backbones[0].geometry.key,
+        corrupt_at=configuration.corrupt_at,
+        degradations=tuple(degradations),
+        contestants=tuple(e.contestant for e in entrants),
+        seeds=tuple(parse_whole_numbers(configuration.seed, "--seed", 0, 2**31 - 1)),
+    )
+    plan = Plan(configuration, data, source, grid, entrants, choices, device, profile)
+    plan.in_memory = dataset is not None or module is not None
+    plan.notes += _notes(plan)
+    return plan
+
+
+def _with_reference(configuration: Configuration) -> list[str]:
+    names = split_list(configuration.methods)
+    if not configuration.no_reference and not any(n.partition("@")[0] == REFERENCE for n in names):
+        names.insert(0, REFERENCE)
+    if not names:
+        raise RobobenchError("--methods: at least one is expected; see `robobench list methods`")
+    return names
+
+
+def _dataset_options(configuration: Configuration) -> str:
+    """The options that name the data set, for the commands that messages propose."""
+    options = {"--dataset": configuration.dataset, "--data-root": configuration.data_root}
+    return " ".join(f"{k} {shlex.quote(v)}" for k, v in options.items() if v)
+
+
+def _load(
+    configuration: Configuration, module: Any, dataset: Dataset | None, device: str, seed: int
+) -> Backbone:
+    overrides = {
+        name: value
+        for name in ("resize", "crop", "interpolation", "mean", "std")
+        if (value := getattr(configuration, name)) is not None
+    }
+    class_names = None if dataset is None else dataset.class_names
+    if module is not None:
+        return Backbone(
+            module,
+            name=configuration.backbone,
+            geometry=Geometry(**overrides),
+            class_names=class_names,
+            device=device,
+            precision=configuration.precision,
+        )
+    return load_backbone(
+        configuration.backbone or default_backbone(configuration.dataset),
+        dataset=configuration.dataset if dataset is None else dataset.name,
+        weights=configuration.weights,
+        class_names=class_names,
+        device=device,
+        precision=configuration.precision,
+        download=configuration.download,
+        train_seed=seed,
+        **overrides,
+    )
+
+
+def _open(configuration: Configuration, backbone: Backbone) -> Dataset:
+    return open_dataset(
+        configuration.dataset,
+        split=configuration.split,
+        root=configuration.root,
+        download=configuration.download,
+        classes=configuration.classes,
+        class_names=backbone.class_names,
+        workers=configuration.workers,
+    )
+
+
+def _check_classes(dataset: Dataset, backbone: Backbone) -> None:
+    if len(dataset) == 0:
+        raise RobobenchError(f"{dataset.name} has no images in its split {dataset.split!r}")
+    top = int(np.max(dataset.labels))
+    if top >= backbone.num_classes or int(np.min(dataset.labels)) < 0:
+        raise RobobenchError(
+            f"{backbone.name} knows {backbone.num_classes} classes, {dataset.name} has labels up to "
+            f"{top}: choose a classifier for these classes, or map the folders with --classes FILE"
+        )
+    theirs, ours = (tuple(n.lower() for n in x.class_names) for x in (backbone, dataset))
+    if theirs != ours and sorted(theirs) == sorted(ours):
+        place = next(i for i, (a, b) in enumerate(zip(theirs, ours, strict=True)) if a != b)
+        raise RobobenchError(
+            f"{backbone.name} has the classes of {dataset.name} in another order: output {place} is "
+            f"{theirs[place]!r}, label {place} is {ours[place]!r}; reorder the outputs"
+        )
+
+
+def _profile(configuration: Configuration, dataset: Dataset, backbone: Backbone) -> str:
+    if configuration.engine == "imagecorruptions":
+        if configuration.profile not in (None, "imagecorruptions"):
+            raise RobobenchError(
+                f"--engine imagecorruptions has its own severities, not --profile "
+                f"{configuration.profile}: leave one of the two out"
+            )
+        return "imagecorruptions"
+    profile = configuration.profile or dataset.profile
+    seen = backbone.geometry.crop
+    if not configuration.profile and configuration.dataset.startswith("folder:") and seen:
+        # the files' own size decides only where they are degraded at their own size
+        profile = dataset.profile if configuration.corrupt_at == "native" else nearest_profile(seen)
+    if profile not in PROFILES:
+        raise unknown_name("profile", profile, PROFILES)
+    return profile
+
+
+def _degradations(
+    configuration: Configuration, dataset: Dataset, profile: str
+) -> list[Degradation]:
+    severities = parse_whole_numbers(configuration.severities, "--severities", 1, 5)
+    degradations = parse_corruptions(configuration.corruptions, severities, profile)
+    if getattr(dataset, "at", None) is not None:
+        available = set(dataset.available())  # type: ignore[attr-defined]
+        asked = {(d.corruption, severity_of(d, profile)) for d in degradations}
+        if missing := sorted(asked - available, key=str):
+            raise RobobenchError(
+                f"{dataset.name} has no files for {missing[0][0]} at severity {missing[0][1]}"
+                f"{f' and {len(missing) - 1} more' if len(missing) > 1 else ''}; there are: "
+                f"{', '.join(sorted({c for c, _ in available})) or 'none'}"
+            )
+    return saved_as_jpeg85(degradations) if configuration.save_jpeg85 else degradations
+
+
+def _contestant(choice: Choice, backbone: Backbone, corruptions: Sequence[str]) -> Contestant:
+    return Contestant(
+        method=choice.name,
+        trained_on=choice.trained_on,
+        train_seed=choice.train_seed,
+        backbone=backbone.name,
+        digests=tuple((c, choice.digest(c)) for c in ["", CLEAN, *corruptions]),
+        refuses=frozenset(c for c in corruptions if not choice.method.applies_to(c)),
+    )
+
+
+def _check_names(contestant: Contestant, entrants: Sequence[Entrant]) -> None:
+    """Refuse two files of one name: nobody could tell their rows apart."""
+    key = contestant.method, contestant.trained_on, contestant.train_seed
+    if any((c.method, c.trained_on, c.train_seed) == key for c in (e.contestant for e in entrants)):
+        raise RobobenchError(
+            f"--methods: two different files would both be called {contestant.method}: rename one"
+        )
+
+
+def _notes(plan: Plan) -> list[str]:
+    notes = list(getattr(plan.dataset, "notes", ()))
+    configuration, dataset = plan.configuration, plan.dataset
+    if configuration.profile is None and configuration.dataset.startswith("folder:"):
+        notes.append(
+            f"Severities are those of the profile {plan.profile}, the nearest to the size of the "
+            "images; --profile chooses another."
+        )
+    if getattr(dataset, "at", None) is not None and dataset.clean() is None:  # type: ignore[attr-defined]
+        notes.append(
+            f"The clean images of {dataset.name} are not in the data folder: there is no clean row, "
+            "and no drop from it."
+        )
+    if configuration.limit is not None and configuration.limit < len(dataset):
+        notes.append(f"A class-balanced choice of {len(plan.source)} of {len(dataset)} images.")
+    for entrant, choice in zip(plan.entrants, plan.choices, strict=True):
+        notes += [note for note in entrant.method.notes if note not in notes]
+        if entrant.method.adapts:
+            notes.append(f"{choice.name} adapts to batches of images of one corruption.")
+    return notes
+
+
+def prepare(
+    configuration: Configuration,
+    dataset: Any = None,
+    module: Any = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Plan:
+    """Load plugins and make the plan, training what is missing if the configuration says so.
+
+    Args:
+        configuration: What is asked for.
+        dataset: Images in memory, or None.
+        module: A classifier in memory, or None.
+        tell: Told what is being trained.
+
+    Raises:
+        RobobenchError: See `robobench.evaluation.plan.make_plan`.
+    """
+    from robobench.registry import load_plugin_file
+
+    for file in configuration.plugin:
+        load_plugin_file(file)
+    from robobench.evaluation.plan import make_plan
+
+    while True:
+        try:
+            return make_plan(configuration, dataset, module)
+        except MissingWeights as missing:
+            if not configuration.train_missing or dataset is not None or module is not None:
+                raise
+            _train(configuration, missing, tell)
+
+
+def _train(
+    configuration: Configuration, missing: MissingWeights, tell: Callable[[str], None]
+) -> None:
+    """Make the weights that a plan lacks."""
+    from robobench.training.trainer import Order, train_one
+
+    order = Order(
+        dataset=configuration.dataset,
+        backbone=configuration.backbone,
+        weights=configuration.weights,
+        seed=missing.train_seed,
+        data_root=configuration.data_root,
+        download=configuration.download,
+        device=configuration.device,
+    )
+    for training in missing.trainings:
+        tell(f"training {missing.method} on {training}")
+        try:
+            train_one(order, missing.method, training)
+        except MissingWeights as before:  # of what it stands behind
+            _train(configuration, before, tell)
+            train_one(order, missing.method, training)

@@ -1,0 +1,162 @@
+"""A run: made by `run`, read again by `load`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robobench.environment import command_line
+from robobench.errors import CellsFailed, RobobenchError
+from robobench.evaluation.configuration import Configuration
+from robobench.evaluation.description import describe
+from robobench.evaluation.plan import prepare
+from robobench.results.manifest import read_manifest, write_manifest
+from robobench.results.run import Run, write_tables
+from robobench.results.store import Store
+from robobench.types import Cell
+
+if TYPE_CHECKING:
+    from robobench.evaluation.plan import Plan
+    from robobench.evaluation.runner import Failure
+
+
+def run(
+    methods: str | tuple[str, ...] | list[str] = "org",
+    corruptions: str | tuple[str, ...] | list[str] = "common",
+    dataset: Any = "shapes10",
+    backbone: Any = None,
+    **settings: Any,
+) -> Run:
+    """Evaluate methods on corruptions: the command ``robobench run``, from Python.
+
+    Args:
+        methods: ``NAME`` or ``NAME@TRAINED_ON``, joined by commas or a list.
+        corruptions: Selectors, joined by commas or a list.
+        dataset: A registered name, or a pair (images, labels): uint8, N x H x W x 3 (numpy) or
+            N x 3 x H x W (torch), and N integers.
+        backbone: A name, or an ``nn.Module`` that takes normalised floats and returns logits
+            (say how with ``mean`` and ``std``).
+        settings: Any other field of `robobench.evaluation.configuration.Configuration`.
+
+    Returns:
+        The run, complete.
+
+    Raises:
+        RobobenchError: Anything a user can mend.
+        CellsFailed: Some cells raised; the others are stored.
+    """
+    data = module = None
+    if not isinstance(dataset, str):
+        from robobench.datasets import from_arrays
+
+        data, dataset = from_arrays(*_pair(dataset)), "memory"
+    if backbone is not None and not isinstance(backbone, str):
+        module, backbone = backbone, type(backbone).__name__
+    configuration = Configuration.from_settings(
+        {
+            "methods": methods if isinstance(methods, str) else tuple(methods),
+            "corruptions": corruptions if isinstance(corruptions, str) else tuple(corruptions),
+            "dataset": dataset,
+            "backbone": backbone,
+            **settings,
+        }
+    )
+    return execute(prepare(configuration, data, module))
+
+
+def _pair(data: Any) -> tuple[Any, Any]:
+    """Images and labels.
+
+    Raises:
+        RobobenchError: It is no pair.
+    """
+    if isinstance(data, tuple | list) and len(data) == 2:
+        return data[0], data[1]
+    raise RobobenchError(
+        f"dataset: a registered name or a pair (images, labels) is expected, got "
+        f"{type(data).__name__}"
+    )
+
+
+def execute(
+    plan: Plan,
+    advance: Callable[[int], None] = lambda images: None,
+    finished: Callable[[Cell], None] = lambda cell: None,
+) -> Run:
+    """Compute what is missing, write the tables, return the run.
+
+    Raises:
+        RobobenchError: Another run writes there, or the folder holds another data set's cells.
+        CellsFailed: Some cells raised; the others are stored.
+    """
+    from robobench.evaluation.ray import evaluate_with
+    from robobench.evaluation.samples import save_samples
+
+    folder = plan.configuration.folder
+    with _alone_in(folder):
+        began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+        manifest = describe(plan, read_manifest(folder))
+        write_manifest(folder, manifest)
+        for stray in folder.glob("**/.*.tmp"):  # of a run that was killed while writing
+            stray.unlink(missing_ok=True)
+        done: list[Cell] = []
+
+        def count(cell: Cell) -> None:
+            done.append(cell)
+            finished(cell)
+
+        try:
+            failures = evaluate_with(plan, Store(folder), advance=advance, finished=count)
+        finally:
+            manifest["sessions"].append(
+                {
+                    "started": started,
+                    "seconds": round(time.monotonic() - began, 1),
+                    "cells": len(done),
+                    "command": command_line(),
+                }
+            )
+            write_manifest(folder, manifest)
+        manifest["samples"] = save_samples(plan, folder)
+        write_manifest(folder, manifest)
+        finished_run = Run(folder)
+        write_tables(finished_run)
+    if failures:
+        raise CellsFailed(_name_failures(failures))
+    return finished_run
+
+
+def _name_failures(failures: list[Failure]) -> str:
+    named = ", ".join(f"{f.cell.method} on {f.cell.degradation.label}" for f in failures[:5])
+    more = f" and {len(failures) - 5} more" if len(failures) > 5 else ""
+    cells = "1 cell" if len(failures) == 1 else f"{len(failures)} cells"
+    return (
+        f"{cells} failed ({named}{more}), the rest is stored; the first said: {failures[0].reason}"
+    )
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold a run's folder: two runs that write the same cells would waste each other's work."""
+    from filelock import FileLock, Timeout
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise RobobenchError(
+            f"another run is writing into {folder}: wait for it, or name another folder with --out"
+        ) from None
+    except OSError as error:
+        raise RobobenchError(
+            f"cannot write into {folder}: {error.strerror or error}; name another folder with --out"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

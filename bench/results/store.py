@@ -1,0 +1,182 @@
+"""A run's folder: one file per cell, written aside and renamed, each with a checksum.
+
+A cell file is an npz of the arrays of `Predictions` (named by field, extra columns as
+``extra.NAME``), the cell's fields as JSON (``cell``) and a SHA-256 over both (``checksum``). The
+same predictions give the same bytes: nothing in the file tells when or where it was made.
+"""
+
+import hashlib
+import io
+import json
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robobench.errors import RobobenchError
+from robobench.files import write_aside
+from robobench.types import Cell, Predictions
+
+CELL_FORMAT = 1
+_COLUMNS: Mapping[str, type[np.generic]] = {
+    "index": np.int64,
+    "label": np.int64,
+    "predicted": np.int64,
+    "confidence": np.float32,
+    "true_probability": np.float32,
+}
+
+# Whatever numpy, zipfile and zlib raise on a file that was cut short or has a wrong bit.
+_BROKEN = (
+    *(OSError, ValueError, KeyError, EOFError, RuntimeError, NotImplementedError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
+
+
+class Store:
+    """The cells of one run's folder.
+
+    Args:
+        folder: The run's folder; made at the first `put`.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    @property
+    def cells_folder(self) -> Path:
+        """Where the cell files lie."""
+        return self.folder / "cells"
+
+    def path(self, cell: Cell) -> Path:
+        """The file of a cell: readable parts for people, the digest for identity."""
+        parts = [cell.method, cell.trained_on, cell.corruption, f"{cell.level:g}"]
+        readable = "_".join(
+            "".join(c if c.isalnum() or c in ".-+" else "-" for c in p) for p in parts if p
+        )
+        return self.cells_folder / f"{readable[:120]}_{cell.digest[:16]}.npz"
+
+    def has(self, cell: Cell) -> bool:
+        """Whether a file for this cell is there (its checksum is looked at by `get`)."""
+        return self.path(cell).is_file()
+
+    def put(self, cell: Cell, predictions: Predictions) -> Path:
+        """Store a cell; all of it or nothing.
+
+        Raises:
+            RobobenchError: The folder cannot be written.
+        """
+        path = self.path(cell)
+        write_aside(path, _encode(cell, predictions))
+        return path
+
+    def get(self, cell: Cell) -> Predictions:
+        """The predictions of a cell.
+
+        Raises:
+            RobobenchError: It is not there, was cut short, or its checksum does not hold.
+        """
+        found, predictions = read_cell(self.path(cell))
+        if found != cell:
+            raise RobobenchError(
+                f"{self.path(cell)} holds another cell than its name says: remove it and run again"
+            )
+        return predictions
+
+    def cells(self) -> list[Cell]:
+        """All cells that are stored, sorted, clean ones first."""
+        cells = [read_cell_key(p) for p in sorted(self.cells_folder.glob("*.npz"))]
+        return sorted(cells, key=lambda c: (not c.degradation.is_clean, c))
+
+    def items(self) -> list[tuple[Cell, Predictions]]:
+        """All cells with their predictions, each read and checked once."""
+        pairs = [read_cell(p) for p in sorted(self.cells_folder.glob("*.npz"))]
+        return sorted(pairs, key=lambda pair: (not pair[0].degradation.is_clean, pair[0]))
+
+
+def _arrays(predictions: Predictions) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {
+        name: np.ascontiguousarray(getattr(predictions, name), dtype=kind)
+        for name, kind in _COLUMNS.items()
+    }
+    for name in sorted(predictions.extra):
+        arrays[f"extra.{name}"] = np.ascontiguousarray(predictions.extra[name], dtype=np.float32)
+    return arrays
+
+
+def _checksum(header: bytes, arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    digest = hashlib.sha256(header)
+    for name in sorted(arrays):
+        digest.update(f"{name}:{arrays[name].dtype.str}:{arrays[name].shape}".encode())
+        digest.update(arrays[name].tobytes())
+    return digest.digest()
+
+
+def _encode(cell: Cell, predictions: Predictions) -> bytes:
+    header = json.dumps({"format": CELL_FORMAT, "cell": asdict(cell)}, sort_keys=True).encode()
+    arrays = _arrays(predictions)
+    file = io.BytesIO()
+    np.savez_compressed(
+        file,
+        allow_pickle=False,
+        cell=np.frombuffer(header, np.uint8),
+        checksum=np.frombuffer(_checksum(header, arrays), np.uint8),
+        **arrays,
+    )
+    return file.getvalue()
+
+
+def _open(path: Path, read: Callable[[Any], Any]) -> Any:
+    try:
+        # np.load would leave a broken file open; this handle is closed whatever happens
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            return read(file)
+    except FileNotFoundError:
+        raise RobobenchError(f"{path}: there is no such cell; `robobench run` makes it") from None
+    except _BROKEN as error:
+        raise RobobenchError(
+            f"{path} is no whole cell file ({error}): remove it and run again, or find what else is "
+            "broken with `robobench verify`"
+        ) from error
+
+
+def _cell(header: bytes, path: Path) -> Cell:
+    try:
+        values = json.loads(header)
+        if values["format"] != CELL_FORMAT:
+            raise RobobenchError(
+                f"{path} has cell format {values['format']}, this robobench reads {CELL_FORMAT}"
+            )
+        return Cell.from_dict(values["cell"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RobobenchError(f"{path} is no cell file of robobench: {error}") from error
+
+
+def read_cell_key(path: Path) -> Cell:
+    """Which cell a file holds, without reading its arrays."""
+    return _cell(_open(path, lambda file: file["cell"].tobytes()), path)
+
+
+def read_cell(path: Path) -> tuple[Cell, Predictions]:
+    """A cell file, whole and checked.
+
+    Raises:
+        RobobenchError: The file is missing, cut short, altered, or of another format.
+    """
+    content = _open(path, lambda file: {name: file[name] for name in file.files})
+    header, checksum = content.pop("cell", None), content.pop("checksum", None)
+    if header is None or checksum is None or set(_COLUMNS) - set(content):
+        raise RobobenchError(
+            f"{path} is no cell file of robobench: remove it from the run's folder"
+        )
+    cell = _cell(header.tobytes(), path)
+    if _checksum(header.tobytes(), content) != checksum.tobytes():
+        raise RobobenchError(f"{path}: its checksum does not hold; remove it and run again")
+    extra = {n.removeprefix("extra."): a for n, a in content.items() if n.startswith("extra.")}
+    return cell, Predictions(**{name: content[name] for name in _COLUMNS}, extra=extra)

@@ -1,0 +1,1 @@
+"""Trained weights: cards and files, which of them a method takes, and what is missing."""

@@ -1,0 +1,54 @@
+"""Which methods are ready, trainable or not applicable for one data set and classifier."""
+
+from __future__ import annotations
+
+from robobench.backbones.backbone import default_backbone
+from robobench.contracts import Method
+from robobench.errors import RobobenchError
+from robobench.registry import METHODS
+from robobench.weights.classifiers import load_backbone
+from robobench.weights.selection import check_applicable
+from robobench.weights.storage import find, read_card
+
+
+def readiness(
+    dataset: str, backbone_name: str | None = None, weights: str | None = None
+) -> list[tuple[str, str]]:
+    """Method and state, one pair a registered method.
+
+    Args:
+        dataset: Registered name, or ``folder:PATH``.
+        backbone_name: As ``--backbone``; the data set's own if None.
+        weights: File of the classifier's weights.
+
+    Raises:
+        RobobenchError: The classifier cannot be loaded.
+    """
+    name = backbone_name or default_backbone(dataset)
+    backbone = load_backbone(name, dataset=dataset, weights=weights)
+    rows = []
+    for method_name in METHODS:
+        method: type[Method] = METHODS[method_name]
+        try:
+            check_applicable(method_name, method, backbone)
+        except RobobenchError as error:
+            rows.append((method_name, f"not applicable: {error}"))
+            continue
+        if argument := METHODS.entry(method_name).options.get("argument"):
+            rows.append((f"{method_name}:{argument}", f"ready: {argument} is yours"))
+            continue
+        if method.weights_of == "none":
+            rows.append((method_name, "ready: nothing to train"))
+            continue
+        owner = method.trained_as or method_name
+        found = find(
+            owner,
+            dataset=dataset,
+            backbone_name=backbone.name,
+            backbone_digest=backbone.digest,
+        )
+        trained = list(dict.fromkeys(read_card(path).trained_on for path in found))
+        line = f"robobench train --method {owner} --dataset {dataset} {backbone.command}"
+        state = f"ready: trained on {', '.join(trained)}" if trained else f"trainable: `{line}`"
+        rows.append((method_name, state))
+    return rows

@@ -1,0 +1,279 @@
+"""Which trained weights a method takes in a run, and the bank that switches between several."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from robobench.contracts import Method
+from robobench.errors import MissingWeights, RobobenchError
+from robobench.registry import METHODS
+from robobench.types import CLEAN, MATCHED, Card
+from robobench.weights.bank import bank
+from robobench.weights.coverage import (
+    canonical_training,
+    covers,
+    suggest_trainings,
+    trained_corruptions,
+)
+from robobench.weights.storage import base_dataset, find, load, read_card
+
+if TYPE_CHECKING:
+    from robobench.backbones.backbone import Backbone
+
+# Data sets with training images of their own; for others, images must be named.
+_WITH_TRAINING_IMAGES: Final = ("shapes10", "cifar10", "cifar100", "tiny-imagenet")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A method with its weights chosen.
+
+    Attributes:
+        name: Registered name.
+        method: The class.
+        trained_on: As `Cell.trained_on` has it.
+        train_seed: As `Cell.train_seed` has it; 0 for what is not trained.
+        backbone_digest: Of the classifier that it stands on.
+        cards: Corruption evaluated -> path of the card; ``""`` stands for every corruption; empty
+            where nothing is trained.
+    """
+
+    name: str
+    method: type[Method]
+    trained_on: str
+    train_seed: int
+    backbone_digest: str
+    cards: Mapping[str, Path]
+
+    @property
+    def is_bank(self) -> bool:
+        """Whether it switches between weights by the corruption it is told."""
+        return self.trained_on == MATCHED
+
+    def digest(self, corruption: str) -> str:
+        """SHA-256 of everything trained that predicts on a corruption (`Cell.weights`)."""
+        path = self.cards.get(corruption, self.cards.get(""))
+        if path is None and self.method.argument_digest:
+            return self._together(self.method.argument_digest)
+        if path is None:  # nothing trained, or a bank on clean images: the backbone alone
+            return self.backbone_digest
+        card = read_card(path)
+        if card.belongs_to == "classifier":
+            return card.digest
+        return self._together(card.digest)
+
+    def _together(self, digest: str) -> str:
+        return hashlib.sha256(f"{self.backbone_digest} {digest}".encode()).hexdigest()
+
+    @property
+    def line(self) -> str:
+        """What `run` prints about it."""
+        if self.method.argument_digest:
+            return f"{self.name}: SHA-256 {self.method.argument_digest[:12]}..."
+        if not self.cards:
+            return f"{self.name}: no weights but the classifier's"
+        if not self.is_bank:
+            (path,) = set(self.cards.values())
+            return f"{self.name}: trained on {self.trained_on} ({path})"
+        parts: dict[str, list[str]] = {}
+        for corruption, path in self.cards.items():
+            parts.setdefault(read_card(path).trained_on, []).append(corruption)
+        members = "; ".join(f"{', '.join(names)}: the one of {on}" for on, names in parts.items())
+        return f"{self.name}: a bank, told which corruption it is ({members})"
+
+    def build(self, backbone: Backbone) -> Method:
+        """Load the weights and make the method.
+
+        Raises:
+            RobobenchError: A file is damaged or does not fit.
+        """
+        if not self.cards:
+            return self.method(backbone)
+        made = {path: self.method(backbone, load(path)) for path in set(self.cards.values())}
+        if not self.is_bank:
+            (only,) = made.values()
+            return only
+        return bank(backbone, {c: made[path] for c, path in self.cards.items()})
+
+
+def resolve(
+    spec: str,
+    *,
+    dataset: str,
+    backbone: Backbone,
+    corruptions: Iterable[str],
+    train_seed: int = 0,
+    command: str = "",
+) -> Choice:
+    """Choose the weights of a method for a run.
+
+    A plain name takes the weights whose training covers every corruption evaluated, the most
+    specific ones first, else the bank: for each corruption the most specific weights that cover it.
+
+    Args:
+        spec: ``NAME``, ``NAME@TRAINED_ON``, ``NAME@matched`` or ``NAME:ARGUMENT``.
+        dataset: As `Cell.dataset` has it.
+        backbone: The classifier.
+        corruptions: Canonical names of those evaluated; clean is left aside.
+        train_seed: Which training.
+        command: Command-line options of the data set for messages; ``--dataset NAME`` if empty.
+
+    Raises:
+        RobobenchError: The method cannot stand on this backbone, or weights are missing; the
+            message holds the command that makes them.
+    """
+    name, method, at, wanted = _parsed(spec)
+    check_applicable(name, method, backbone)
+    fixed_by_name = method.weights_of == "none" or method.trained_on
+    if at and fixed_by_name and wanted != method.trained_on:
+        only = method.trained_on or "nothing"
+        raise RobobenchError(f"{spec}: {name} is trained on {only}; leave @{wanted} out")
+    if method.weights_of == "none":
+        seed = train_seed if method.trained_on else 0
+        return Choice(name, method, method.trained_on or "", seed, backbone.digest, {})
+
+    stored = _stored(method.trained_as or name, method, dataset, backbone, train_seed)
+    evaluated = [c for c in dict.fromkeys(corruptions) if c != CLEAN and method.applies_to(c)]
+    missing = _Missing(name, method, dataset, backbone, train_seed, command)
+
+    def choice(trained_on: str, cards: Mapping[str, Path]) -> Choice:
+        return Choice(name, method, trained_on, train_seed, backbone.digest, cards)
+
+    fixed = method.trained_on or (canonical_training(wanted) if at and wanted != MATCHED else None)
+    if fixed:
+        if fixed not in stored:
+            raise missing.error([fixed])
+        return choice(fixed, {"": stored[fixed]})
+    if not at:
+        whole = [on for on in stored if all(covers(on, c) for c in evaluated)]
+        if whole:
+            best = min(whole, key=_breadth)
+            return choice(best, {"": stored[best]})
+    cards = {}
+    for corruption in evaluated:
+        fitting = [on for on in stored if covers(on, corruption)]
+        if fitting:
+            cards[corruption] = stored[min(fitting, key=_breadth)]
+    left = [c for c in evaluated if c not in cards]
+    if left or not evaluated:
+        raise missing.error(suggest_trainings(left))
+    return choice(MATCHED, cards)
+
+
+def _parsed(spec: str) -> tuple[str, type[Method], str, str]:
+    """Name for cells, class, ``@`` or nothing, and what comes after it.
+
+    Raises:
+        RobobenchError: Unknown, or an argument too many or too few.
+    """
+    head, colon, argument = spec.partition(":")
+    if colon and "@" not in head:  # the argument may hold any sign
+        name = METHODS.canonical(head)
+        if "argument" not in METHODS.entry(name).options:
+            raise RobobenchError(f"{spec}: {name} takes no argument; leave :{argument} out")
+        if argument:
+            label, method = METHODS[name].with_argument(argument)
+            return f"{name}:{label}", method, "", ""
+    name, at, wanted = spec.partition("@")
+    name = METHODS.canonical(name.rstrip(":"))
+    if wants := METHODS.entry(name).options.get("argument"):
+        raise RobobenchError(f"{spec}: {name} is written {name}:{wants}")
+    if at and not wanted:
+        raise RobobenchError(
+            f"{spec}: after @ comes what the weights were trained on, a corruption, a group or matched"
+        )
+    return name, METHODS[name], at, wanted
+
+
+def check_applicable(name: str, method: type[Method], backbone: Backbone) -> None:
+    """Refuse a method that cannot stand on a backbone.
+
+    Raises:
+        RobobenchError: A plug-in module where nothing can be plugged in.
+    """
+    if method.weights_of == "plugin" and not backbone.splittable:
+        try:
+            _ = backbone.stem_channels
+        except RobobenchError as error:
+            raise RobobenchError(f"{name} cannot be plugged in: {error}") from error
+
+
+def _breadth(trained_on: str) -> tuple[int, str]:
+    return len(trained_corruptions(trained_on)), trained_on
+
+
+def _stored(
+    name: str, method: type[Method], dataset: str, backbone: Backbone, train_seed: int
+) -> dict[str, Path]:
+    """What a method was trained on -> the card of the first weights on the search path."""
+    paths = find(
+        name,
+        dataset=dataset,
+        backbone_name=backbone.name,
+        backbone_digest=backbone.digest,
+        train_seed=train_seed,
+    )
+    found: dict[str, Path] = {}
+    for path in paths:
+        card: Card = read_card(path)
+        if card.belongs_to == method.weights_of:
+            found.setdefault(card.trained_on, path)
+    return found
+
+
+@dataclass(frozen=True)
+class _Missing:
+    """What is needed to say how missing weights are made."""
+
+    name: str
+    method: type[Method]
+    dataset: str
+    backbone: Backbone
+    train_seed: int
+    command: str
+
+    @property
+    def owner(self) -> str:
+        """Name of the method that is trained."""
+        return self.method.trained_as or self.name
+
+    def error(self, trainings: Sequence[str]) -> RobobenchError:
+        if not trainings:
+            return RobobenchError(
+                f"{self.name} has no weights here and only clean images are evaluated: "
+                f"name a training, {self.name}@CORRUPTION"
+            )
+        what = self.name if self.method.trained_on else f"{self.name}@{','.join(trainings)}"
+        recipes = self.method.recipes(self.backbone)
+        minutes = sum(next(iter(recipes.values())).minutes for _ in trainings) if recipes else 0
+        lasts = f" (about {max(1, round(minutes))} minutes on two cores)" if recipes else ""
+        return MissingWeights(
+            f"{what} has no weights for {self.dataset} and {self.backbone.name} yet; "
+            f"`{self.train_command(trainings)}` makes them{lasts}{self._labels()}",
+            method=self.owner,
+            trainings=tuple(trainings),
+            train_seed=self.train_seed,
+        )
+
+    def train_command(self, trainings: Sequence[str]) -> str:
+        parts = ["robobench train --method", self.owner]
+        parts.append(self.command or f"--dataset {base_dataset(self.dataset)}")
+        parts.append(self.backbone.command)
+        if self.dataset.partition(":")[0] not in _WITH_TRAINING_IMAGES:
+            parts.append("--images DIR")
+        if not self.method.trained_on:
+            parts.append(f"--trained-on {','.join(trainings)}")
+        if self.train_seed:
+            parts.append(f"--seed {self.train_seed}")
+        return " ".join(parts)
+
+    def _labels(self) -> str:
+        if self.dataset.partition(":")[0] in _WITH_TRAINING_IMAGES:
+            return ""
+        if self.method.weights_of == "classifier":
+            return "; DIR has labelled training images, one sub-folder a class"
+        return "; DIR has any photographs, ten are enough"

@@ -1,0 +1,202 @@
+"""Trained weights on disk: a safetensors file and a card each, found, verified and saved.
+
+They lie in the user's folder (``ROBOBENCH_WEIGHTS``), which is searched first, and in the wheel.
+Which of them a method takes is decided in `robobench.weights.selection`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, asdict, fields, replace
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from robobench.errors import RobobenchError
+from robobench.files import write_whole
+from robobench.types import Card, Weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+__all__ = ["digest_of_file", "find", "folder", "load", "read_card", "save"]
+
+_FORMAT: Final = 1
+_SHIPPED: Final = ("robobench.baselines", "robobench.methods")
+
+
+def folder() -> Path:
+    """Where ``robobench train`` puts weights: ``ROBOBENCH_WEIGHTS``, or the user's data folder."""
+    named = os.environ.get("ROBOBENCH_WEIGHTS")
+    if named:
+        return Path(named)
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("robobench")) / "weights"
+
+
+def search_path() -> list[Path]:
+    """Folders with weights, in the order in which they are searched."""
+    shipped = [Path(str(resources.files(package))) / "weights" for package in _SHIPPED]
+    return [folder(), *shipped]
+
+
+def cards() -> Iterator[tuple[Path, Card]]:
+    """Every card on the search path with its file, first folders first, by name in each.
+
+    Raises:
+        RobobenchError: A card is broken.
+    """
+    for place in search_path():
+        for path in sorted(place.glob("*.json")):
+            yield path, read_card(path)
+
+
+def find(
+    method: str,
+    *,
+    dataset: str | None = None,
+    backbone_name: str | None = None,
+    backbone_digest: str | None = None,
+    trained_on: str | None = None,
+    train_seed: int | None = None,
+) -> list[Path]:
+    """Cards of a method that fit; what is None is not asked for.
+
+    Args:
+        method: Registered name.
+        dataset: Whose labels (classifier) or images (restorer) it learned from. Plug-in modules
+            are found whatever they learned from, by their backbone's digest.
+        backbone_name: Architecture, for classifiers.
+        backbone_digest: Of the frozen classifier, for plug-in modules.
+        trained_on: ``clean``, a corruption or a group.
+        train_seed: Of the training.
+
+    Returns:
+        Paths of cards, best place first.
+
+    Raises:
+        RobobenchError: A card is broken.
+    """
+    found = []
+    for path, card in cards():
+        fits = (
+            card.method == method
+            and (trained_on is None or card.trained_on == trained_on)
+            and (train_seed is None or card.train_seed == train_seed)
+        )
+        if card.belongs_to == "plugin":
+            fits = fits and backbone_digest in (None, card.backbone_digest)
+        else:
+            fits = fits and (dataset is None or card.dataset == base_dataset(dataset))
+        if card.belongs_to == "classifier":
+            fits = fits and backbone_name in (None, card.backbone)
+        if fits:
+            found.append(path)
+    return found
+
+
+def base_dataset(dataset: str) -> str:
+    """The data set whose networks serve this one: ``cifar10`` for ``cifar10-c``."""
+    return dataset.removesuffix("-c")
+
+
+def read_card(path: str | Path) -> Card:
+    """Read the card of a file of weights.
+
+    Raises:
+        RobobenchError: No such file, or no card of this version.
+    """
+    try:
+        values: Any = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RobobenchError(f"card {path} cannot be read: {error}") from error
+    names = {f.name: f.default is MISSING for f in fields(Card)}
+    if not isinstance(values, dict) or not {n for n, must in names.items() if must} <= set(values):
+        raise RobobenchError(f"card {path} is incomplete: train these weights again, or delete it")
+    if values.get("format") != _FORMAT or not set(values) <= set(names):
+        raise RobobenchError(
+            f"card {path} has format {values.get('format')}, expected {_FORMAT}: it was written by "
+            "another version of robobench"
+        )
+    values["class_names"] = tuple(values.get("class_names", ()))
+    return Card(**values)
+
+
+def load(path: str | Path) -> Weights:
+    """Read weights by their card's path, and verify them.
+
+    Raises:
+        RobobenchError: The card is broken, the file is missing, or is not the one that the card
+            describes.
+    """
+    from safetensors.torch import load as parse
+
+    card = read_card(path)
+    file = Path(path).with_name(card.file)
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise RobobenchError(f"weights {file} cannot be read: {error.strerror}") from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != card.digest:
+        raise RobobenchError(
+            f"weights {file} have the digest {digest[:12]}..., their card says "
+            f"{card.digest[:12]}...: the file is damaged or was exchanged; it is not used"
+        )
+    return Weights(card, parse(content))
+
+
+def digest_of_file(path: str | Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_stem(card: Card) -> str:
+    """Name of the files of weights and card, without suffix."""
+    parts = [card.dataset, card.backbone, card.method, card.trained_on, f"s{card.train_seed}"]
+    if card.belongs_to == "plugin" and (":" in card.backbone or ".py" in card.backbone):
+        parts.append(card.backbone_digest[:8])  # one architecture, many weights
+    text = "-".join(p for p in parts if p)
+    return "".join(c if c.isalnum() or c in "-_.+" else "-" for c in text)
+
+
+def save(card: Card, tensors: Mapping[str, Tensor], place: Path | None = None) -> Path:
+    """Write weights and their card, each aside and then renamed.
+
+    Args:
+        card: Its file name, digest and number of parameters are filled in here.
+        tensors: Name to tensor; written from the CPU.
+        place: Folder; `folder` if None.
+
+    Returns:
+        Path of the card.
+
+    Raises:
+        RobobenchError: The folder cannot be written.
+    """
+    from safetensors.torch import save as serialise
+
+    place = place or folder()
+    clean = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    content = serialise(clean)
+    file = place / f"{file_stem(card)}.safetensors"
+    card = replace(
+        card,
+        file=file.name,
+        digest=hashlib.sha256(content).hexdigest(),
+        parameters=sum(t.numel() for n, t in clean.items() if "num_batches" not in n),
+    )
+    path = file.with_suffix(".json")
+    try:
+        write_whole(file, content)
+        text = json.dumps(asdict(card), indent=1)
+        write_whole(path, f"{text}\n".encode())
+    except OSError as error:
+        raise RobobenchError(f"weights cannot be written to {place}: {error.strerror}") from error
+    return path

@@ -1,0 +1,398 @@
+"""What sections ask of a run: which methods, corruptions and cells it has, in the order of a table.
+
+A `Study` is the part of a run that may be compared: one data set and one classifier.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from robobench.reports.blocks import Unit, Value
+from robobench.types import CLEAN, MATCHED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from robobench.analysis.series import Series
+    from robobench.results.run import Run
+    from robobench.types import Cell, Predictions
+
+MEAN = "mean"
+ORACLE, BANK, ADAPTS = "\N{DAGGER}", "\N{DOUBLE DAGGER}", "\N{SECTION SIGN}"
+_MARKS = {
+    ORACLE: "oracle: is told the true level or corruption, which nobody knows in use",
+    BANK: "a bank: for each corruption the weights trained on it, so it is told the corruption",
+    ADAPTS: "adapts to the batch: a prediction depends on the other images beside it",
+}
+_KEYS = ["dataset", "split", "backbone"]
+
+
+_Key = tuple[str, str, str]  # method, trained_on, corruption
+
+
+@dataclass(frozen=True)
+class Point:
+    """An accuracy along an axis, with its interval; fractions."""
+
+    x: float
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class _Cell:
+    severity: float  # NaN where the level is none
+    level: float
+    seed: int
+    point: Point
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method as a row of tables and a line of plots.
+
+    Attributes:
+        label: Its name, with ``@TRAINED_ON`` where the study has it more than once.
+        method: As `Cell.method`.
+        trained_on: As `Cell.trained_on`.
+        oracle: Whether it is told what nobody knows in use.
+        adapts: Whether it adapts to the batch.
+        parameters: Numbers that run, or None where the run does not say.
+        macs: Multiply-adds for one image, or None.
+    """
+
+    label: str
+    method: str
+    trained_on: str
+    oracle: bool = False
+    adapts: bool = False
+    parameters: float | None = None
+    macs: float | None = None
+
+    @property
+    def marks(self) -> str:
+        """The signs that explain themselves under a table."""
+        signs = ((self.oracle, ORACLE), (self.trained_on == MATCHED, BANK), (self.adapts, ADAPTS))
+        return "".join(sign for told, sign in signs if told)
+
+    @property
+    def heading(self) -> str:
+        """Label and marks: ``jpg-trueqf †``."""
+        return f"{self.label} {self.marks}".rstrip()
+
+
+@dataclass(frozen=True)
+class Study:
+    """One data set and one classifier of a run: what may stand in one table.
+
+    Attributes:
+        run: Where it comes from.
+        dataset: Its name.
+        split: Its part.
+        backbone: The classifier's name.
+        reference: Label of the method that losses are measured from.
+        alone: Whether the run has no other study.
+    """
+
+    run: Run
+    dataset: str
+    split: str
+    backbone: str
+    reference: str = "org"
+    alone: bool = True
+
+    @property
+    def title(self) -> str:
+        """For headings and captions."""
+        return f"`{self.dataset}` ({self.split}), `{self.backbone}`"
+
+    @property
+    def suffix(self) -> str:
+        """What the names of tables and plots end with, so that studies do not overwrite each other."""
+        parts = "" if self.alone else f"-{self.dataset}-{self.split}-{self.backbone}"
+        return "".join(c if c.isalnum() or c in "-_" else "-" for c in parts)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The long table of this study."""
+        return self._part(self.run.frame)
+
+    @cached_property
+    def accuracy(self) -> pd.DataFrame:
+        """Its accuracies alone: one row per cell."""
+        return self.frame[self.frame["metric"] == "accuracy"]
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """One row per method and corruption, with ``mean`` over all of them."""
+        table = self.run.summary()
+        wanted = (table["dataset"] == self.dataset) & (table["backbone"] == self.backbone)
+        if "split" in table:
+            wanted &= table["split"] == self.split
+        return table[wanted]
+
+    @cached_property
+    def items(self) -> list[tuple[Cell, Predictions]]:
+        """Its cells with their predictions."""
+        mine = (self.dataset, self.split, self.backbone)
+        return [i for i in self.run.items if (i[0].dataset, i[0].split, i[0].backbone) == mine]
+
+    @cached_property
+    def series(self) -> dict[str, Series]:
+        """By label of the row: its accuracies with their bootstrap samples."""
+        from robobench.analysis.series import make_series
+
+        found = {(s.method, s.trained_on): s for s in make_series(self.items)}
+        return {row.label: found[row.method, row.trained_on] for row in self.rows}
+
+    def _part(self, frame: pd.DataFrame) -> pd.DataFrame:
+        mine = (self.dataset, self.split, self.backbone)
+        wanted = frame["method"].notna()
+        for key, value in zip(_KEYS, mine, strict=True):
+            wanted &= frame[key] == value
+        return frame[wanted]
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The methods, the reference first, then in the order in which the run names them."""
+        pairs = list(
+            dict.fromkeys(zip(self.accuracy["method"], self.accuracy["trained_on"], strict=True))
+        )
+        names = [method for method, _ in pairs]
+        told = [
+            entry
+            for entry in self.run.manifest.get("methods", [])
+            if entry.get("backbone", self.backbone) == self.backbone
+        ]
+        rows = []
+        for method, trained_on in pairs:
+            entry: dict[str, Any] = next(
+                (e for e in told if (e["method"], e["trained_on"]) == (method, trained_on)), {}
+            )
+            several = names.count(method) > 1 and bool(trained_on)
+            rows.append(
+                Row(
+                    label=f"{method}@{trained_on}" if several else method,
+                    method=method,
+                    trained_on=trained_on,
+                    oracle=bool(entry.get("oracle")),
+                    adapts=bool(entry.get("adapts")),
+                    parameters=entry.get("parameters"),
+                    macs=entry.get("macs"),
+                )
+            )
+        place = {(e["method"], e["trained_on"]): i for i, e in enumerate(told)}
+        return sorted(
+            rows,
+            key=lambda row: (
+                row.label != self.reference,
+                place.get((row.method, row.trained_on), len(place)),
+            ),
+        )
+
+    @property
+    def labels(self) -> list[str]:
+        """Labels of `rows`."""
+        return [row.label for row in self.rows]
+
+    @property
+    def reference_row(self) -> Row | None:
+        """The reference, if it was evaluated."""
+        return next((row for row in self.rows if row.label == self.reference), None)
+
+    @property
+    def others(self) -> list[Row]:
+        """All rows but the reference."""
+        return [row for row in self.rows if row.label != self.reference]
+
+    @property
+    def degraded(self) -> list[str]:
+        """The corruptions, and their mean where there are several."""
+        return [*self.corruptions, MEAN] if len(self.corruptions) > 1 else self.corruptions
+
+    @property
+    def conditions(self) -> list[str]:
+        """The clean images, then `degraded`."""
+        return [CLEAN, *self.degraded]
+
+    @cached_property
+    def corruptions(self) -> list[str]:
+        """What was evaluated beside the clean images: published ones first, in published order."""
+        from robobench.corruptions.catalogue import GROUPS
+
+        published = list(GROUPS["all"])
+        found = [name for name in dict.fromkeys(self.accuracy["corruption"]) if name != CLEAN]
+        return sorted(
+            found, key=lambda name: published.index(name) if name in published else len(published)
+        )
+
+    @cached_property
+    def sweeps(self) -> list[str]:
+        """Corruptions evaluated at levels that are no severities."""
+        table = self.accuracy[self.accuracy["corruption"] != CLEAN]
+        unnamed = set(table.loc[table["severity"].isna(), "corruption"])
+        return [name for name in self.corruptions if name in unnamed]
+
+    @property
+    def graded(self) -> list[str]:
+        """Corruptions evaluated at severities only."""
+        return [name for name in self.corruptions if name not in self.sweeps]
+
+    @cached_property
+    def images(self) -> int:
+        """How many images the largest cell has."""
+        return int(self.accuracy["n"].max()) if len(self.accuracy) else 0
+
+    @cached_property
+    def _cells(self) -> dict[_Key, list[_Cell]]:
+        """The accuracies by method, training and corruption."""
+        table = self.accuracy
+        severities = table["severity"].astype("Float64").to_numpy(float, na_value=math.nan)
+        found: dict[_Key, list[_Cell]] = {}
+        for place, severity in zip(table.itertuples(index=False), severities, strict=True):
+            cell: Any = place
+            found.setdefault((cell.method, cell.trained_on, cell.corruption), []).append(
+                _Cell(
+                    float(severity),
+                    float(cell.level),
+                    int(cell.seed),
+                    Point(0.0, float(cell.value), float(cell.ci_low), float(cell.ci_high)),
+                )
+            )
+        return found
+
+    @cached_property
+    def _summed(self) -> dict[_Key, Mapping[str, Any]]:
+        """The rows of the summary by method, training and corruption."""
+        lines = self.summary.to_dict("records")
+        return {
+            (str(line["method"]), str(line["trained_on"]), str(line["corruption"])): {
+                str(name): value for name, value in line.items()
+            }
+            for line in lines
+        }
+
+    def points(self, row: Row, corruption: str, axis: Literal["severity", "level"]) -> list[Point]:
+        """The accuracies along a corruption, rising in x.
+
+        Several seeds are averaged; the interval is then the hull of theirs, which is no smaller
+        than that of their mean.
+
+        Args:
+            row: A method.
+            corruption: A corruption, or ``clean``.
+            axis: What x is.
+        """
+        grouped: dict[float, list[Point]] = {}
+        for cell in self._cells.get((row.method, row.trained_on, corruption), []):
+            x = cell.severity if axis == "severity" else cell.level
+            if not math.isnan(x):
+                grouped.setdefault(x, []).append(cell.point)
+        return [
+            Point(
+                x,
+                sum(point.value for point in found) / len(found),
+                min(point.low for point in found),
+                max(point.high for point in found),
+            )
+            for x, found in sorted(grouped.items())
+        ]
+
+    def clean(self, row: Row) -> Value:
+        """Accuracy on clean images."""
+        return self.summed(row, CLEAN, "accuracy", why="the clean images were not evaluated")
+
+    def summed(
+        self, row: Row, corruption: str, column: str, unit: Unit = "percent", why: str = ""
+    ) -> Value:
+        """A number of the summary with its interval; a dash with its reason where there is none.
+
+        A mean over some of a corruption's levels is no number to set beside means over all.
+        """
+        if not self.complete(row, corruption):
+            return Value(None, why=self.reason(row, corruption))
+        line = self._summed.get((row.method, row.trained_on, corruption), {})
+        value = _number(line.get(column))
+        if value is None:
+            told = [part for part in str(line.get("missing", "")).split("; ") if ": " in part]
+            said = dict(part.split(": ", 1) for part in told).get(column)
+            return Value(None, why=said or why or self.reason(row, corruption))
+        return Value(
+            value, _number(line.get(f"{column}_low")), _number(line.get(f"{column}_high")), unit
+        )
+
+    def reason(self, row: Row, corruption: str) -> str:
+        """Why a method has no number for a corruption."""
+        for entry in self.run.manifest.get("not_applicable", []):
+            if entry["method"] in (row.label, row.method) and entry["corruption"] == corruption:
+                return f"not applicable: {entry['why']}"
+        if corruption == MEAN and not self.corruptions:
+            return "nothing degraded was evaluated"
+        if corruption == MEAN:
+            return "no mean: the method lacks cells that others have"
+        return "cells are missing"
+
+    @cached_property
+    def _levels(self) -> dict[str, dict[tuple[float, int], None]]:
+        """Every level and seed that any method has, by corruption, in order."""
+        found: dict[str, dict[tuple[float, int], None]] = {}
+        for (_, _, corruption), cells in self._cells.items():
+            known = found.setdefault(corruption, {})
+            known.update(dict.fromkeys((cell.level, cell.seed) for cell in cells))
+        return found
+
+    def _absent(self, row: Row, corruption: str) -> list[float]:
+        """Levels of a corruption that others have and a method lacks."""
+        cells = self._cells.get((row.method, row.trained_on, corruption), [])
+        have = {(cell.level, cell.seed) for cell in cells}
+        return [pair[0] for pair in self._levels.get(corruption, {}) if pair not in have]
+
+    def complete(self, row: Row, corruption: str) -> bool:
+        """Whether a method has every level of a corruption that any method has."""
+        return not self._absent(row, corruption)
+
+    def lacking(self, row: Row) -> list[str]:
+        """Cells that other methods have and this one lacks, as people call them."""
+        return [
+            CLEAN if corruption == CLEAN else f"{corruption} {level:g}"
+            for corruption in self._levels
+            if not self.reason(row, corruption).startswith("not applicable")
+            for level in self._absent(row, corruption)
+        ]
+
+    def marks(self, rows: Sequence[Row] | None = None) -> list[str]:
+        """What the signs in row headings mean, of those that occur."""
+        used = "".join(row.marks for row in (self.rows if rows is None else rows))
+        return [f"{sign} {meaning}." for sign, meaning in _MARKS.items() if sign in used]
+
+
+def _number(value: Any) -> float | None:
+    """A number, or None for what a data frame calls missing."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return None if math.isnan(number) else number
+
+
+def studies(run: Run) -> list[Study]:
+    """The studies of a run, in the order of its table; the same objects each time.
+
+    What a study computes once (its bootstrap, say) then serves every section.
+    """
+    known: list[Study] = vars(run).setdefault("_studies_of_report", [])
+    if known:
+        return known
+    frame = run.frame
+    found = list(dict.fromkeys(zip(*(frame[key] for key in _KEYS), strict=True)))
+    reference = str(run.manifest.get("configuration", {}).get("normalizer") or "org")
+    known += [
+        Study(run, dataset, split, backbone, reference, alone=len(found) == 1)
+        for dataset, split, backbone in found
+    ]
+    return known

@@ -1,0 +1,1 @@
+"""Published tables, and the pages that set ours beside them."""

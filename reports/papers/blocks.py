@@ -1,0 +1,249 @@
+"""The blocks of a reproduced table or figure: the paper's numbers, ours, and how they differ."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from robobench.registry import METHODS
+from robobench.reports.blocks import Block, Plot, Table, Text, Value
+from robobench.reports.builder import Part, Report
+from robobench.reports.papers.figures import figure_of, unit_of_level
+from robobench.reports.papers.sentences import comparison, verdict
+from robobench.types import ORACLE_NEEDS
+
+if TYPE_CHECKING:
+    from robobench.reproductions.measuring import Measured
+    from robobench.reproductions.published import Reproduction, Row
+
+_ORACLE = "\N{DAGGER}"
+
+
+def report_of(measured: Measured) -> Report:
+    """All of a reproduction as a page: result, claimed gain, how it was measured."""
+    import robobench
+
+    reproduction = measured.reproduction
+    n = _images(measured)
+    parts = [Part("result", "Published and ours", result_blocks(measured))]
+    gained = gain_blocks(measured)
+    if gained:
+        parts.append(Part("gain", "The claimed gain", gained))
+    if measured.notes:
+        parts.append(Part("notes", "Notes", [Text(note) for note in measured.notes]))
+    return Report(
+        title=f"{measured.paper}: {reproduction.title}" if measured.paper else reproduction.title,
+        subtitle=f"`{measured.name}`; `{reproduction.dataset}`, {n:,} images; {_trainings(measured)}",
+        notices=[],
+        parts=parts,
+        version=robobench.__version__,
+    )
+
+
+def result_blocks(measured: Measured) -> list[Block]:
+    """The table or figure, and how far it is from the published numbers."""
+    reproduction = measured.reproduction
+    if reproduction.figure:
+        drawn = [row.label for row in _present(measured)]
+        return [
+            Plot(
+                measured.name,
+                _figure_caption(measured),
+                figure_of(measured),
+                f"{reproduction.title}: lines over the level for {', '.join(drawn)}.",
+            )
+        ]
+    unit = f"unit {unit_of_level(measured)}" if reproduction.of_levels else "in percent"
+    blocks: list[Block] = [
+        Table(
+            measured.name,
+            f"{_titled(measured)}, {unit}: published and ours, with 95 % intervals"
+            f"{'' if reproduction.of_levels else '; differences in points'}.",
+            result_frame(measured),
+            notes=table_notes(measured),
+        )
+    ]
+    told = comparison(measured)
+    return [*blocks, told] if told else blocks
+
+
+def _titled(measured: Measured) -> str:
+    """The paper's title of it, which stands beside the reader's own numbers of tables."""
+    title = measured.reproduction.title
+    return f"{measured.paper}, {title}" if measured.paper else title
+
+
+def _figure_caption(measured: Measured) -> str:
+    if measured.reproduction.of_levels:
+        return (
+            f"{_titled(measured)}. Lines: mean of the estimates; bands: one standard deviation on "
+            "either side; dots with bars: mean and standard deviation as published; grey: truth."
+        )
+    return (
+        f"{_titled(measured)}. Left all rows, right all but the first. Lines: ours, with 95 % "
+        "intervals as bands for the paper's rows; dashed steps of the same colour: the interval "
+        "means that the paper publishes for the same network."
+    )
+
+
+def _present(measured: Measured) -> list[Row]:
+    """The rows that were measured, the paper's first."""
+    found = set(measured.table["row"])
+    rows = measured.reproduction.rows + measured.reproduction.further
+    return [row for row in rows if row.name in found]
+
+
+def _images(measured: Measured) -> int:
+    return int(measured.table["n"].max()) if len(measured.table) else 0
+
+
+def _trainings(measured: Measured) -> str:
+    counts = {len(str(seeds).split()) for seeds in measured.table["train_seeds"]}
+    low, high = min(counts, default=0), max(counts, default=0)
+    told = str(high) if low == high else f"{low} to {high}"
+    return f"{told} training{'' if told == '1' else 's'} a method"
+
+
+def heading(row: Row) -> str:
+    """The paper's name of a row, marked where its method is told the truth."""
+    name = row.method.partition("@")[0]
+    oracle = name in METHODS and bool(ORACLE_NEEDS & METHODS[name].needs)
+    return f"{row.label}{_ORACLE if oracle else ''}"
+
+
+def column_names(reproduction: Reproduction) -> list[str]:
+    """Of a table, the whole last."""
+    whole = [reproduction.whole] if reproduction.whole else []
+    return [column.name for column in reproduction.columns] + whole
+
+
+def values_of(measured: Measured, row: Row) -> dict[str, dict[str, Value]]:
+    """The three lines of a row: ``published``, ``ours``, ``difference``, by column.
+
+    Where the paper has nothing only ``ours``.
+    """
+    table = measured.table[measured.table["row"] == row.name].set_index("column")
+    levels = row.statistic != "accuracy"
+    unit: Any = "level" if levels else "percent"
+    apart: Any = "level difference" if levels else "points"
+    lines: dict[str, dict[str, Value]] = {"published": {}, "ours": {}, "difference": {}}
+    for name in column_names(measured.reproduction):
+        if name not in table.index:
+            for line in lines.values():
+                line[name] = Value(None)
+            continue
+        found: Any = table.loc[name]
+        published, ours, low, high = (
+            float(found[key]) for key in ("published", "ours", "ci_low", "ci_high")
+        )
+        lines["published"][name] = Value(published, unit=unit)
+        lines["ours"][name] = Value(ours, low, high, unit)
+        lines["difference"][name] = Value(
+            ours - published, low - published, high - published, apart
+        )
+    if all(value.missing for value in lines["published"].values()):
+        return {"ours": lines["ours"]}
+    return lines
+
+
+def result_frame(measured: Measured) -> pd.DataFrame:
+    """Cells are `Value`; a line each for what is published, ours, and the difference."""
+    index, lines = [], []
+    for row in _present(measured):
+        for what, values in values_of(measured, row).items():
+            index.append(f"{heading(row)}, {what}")
+            lines.append(values)
+    frame = pd.DataFrame(lines, index=index, dtype=object)
+    frame.columns.name = "truth" if measured.reproduction.of_levels else "network"
+    return frame
+
+
+def table_notes(measured: Measured) -> tuple[str, ...]:
+    """What the rows are, and how the intervals were made."""
+    present = _present(measured)
+    own = [row for row in present if row in measured.reproduction.rows]
+    methods: dict[str, list[str]] = {}
+    for row in own:
+        methods.setdefault(row.method, []).append(row.label)
+    names = "; ".join(f"{' and '.join(labels)}: `{name}`" for name, labels in methods.items())
+    several = any(" " in str(seeds) for seeds in measured.table["train_seeds"])
+    drawn = "trainings, then images" if several else "images"
+    notes = [f"{names}.", f"Intervals: bootstrap over {drawn}."]
+    if len(own) < len(present):
+        notes.append("Other rows are not in the paper.")
+    if any(heading(row).endswith(_ORACLE) for row in present):
+        notes.append(f"{_ORACLE} is told the true level, which no deployment knows.")
+    return tuple(notes)
+
+
+def gain_label(name: str) -> str:
+    """A row of the gains for people: the minus sign, and trainings called so."""
+    return name.replace(" - ", " \N{MINUS SIGN} ").replace(" seed ", ", training ")
+
+
+def gain_blocks(measured: Measured) -> list[Block]:
+    """The claimed gain with its controls, and the verdict; nothing without a claim."""
+    if measured.reproduction.gain is None:
+        return []
+    blocks: list[Block] = list(verdict(measured))
+    if measured.gains.empty:
+        return blocks
+    return [
+        *blocks,
+        Table(
+            f"{measured.name}-gain",
+            "Differences of accuracies in points, with 95 % intervals.",
+            gain_frame(measured),
+            notes=_gain_notes(measured),
+        ),
+    ]
+
+
+def gain_frame(measured: Measured) -> pd.DataFrame:
+    """Cells are `Value`: the published gain, ours, its controls, a line each."""
+    gains, gain = measured.gains, measured.reproduction.gain
+    names = column_names(measured.reproduction)
+    index, lines = [], []
+    for name in dict.fromkeys(gains["row"]):
+        rows = gains[gains["row"] == name].set_index("column")
+        published = {
+            n: Value(float(rows["published"].get(n, float("nan"))), unit="points") for n in names
+        }
+        if not all(value.missing for value in published.values()):
+            index.append(f"{gain_label(name)}, published")
+            lines.append(published)
+        ours = {}
+        for n in names:
+            found: Any = rows.loc[n] if n in rows.index else None
+            ours[n] = (
+                Value(None)
+                if found is None
+                else Value(
+                    float(found["ours"]), float(found["ci_low"]), float(found["ci_high"]), "points"
+                )
+            )
+        claimed = gain is not None and name == gain.name
+        index.append(f"{gain_label(name)}, ours" if claimed else gain_label(name))
+        lines.append(ours)
+    frame = pd.DataFrame(lines, index=index, dtype=object)
+    frame.columns.name = "difference"
+    return frame
+
+
+def _gain_notes(measured: Measured) -> tuple[str, ...]:
+    gain = measured.reproduction.gain
+    assert gain is not None
+    rows = set(measured.gains["row"])
+    own = measured.gains[measured.gains["row"] == gain.name]
+    several = any(" " in str(seeds) for seeds in own["train_seeds"])
+    drawn = "trainings, then images, in pairs" if several else "images, in pairs"
+    notes = [f"Intervals: bootstrap over {drawn}; each at 95 %, not adjusted for their number."]
+    if gain.shuffled and any(gain.shuffled in str(row) for row in rows):
+        notes.append(f"`{gain.shuffled}`: control, the level is shuffled between images.")
+    if any(str(row).startswith(f"{gain.over} seed") for row in rows):
+        notes.append(
+            f"Training 1 {chr(0x2212)} training 0 and the like: the same network trained again, with "
+            "another seed; intervals over images alone."
+        )
+    return tuple(notes)

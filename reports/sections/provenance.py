@@ -1,0 +1,148 @@
+"""How the numbers were made: enough to make them again, or to know why they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from robobench import section
+from robobench.reports.blocks import Block, Table, Text, counted
+
+if TYPE_CHECKING:
+    from robobench.results.run import Run
+
+_SHORT = 12  # characters of a digest: enough to tell files apart, short enough to read
+
+_HOW = (
+    "Accuracy of one cell: share of images classified rightly, with its Wilson interval.",
+    (
+        "Means over cells, drops, CE and shares recovered: bootstrap over images with the same draws for "
+        "every cell and method; with several training seeds, over seeds first."
+    ),
+    "Drop: clean accuracy less the mean accuracy of the degraded cells, of the same method.",
+    (
+        "CE[reference]: the sum of a method's errors over the levels, divided by the same sum for the "
+        "reference; 100 is no better than the reference, lower is better. It is not the published mCE, "
+        "which divides by AlexNet's errors."
+    ),
+    (
+        "Share recovered: (method - reference) / (clean reference - reference), in mean accuracies; blank "
+        "where the interval of the loss itself reaches zero."
+    ),
+    "Paired difference: of two methods on the same images, image by image.",
+)
+
+
+@section("provenance", order=90, title="How this was made")
+def provenance(run: Run) -> list[Block]:
+    """Command, data, weights, versions and machine behind the numbers."""
+    blocks: list[Block] = [Text("What the numbers mean:", items=_HOW)]
+    parts = getattr(run, "runs", (run,))
+    for place, part in enumerate(parts, 1):
+        suffix = "" if len(parts) == 1 else f"-{place}"
+        if len(parts) > 1:
+            blocks.append(Text(f"Run `{part.label}`", "heading"))
+        blocks.append(_settings(part, suffix))
+        if part.manifest.get("methods"):
+            blocks.append(_methods(part, suffix))
+        blocks.append(_versions(part, suffix))
+    return blocks
+
+
+def _settings(run: Run, suffix: str) -> Table:
+    manifest = run.manifest
+    data, machine = manifest.get("dataset", {}), manifest.get("machine", {})
+    pieces = manifest.get("sessions", [])  # one for each time that the command was started
+    seconds = sum(float(piece.get("seconds", 0)) for piece in pieces)
+    told = {
+        "command": manifest.get("command"),
+        "data set": _data(data),
+        "fingerprint of its images": _short(data.get("fingerprint")),
+        "severity profile": manifest.get("profile"),
+        "geometry": _pairs(manifest.get("geometry", {})),
+        "corrupted at": manifest.get("corrupt_at"),
+        "seeds of corruption": ", ".join(map(str, manifest.get("seeds", []))),
+        "backbones": "; ".join(
+            f"{name} ({_short(about.get('digest'))})"
+            for name, about in manifest.get("backbones", {}).items()
+        ),
+        "machine": _pairs(machine),
+        "time": f"{seconds:,.0f} seconds in {counted(len(pieces), 'piece')}" if pieces else "",
+        "settings": _pairs(_set(manifest.get("configuration", {}))),
+    }
+    return _told(f"settings{suffix}", "What was run, on what and where.", told)
+
+
+def _data(data: Mapping[str, Any]) -> str:
+    if not data:
+        return ""
+    count, total = data.get("count"), data.get("total")
+    whole = f"all {total:,}" if count == total else f"{count:,} of {total:,}"
+    return f"{data.get('name')} ({data.get('split')}), {whole} images"
+
+
+def _set(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that say something: neither empty nor off."""
+    return {k: v for k, v in configuration.items() if v not in (None, "", False, [], ())}
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    def shown(value: Any) -> str:
+        return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+    return "; ".join(
+        f"{k.replace('_', ' ')}: {shown(v)}" for k, v in values.items() if v is not None
+    )
+
+
+def _short(digest: Any) -> str:
+    return str(digest)[:_SHORT] if digest else ""
+
+
+def _told(name: str, caption: str, told: Mapping[str, Any]) -> Table:
+    known = {key: str(value) for key, value in told.items() if value}
+    frame = pd.DataFrame({"": list(known.values())}, index=list(known), dtype=object)
+    frame.columns.name = ""
+    return Table(name, caption, frame, wraps=True)
+
+
+def _methods(run: Run, suffix: str) -> Table:
+    lines = []
+    for entry in run.manifest["methods"]:
+        digests = [_short(digest) for digest in entry.get("weights", {}).values() if digest]
+        needs = f"is told {', '.join(entry['needs'])}" if entry.get("needs") else ""
+        adapts = "adapts to the batch" if entry.get("adapts") else ""
+        lines.append(
+            {
+                "method": entry["label"],
+                "trained on": entry.get("trained_on") or "nothing",
+                "seed": str(entry.get("train_seed", 0)),
+                "weights and what to know": "; ".join(
+                    part
+                    for part in (
+                        ", ".join(dict.fromkeys(digests)) or "no weights of its own",
+                        needs,
+                        adapts,
+                    )
+                    if part
+                ),
+            }
+        )
+    frame = pd.DataFrame(lines, dtype=object).set_index("method")
+    frame.index.name, frame.columns.name = None, "method"
+    return Table(
+        f"methods{suffix}",
+        "The methods, what they were trained on and the first digits of their weights' SHA-256.",
+        frame,
+        wraps=True,
+    )
+
+
+def _versions(run: Run, suffix: str) -> Table:
+    told = {k.replace("_", "-"): v for k, v in run.manifest.get("versions", {}).items()}
+    one_line = ", ".join(f"{name} {number}" for name, number in told.items())
+    return _told(
+        f"versions{suffix}", "Versions that numbers may depend on.", {"versions": one_line}
+    )

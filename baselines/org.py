@@ -4,7 +4,7 @@ from torch import Tensor
 
 import robobench
 from robobench.backbones.backbone import Backbone
-from robobench.baselines import endo_2020
+from robobench.baselines import recipe_endo_2020
 from robobench.training.classifying import accuracy, classification_loss
 from robobench.training.task import TrainingTask
 from robobench.types import Context, Recipe
@@ -42,9 +42,9 @@ class Org(robobench.Method):
         )
         return {
             **usual.in_lengths(),
-            endo_2020.NAME: endo_2020.ON_CLEAN,
-            endo_2020.PUBLISHED_NAME: endo_2020.PUBLISHED,
-            "fine-tune": endo_2020.FINE_TUNED,
+            recipe_endo_2020.NAME: recipe_endo_2020.ON_CLEAN,
+            recipe_endo_2020.PUBLISHED_NAME: recipe_endo_2020.PUBLISHED,
+            "fine-tune": recipe_endo_2020.FINE_TUNED,
         }
 
     @classmethod

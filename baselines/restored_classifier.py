@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 import robobench
 from robobench.backbones.backbone import Backbone
-from robobench.baselines.degraded import Jpg, Noisy
+from robobench.baselines.trained_on_degraded import Jpg, Noisy
 from robobench.baselines.trained_restorer import TrainedRestorer, restored_by
 from robobench.registry import METHODS
 from robobench.training.fitting import Fit

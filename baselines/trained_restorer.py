@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from robobench.backbones.backbone import Backbone, cost_of, folded
-from robobench.baselines import endo_2020
+from robobench.baselines import recipe_endo_2020
 from robobench.baselines.image_quality import psnr
 from robobench.baselines.restoration import RestoreThenClassify, in_pieces, to_bytes, to_floats
 from robobench.training.task import TrainingTask
@@ -92,7 +92,7 @@ class TrainedRestorer(RestoreThenClassify):
         )
         is_large = backbone is not None and backbone.example.shape[-1] > _SMALL_SIDE
         found = (large if is_large else small).in_lengths()
-        return {**found, endo_2020.NAME: found["long"]}
+        return {**found, recipe_endo_2020.NAME: found["long"]}
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:

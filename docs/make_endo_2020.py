@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from robobench.analysis.console import print_summary
-from robobench.baselines import endo_2020
+from robobench.baselines import recipe_endo_2020
 from robobench.errors import RobobenchError
 from robobench.files import write_whole
 from robobench.registry import REPRODUCTIONS
@@ -137,12 +137,13 @@ def _summary(run: Run) -> str:
 def _epochs() -> dict[str, int]:
     """How long the networks are trained, by the recipe."""
     steps = {
-        "ten": endo_2020.on_degraded(classes=10).steps,
-        "hundred": endo_2020.on_degraded(classes=100).steps,
-        "adaptive": recipe_named("adaptive", None, endo_2020.NAME).steps,
+        "ten": recipe_endo_2020.on_degraded(classes=10).steps,
+        "hundred": recipe_endo_2020.on_degraded(classes=100).steps,
+        "adaptive": recipe_named("adaptive", None, recipe_endo_2020.NAME).steps,
     }
     return {
-        what: round(n * endo_2020.ON_DEGRADED.batch / TRAIN_IMAGES) for what, n in steps.items()
+        what: round(n * recipe_endo_2020.ON_DEGRADED.batch / TRAIN_IMAGES)
+        for what, n in steps.items()
     }
 
 

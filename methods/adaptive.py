@@ -21,7 +21,7 @@ import robobench
 from robobench.backbones.backbone import Backbone, cost_of, folded, placed
 from robobench.backbones.level_network import LevelNetwork
 from robobench.backbones.own import own_network
-from robobench.baselines import endo_2020
+from robobench.baselines import recipe_endo_2020
 from robobench.methods.level_aware import JpgEstimatedQuality, LevelAware, NoisyEstimatedLevel
 from robobench.training.classifying import accuracies, taught_loss
 from robobench.training.pools import Degrader, degrade_all, validation_conditions
@@ -130,8 +130,8 @@ class Adaptive(robobench.Method):
             warmup=0.2, options={"shift": 3, "ranges": _RANGES},
         )  # fmt: skip
         # Shorter cycles than the arms': the parents have learned most of it.
-        paper = endo_2020.in_cycles(1080, 2160, rate=0.04).with_options(ranges=_RANGES)
-        return {**usual.in_lengths(), endo_2020.NAME: paper}
+        paper = recipe_endo_2020.in_cycles(1080, 2160, rate=0.04).with_options(ranges=_RANGES)
+        return {**usual.in_lengths(), recipe_endo_2020.NAME: paper}
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:

@@ -18,7 +18,7 @@ import robobench
 from robobench.backbones.backbone import Backbone, cost_of, folded, placed
 from robobench.backbones.level_network import LevelNetwork
 from robobench.backbones.own import own_network
-from robobench.baselines import endo_2020
+from robobench.baselines import recipe_endo_2020
 from robobench.errors import RobobenchError
 from robobench.methods.estimators import BlockEstimator, EnergyEstimator, PixelwiseEstimator
 from robobench.training.classifying import accuracies, classification_loss
@@ -116,18 +116,18 @@ class LevelAware(robobench.Method):
     @classmethod
     def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
         """The settings of the image-only classifiers, so that the two compare."""
-        from robobench.baselines.degraded import Jpg, Noisy
+        from robobench.baselines.trained_on_degraded import Jpg, Noisy
 
         twin = {j.trained_on: j for j in (Jpg, Noisy)}[cls.trained_on or ""]
         width = _ESTIMATOR_WIDTHS.get(backbone.name, _PAPER_WIDTH) if backbone else _PAPER_WIDTH
         lean = _BLOCKS if cls.trained_on == "jpeg_compression" else _ENERGIES
-        steps = endo_2020.ESTIMATOR_STEPS[lean]
+        steps = recipe_endo_2020.ESTIMATOR_STEPS[lean]
         recipes = {
             name: recipe.with_options(estimator_width=width)
             for name, recipe in twin.recipes(backbone).items()
         }
-        paper = recipes[endo_2020.NAME]
-        recipes[endo_2020.NAME] = paper.with_options(
+        paper = recipes[recipe_endo_2020.NAME]
+        recipes[recipe_endo_2020.NAME] = paper.with_options(
             estimator_width=lean, estimator_steps=steps, shared=True
         )
         return recipes

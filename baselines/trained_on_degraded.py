@@ -7,7 +7,7 @@ from torch import Tensor
 
 import robobench
 from robobench.backbones.backbone import Backbone
-from robobench.baselines import endo_2020
+from robobench.baselines import recipe_endo_2020
 from robobench.training.classifying import accuracies, classification_loss
 from robobench.training.task import TrainingTask
 from robobench.types import Context, Cost, Recipe, Weights
@@ -53,12 +53,12 @@ class TrainedOnDegraded(robobench.Method):
             options={"shift": 3, "ranges": ranges},
         )
         classes = 10 if backbone is None else backbone.num_classes
-        paper = endo_2020.on_degraded(classes).with_options(ranges=ranges)
-        published = endo_2020.PUBLISHED.with_options(ranges=ranges)
+        paper = recipe_endo_2020.on_degraded(classes).with_options(ranges=ranges)
+        published = recipe_endo_2020.PUBLISHED.with_options(ranges=ranges)
         return {
             **usual.in_lengths(),
-            endo_2020.NAME: paper,
-            endo_2020.PUBLISHED_NAME: published,
+            recipe_endo_2020.NAME: paper,
+            recipe_endo_2020.PUBLISHED_NAME: published,
         }
 
     @classmethod

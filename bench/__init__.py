@@ -12,7 +12,17 @@ if __name__ != "robobench":
     raise ImportError(f"import robobench, not {__name__}: bench/ is the package robobench")
 
 from robobench.contracts import Method, Metric
-from robobench.registry import corruption, dataset, method, metric, reproduction, section, study
+from robobench.registry import (
+    backbone,
+    command,
+    corruption,
+    dataset,
+    method,
+    metric,
+    reproduction,
+    section,
+    study,
+)
 from robobench.types import Cell, Context, Cost, Geometry, Predictions
 
 if TYPE_CHECKING:
@@ -44,6 +54,8 @@ __all__ = [
     "Metric",
     "Predictions",
     "Run",
+    "backbone",
+    "command",
     "corrupt",
     "corruption",
     "dataset",

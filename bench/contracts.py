@@ -185,11 +185,8 @@ class Dataset(Protocol):
 
 
 class Metric(Protocol):
-    """A number of predictions, with its direction and bounds as data."""
+    """A judgement of a cell's predictions; see `robobench.metric`."""
 
-    higher_is_better: bool
-    bounds: tuple[float, float]
-
-    def __call__(self, predictions: Predictions) -> float:
-        """The metric's value; fractions, not percent."""
+    def __call__(self, predictions: Predictions) -> float | NDArray[Any]:
+        """One value per image (bool or float N), whose mean is the metric; or a single number."""
         ...

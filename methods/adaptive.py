@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import robobench
 from robobench.backbones.backbone import Backbone, cost_of, folded, placed
 from robobench.backbones.level_network import LevelNetwork
-from robobench.backbones.own import own_network
+from robobench.backbones.own import staged_network
 from robobench.baselines import recipe_endo_2020
 from robobench.methods.level_aware import JpgEstimatedQuality, LevelAware, NoisyEstimatedLevel
 from robobench.training.classifying import accuracies, taught_loss
@@ -77,7 +77,7 @@ class Adaptive(robobench.Method):
         if weights is None:
             return
         settings = weights.card.recipe["network"]
-        network = own_network(settings["architecture"], backbone.num_classes)
+        network = staged_network(settings["architecture"], backbone.num_classes)
         self.classifier = LevelNetwork(network, levels=len(_ESTIMATORS))
         self.estimators = LevelEstimators(settings["estimators"])
         for name, part in (("classifier.", self.classifier), ("estimators.", self.estimators)):

@@ -17,7 +17,7 @@ from torch.nn.functional import mse_loss
 import robobench
 from robobench.backbones.backbone import Backbone, cost_of, folded, placed
 from robobench.backbones.level_network import LevelNetwork
-from robobench.backbones.own import own_network
+from robobench.backbones.own import staged_network
 from robobench.baselines import recipe_endo_2020
 from robobench.errors import RobobenchError
 from robobench.methods.estimators import BlockEstimator, EnergyEstimator, PixelwiseEstimator
@@ -63,7 +63,7 @@ class LevelAware(robobench.Method):
             return
         settings = weights.card.recipe["network"]
         self.classifier = LevelNetwork(
-            own_network(settings["architecture"], backbone.num_classes),
+            staged_network(settings["architecture"], backbone.num_classes),
             entry=settings.get("entry"),
         )
         self.estimator = self.new_estimator(settings["estimator_width"]) if self.estimates else None

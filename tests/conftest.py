@@ -24,7 +24,7 @@ def _own_folders(tmp_path_factory, monkeypatch):
 def registered():
     """Forget what a test registers."""
     registry.announce_installed()
-    before = [(r, dict(r._entries), dict(r._aliases)) for r in registry._DOORS.values()]
+    before = [(r, dict(r._entries), dict(r._aliases)) for r in registry.REGISTRIES.values()]
     yield
     for door, entries, aliases in before:
         door._entries, door._aliases = entries, aliases

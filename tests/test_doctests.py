@@ -22,6 +22,7 @@ def modules():
                 yield full
 
 
+@pytest.mark.usefixtures("registered")  # examples register things
 @pytest.mark.parametrize("name", sorted(set(modules())))
 def test_examples(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0

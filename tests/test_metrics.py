@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 import robobench
 from robobench.analysis.corruption_error import corruption_errors, spans
-from robobench.analysis.metrics import accuracy, calibration_bins, ece, mean_confidence, nll
+from robobench.analysis.metrics import (
+    accuracy,
+    calibration_bins,
+    ece,
+    mean_confidence,
+    measured,
+    nll,
+)
 from robobench.analysis.normalizers import ALEXNET, COMMON
 from robobench.errors import RobobenchError
 from robobench.registry import METRICS
@@ -115,28 +122,33 @@ def test_every_metric_is_registered_with_direction_and_bounds_and_stays_inside_t
     some = predictions(rng.random(50), rng.random(50) < 0.7, rng.integers(3, size=50))
     assert {"accuracy", "error", "nll", "ece", "max_calibration_error"} <= set(METRICS)
     for name in METRICS:
-        metric = METRICS[name]
-        low, high = metric.bounds
-        assert isinstance(metric.higher_is_better, bool), name
-        assert low <= metric(some) <= high, name
+        value, *interval = measured(METRICS[name], some)
+        options = METRICS.entry(name).options
+        low, high = options["bounds"]
+        assert isinstance(options["higher_is_better"], bool), name
+        assert low <= value <= high, name
+        inside = interval[0] - 1e-12 <= value <= interval[1] + 1e-12
+        assert inside or np.isnan(interval).all(), name
 
 
 def test_accuracy_error_and_worst_class():
     some = predictions([0.9] * 6, [1, 1, 0, 1, 0, 0], [0, 0, 0, 1, 1, 1])
-    assert accuracy(some) == pytest.approx(1 / 2)
-    assert METRICS["error"](some) == pytest.approx(1 / 2)
-    assert METRICS["worst_class_accuracy"](some) == pytest.approx(1 / 3)
+    assert measured(accuracy, some)[0] == pytest.approx(1 / 2)
+    assert measured(METRICS["error"], some)[0] == pytest.approx(1 / 2)
+    assert measured(METRICS["worst_class_accuracy"], some)[0] == pytest.approx(1 / 3)
 
 
 def test_worst_class_ignores_classes_without_images():
     some = predictions([0.9, 0.9], [1, 1], [0, 7])
-    assert METRICS["worst_class_accuracy"](some) == 1.0
+    assert measured(METRICS["worst_class_accuracy"], some)[0] == 1.0
 
 
 def test_nll_is_the_mean_log_loss_and_finite_at_zero_probability():
     some = predictions([0.5, 0.25], [1, 1], true_probability=[0.5, 0.25])
-    assert nll(some) == pytest.approx((math.log(2) + math.log(4)) / 2)
-    assert nll(predictions([1.0], [0], true_probability=[0.0])) == pytest.approx(87.3, abs=0.1)
+    assert measured(nll, some)[0] == pytest.approx((math.log(2) + math.log(4)) / 2)
+    assert measured(nll, predictions([1.0], [0], true_probability=[0.0]))[0] == pytest.approx(
+        87.3, abs=0.1
+    )
 
 
 def reference_ece(confidence, correct, bins=15):
@@ -180,20 +192,20 @@ def test_a_confidence_of_one_belongs_to_the_last_bin():
 
 def test_images_without_prediction_are_wrong_uncalibrated_and_reported():
     some = predictions([0.8, np.nan, 0.6, np.nan], [1, 0, 1, 0])
-    assert accuracy(some) == 0.5
-    assert METRICS["invalid"](some) == 0.5
+    assert measured(accuracy, some)[0] == 0.5
+    assert measured(METRICS["invalid"], some)[0] == 0.5
     assert mean_confidence(some) == pytest.approx(0.7)
     assert ece(some) == pytest.approx(0.3)
-    assert METRICS["max_calibration_error"](some) == pytest.approx(0.4)
-    assert math.isfinite(nll(some))
+    assert measured(METRICS["max_calibration_error"], some)[0] == pytest.approx(0.4)
+    assert math.isfinite(measured(nll, some)[0])
 
 
 def test_without_one_valid_prediction_calibration_is_unknown_and_accuracy_zero():
     some = predictions([np.nan, np.nan], [0, 0])
-    assert accuracy(some) == 0.0
-    assert METRICS["invalid"](some) == 1.0
+    assert measured(accuracy, some)[0] == 0.0
+    assert measured(METRICS["invalid"], some)[0] == 1.0
     for name in ("ece", "max_calibration_error", "nll", "mean_confidence"):
-        assert math.isnan(METRICS[name](some)), name
+        assert math.isnan(measured(METRICS[name], some)[0]), name
 
 
 # --- corruption error ----------------------------------------------------------------------------

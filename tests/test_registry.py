@@ -7,7 +7,8 @@ import textwrap
 import pytest
 
 from robobench.errors import RobobenchError
-from robobench.registry import METHODS, Registry, announce, load_plugin_file
+from robobench.registry import METHODS, Registry, load_plugin_file
+from robobench.registry.names import announce
 
 
 @pytest.fixture

@@ -103,7 +103,6 @@ def test_classifiers_belong_to_data_set_and_architecture():
     )
     wanted = {"backbone_name": "vgg-small", "backbone_digest": "whatever"}
     assert storage.find("jpg", dataset="tiny-imagenet", **wanted) == [path]
-    assert storage.find("jpg", dataset="tiny-imagenet-c", **wanted) == [path]
     assert storage.find("jpg", dataset="imagenet", **wanted) == []
     assert storage.find("jpg", dataset="tiny-imagenet", backbone_name="vgg-tiny") == []
 

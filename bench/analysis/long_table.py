@@ -1,21 +1,16 @@
 """The long table: one row a cell and metric, the form in which everything else takes results."""
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from robobench.analysis.metrics import log_losses
+from robobench.analysis.metrics import measured, normal_interval
 from robobench.analysis.series import Items
-from robobench.analysis.statistics import wilson
 from robobench.errors import RobobenchError
 from robobench.registry import METRICS
-from robobench.types import Degradation, Predictions
+from robobench.types import Degradation
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_COUNTED = ("accuracy", "error", "invalid")
 
 
 @cache
@@ -67,11 +62,11 @@ def results(items: Items, *, profile: str = "", intervals: bool = True) -> "pd.D
             "n": len(predictions),
         }
         for name, metric in metrics.items():
-            value = float(metric(predictions))
-            low, high = _cell_interval(name, value, predictions) if intervals else _NONE
+            value, low, high = measured(metric, predictions)
+            low, high = (low, high) if intervals else _NONE
             rows.append({**key, "metric": name, "value": value, "ci_low": low, "ci_high": high})
         for name, column in predictions.extra.items():
-            value, low, high = _column_interval(column)
+            value, low, high = normal_interval(column)
             low, high = (low, high) if intervals else _NONE
             rows.append({**key, "metric": name, "value": value, "ci_low": low, "ci_high": high})
     columns = [*_KEY, "metric", "value", "ci_low", "ci_high"]
@@ -95,22 +90,3 @@ _KEY = (
     "n",
 )
 _NONE = (float("nan"), float("nan"))
-
-
-def _cell_interval(name: str, value: float, predictions: Predictions) -> tuple[float, float]:
-    if name in _COUNTED and len(predictions):
-        ends = wilson(round(value * len(predictions)), len(predictions))
-        return float(ends[0]), float(ends[1])
-    if name == "nll":
-        return _column_interval(log_losses(predictions))[1:]
-    return _NONE
-
-
-def _column_interval(column: Any) -> tuple[float, float, float]:
-    """Mean and its normal 95 % interval over the images that have a value."""
-    values = np.asarray(column, np.float64)
-    values = values[np.isfinite(values)]
-    if len(values) < 2:
-        return (float(values[0]) if len(values) else float("nan")), *_NONE
-    half = 1.959963984540054 * values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean()), float(values.mean() - half), float(values.mean() + half)

@@ -1,20 +1,20 @@
 """What a cell's predictions are worth: accuracy, calibration, likelihood, one number each.
 
-A metric is a function of `Predictions` that knows which way is better and what values it can take;
-`robobench.metric` registers it. An image without a valid prediction (``predicted`` is -1, its
+A metric is a function of `Predictions`, registered by `robobench.metric`. It returns one value per
+image, whose mean it then is (`measured`), or a single number. An image without a valid prediction (``predicted`` is -1, its
 confidence NaN) counts as wrong wherever right and wrong are counted, is left out of what judges
 probabilities, and its share is a metric of its own (``invalid``), so that it cannot hide.
 
 `mce` and `interval_mean_accuracy`, which need a whole grid, are importable from here as well.
 """
 
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robobench.analysis.corruption_error import interval_mean_accuracy, mce
+from robobench.analysis.statistics import wilson
 from robobench.contracts import Metric
 from robobench.registry import metric
 from robobench.types import Predictions
@@ -22,7 +22,6 @@ from robobench.types import Predictions
 __all__ = [
     "accuracy",
     "calibration_bins",
-    "directed",
     "ece",
     "error",
     "interval_mean_accuracy",
@@ -30,6 +29,7 @@ __all__ = [
     "max_calibration_error",
     "mce",
     "mean_confidence",
+    "measured",
     "nll",
     "worst_class_accuracy",
 ]
@@ -37,27 +37,8 @@ __all__ = [
 BINS = 15
 # The smallest positive number of float32 above underflow: a probability that rounded to zero costs
 # 87 nats, not infinity, so that one image does not decide a mean.
+_NO_INTERVAL = (float("nan"), float("nan"))
 _TINY = float(np.finfo(np.float32).tiny)
-
-
-def directed(
-    *, higher_is_better: bool, bounds: tuple[float, float]
-) -> Callable[[Callable[[Predictions], float]], Metric]:
-    """A decorator that says which way a metric is better and what values it can take.
-
-    It stands under ``@robobench.metric(name)``; see this module for examples.
-
-    Args:
-        higher_is_better: Direction, for colours, rankings and checks.
-        bounds: Smallest and largest possible value.
-    """
-
-    def direct(function: Callable[[Predictions], float]) -> Metric:
-        function.higher_is_better = higher_is_better  # type: ignore[attr-defined]
-        function.bounds = bounds  # type: ignore[attr-defined]
-        return cast(Metric, function)
-
-    return direct
 
 
 def valid(predictions: Predictions) -> NDArray[np.bool_]:
@@ -66,32 +47,56 @@ def valid(predictions: Predictions) -> NDArray[np.bool_]:
     return np.asarray((predictions.predicted >= 0) & finite)
 
 
-def _mean(values: NDArray[np.bool_ | np.floating[Any]]) -> float:
-    return float(np.mean(values, dtype=np.float64)) if len(values) else float("nan")
+def measured(metric: Metric, predictions: Predictions) -> tuple[float, float, float]:
+    """A metric's value in a cell with its 95 % interval.
+
+    Args:
+        metric: A registered function.
+        predictions: Of the cell.
+
+    Returns:
+        Value, lower and upper end: Wilson's interval where the metric gives a bool per image, the
+        normal approximation where it gives a number per image, NaN where it gives one number.
+    """
+    found = metric(predictions)
+    if not isinstance(found, np.ndarray):
+        return float(found), *_NO_INTERVAL
+    value = float(np.mean(found, dtype=np.float64)) if len(found) else float("nan")
+    if found.dtype == np.bool_ and len(found):
+        low, high = wilson(int(found.sum()), len(found))
+        return value, float(low), float(high)
+    return value, *normal_interval(found)[1:]
 
 
-@metric("accuracy")
-@directed(higher_is_better=True, bounds=(0.0, 1.0))
-def accuracy(predictions: Predictions) -> float:
+def normal_interval(values: Any) -> tuple[float, float, float]:
+    """Mean and its normal 95 % interval over the images that have a value; NaN where it is none."""
+    known = np.asarray(values, np.float64)
+    known = known[np.isfinite(known)]
+    if len(known) < 2:
+        return (float(known[0]) if len(known) else float("nan")), *_NO_INTERVAL
+    half = 1.959963984540054 * known.std(ddof=1) / np.sqrt(len(known))
+    return float(known.mean()), float(known.mean() - half), float(known.mean() + half)
+
+
+@metric("accuracy", higher_is_better=True, bounds=(0.0, 1.0), reported=False)
+def accuracy(predictions: Predictions) -> NDArray[np.bool_]:
     """Share of the images that were classified rightly; no prediction is a wrong one."""
-    return _mean(predictions.correct)
+    return predictions.correct
 
 
-@metric("error")
-@directed(higher_is_better=False, bounds=(0.0, 1.0))
-def error(predictions: Predictions) -> float:
+@metric("error", higher_is_better=False, bounds=(0.0, 1.0), reported=False)
+def error(predictions: Predictions) -> NDArray[np.bool_]:
     """Share of the images that were classified wrongly: one minus accuracy."""
-    return _mean(~predictions.correct)
+    return ~predictions.correct
 
 
-@metric("nll")
-@directed(higher_is_better=False, bounds=(0.0, float("inf")))
-def nll(predictions: Predictions) -> float:
+@metric("nll", higher_is_better=False, bounds=(0.0, float("inf")), title="NLL", unit="number")
+def nll(predictions: Predictions) -> NDArray[np.float64]:
     """Negative log-likelihood: mean of minus the natural log of the true class's probability.
 
     A probability below float32's smallest normal number counts as that number (87.3 nats).
     """
-    return _mean(log_losses(predictions))
+    return log_losses(predictions)
 
 
 def log_losses(predictions: Predictions) -> NDArray[np.float64]:
@@ -125,8 +130,7 @@ def calibration_bins(
     return count, total / filled, right / filled
 
 
-@metric("ece")
-@directed(higher_is_better=False, bounds=(0.0, 1.0))
+@metric("ece", higher_is_better=False, bounds=(0.0, 1.0), title="ECE")
 def ece(predictions: Predictions) -> float:
     """Expected calibration error: mean distance of confidence and accuracy over 15 equal bins.
 
@@ -138,8 +142,7 @@ def ece(predictions: Predictions) -> float:
     return float(np.nansum(count * np.abs(confidence - right)) / count.sum())
 
 
-@metric("max_calibration_error")
-@directed(higher_is_better=False, bounds=(0.0, 1.0))
+@metric("max_calibration_error", higher_is_better=False, bounds=(0.0, 1.0), reported=False)
 def max_calibration_error(predictions: Predictions) -> float:
     """Largest distance of confidence and accuracy in any of 15 equal bins that holds an image.
 
@@ -149,15 +152,14 @@ def max_calibration_error(predictions: Predictions) -> float:
     return float(np.nanmax(np.abs(confidence - right))) if count.sum() else float("nan")
 
 
-@metric("mean_confidence")
-@directed(higher_is_better=True, bounds=(0.0, 1.0))
+@metric("mean_confidence", higher_is_better=True, bounds=(0.0, 1.0), reported=False)
 def mean_confidence(predictions: Predictions) -> float:
     """Mean of the largest probability; above the accuracy means overconfident."""
-    return _mean(predictions.confidence[valid(predictions)])
+    known = predictions.confidence[valid(predictions)]
+    return float(np.mean(known, dtype=np.float64)) if len(known) else float("nan")
 
 
-@metric("worst_class_accuracy")
-@directed(higher_is_better=True, bounds=(0.0, 1.0))
+@metric("worst_class_accuracy", higher_is_better=True, bounds=(0.0, 1.0), reported=False)
 def worst_class_accuracy(predictions: Predictions) -> float:
     """Accuracy on the class that fares worst, among the classes that have images."""
     if not len(predictions):
@@ -167,8 +169,7 @@ def worst_class_accuracy(predictions: Predictions) -> float:
     return float(np.min(right[count > 0] / count[count > 0]))
 
 
-@metric("invalid")
-@directed(higher_is_better=False, bounds=(0.0, 1.0))
-def invalid(predictions: Predictions) -> float:
+@metric("invalid", higher_is_better=False, bounds=(0.0, 1.0), reported=False)
+def invalid(predictions: Predictions) -> NDArray[np.bool_]:
     """Share of the images for which the method returned no probability (NaN)."""
-    return _mean(~valid(predictions))
+    return ~valid(predictions)

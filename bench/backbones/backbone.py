@@ -240,22 +240,6 @@ class Backbone:
         return logits.shape[1]
 
 
-def default_backbone(dataset: str) -> str:
-    """The backbone of a data set where none is named.
-
-    Raises:
-        RobobenchError: The data set has none of its own.
-    """
-    from robobench.backbones.own import DEFAULT_FOR
-
-    if dataset in DEFAULT_FOR:
-        return DEFAULT_FOR[dataset]
-    raise RobobenchError(
-        f"--dataset {dataset} has no backbone of its own: name one, for example "
-        "--backbone torchvision:resnet50 --download, or --backbone timm:NAME --weights FILE"
-    )
-
-
 def placed(module: nn.Module, device: str | torch.device) -> nn.Module:
     """A network on its device, in the memory layout in which convolutions are fastest."""
     moved: nn.Module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

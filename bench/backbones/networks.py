@@ -13,14 +13,14 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from robobench.backbones.own import SHAPES, own_geometry, own_network
+from robobench.backbones.own import own_geometry, own_network
 from robobench.backbones.resnet import translated
 from robobench.backbones.vision import import_timm, import_torchvision
 from robobench.errors import RobobenchError, unknown_name
+from robobench.registry import BACKBONES, backbone
 from robobench.types import Geometry
 
 _IMAGENET_CLASSES: Final = 1000
-_FORMS: Final = f"{', '.join(SHAPES)}, timm:NAME, torchvision:NAME, onnx:FILE or FILE.py:FACTORY"
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,25 @@ def network_named(
     Raises:
         RobobenchError: Unknown name, no weights, weights that do not fit.
     """
-    kind, colon, argument = name.partition(":")
-    if name in SHAPES:
-        return _own(name, weights, class_names)
-    if kind == "timm" and colon:
-        return _timm(argument, weights, class_names, download)
-    if kind == "torchvision" and colon:
-        return _torchvision(argument, weights, class_names, download)
-    if kind == "onnx" and colon:
-        return _onnx(argument, weights, class_names)
+    kind, _, argument = name.partition(":")
+    if kind in BACKBONES:
+        kind = BACKBONES.canonical(kind)
+        expected = BACKBONES.entry(kind).options.get("argument")
+        if expected and argument:
+            loaded: Network = BACKBONES[kind](argument, weights, class_names, download)
+            return loaded
+        if not expected and name == kind:
+            return _own(name, weights, class_names)
     if ".py:" in name:
         return _factory(name, weights, class_names)
-    raise unknown_name("backbone", name, SHAPES, f"Expected {_FORMS}.")
+    raise unknown_name("backbone", name, BACKBONES, f"Expected {', '.join(forms())}.")
+
+
+def forms() -> list[str]:
+    """How each registered backbone is written: ``vgg-tiny``, ``timm:NAME``."""
+    entries = map(BACKBONES.entry, BACKBONES)
+    written = [":".join(filter(None, (e.name, e.options.get("argument")))) for e in entries]
+    return [*written, "FILE.py:FACTORY"]
 
 
 def stored_tensors(file: Path, called: str) -> Any:
@@ -223,12 +230,14 @@ def _no_weights(name: str, what: str) -> RobobenchError:
     )
 
 
-def _timm(
+@backbone("timm", argument="NAME")
+def load_timm(
     argument: str,
     weights: str | Path | None,
     class_names: Sequence[str] | None,
     download: bool,
 ) -> Network:
+    """Any classifier of timm, with --weights FILE or its own (--download)."""
     timm = import_timm()
     name = f"timm:{argument}"
     architecture = argument.partition(".")[0]
@@ -263,12 +272,14 @@ def _timm(
     return Network(module, name, geometry, class_names_for(module.num_classes, class_names))
 
 
-def _torchvision(
+@backbone("torchvision", argument="NAME")
+def load_torchvision(
     argument: str,
     weights: str | Path | None,
     class_names: Sequence[str] | None,
     download: bool,
 ) -> Network:
+    """Any classifier of torchvision, likewise."""
     import_torchvision()
     from torchvision import models
 
@@ -352,7 +363,14 @@ def _factory(name: str, weights: str | Path | None, class_names: Sequence[str] |
     )
 
 
-def _onnx(argument: str, weights: str | Path | None, class_names: Sequence[str] | None) -> Network:
+@backbone("onnx", argument="FILE")
+def load_onnx(
+    argument: str,
+    weights: str | Path | None,
+    class_names: Sequence[str] | None,
+    download: bool,
+) -> Network:
+    """An ONNX classifier (extra onnx); methods that need its inside refuse it."""
     if weights is not None:
         raise RobobenchError("an ONNX file holds its own weights: leave --weights out")
     from robobench.backbones.onnx_network import OnnxNetwork

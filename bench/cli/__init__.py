@@ -17,6 +17,7 @@ import click
 
 from robobench.cli._memory import keep_freed_memory
 from robobench.errors import RobobenchError, unknown_name
+from robobench.registry import COMMANDS, load_plugin_file
 
 # The order in which a newcomer meets them; commands that are not named here follow by name.
 _ORDER = [
@@ -33,16 +34,29 @@ _ORDER = [
 ]
 
 
+def _built_in() -> list[str]:
+    names = {m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")}
+    return [n for n in _ORDER if n in names] + sorted(names - set(_ORDER))
+
+
 class _Commands(click.Group):
-    """Subcommands are the modules of this package."""
+    """Sub-commands are the modules of this package, and what plug-ins register."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        names = {m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")}
-        return [n for n in _ORDER if n in names] + sorted(names - set(_ORDER))
+        own = _built_in()
+        return own + sorted(set(COMMANDS) - set(own))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.list_commands(ctx):
-            return None
+        if cmd_name not in _built_in():
+            if cmd_name not in COMMANDS:
+                return None
+            registered = COMMANDS[cmd_name]
+            if not isinstance(registered, click.Command):
+                raise RobobenchError(
+                    f"command {cmd_name!r} ({COMMANDS.entry(cmd_name).origin}): a click command is "
+                    f"expected (@click.command below), it is a {type(registered).__name__}"
+                )
+            return registered
         module = import_module(f"{__name__}.{cmd_name}")
         # `list` would hide the built-in type in its own file: it is called list_ there.
         command: click.Command = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
@@ -56,12 +70,25 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
+def _load_plugins(ctx: click.Context, parameter: click.Parameter, files: tuple[str, ...]) -> None:
+    for file in files:
+        load_plugin_file(file)
+
+
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start here:  robobench run --methods afd,ddp --corruptions jpeg,noise",
 )
 @click.version_option(package_name="robobench", message="robobench %(version)s")
+@click.option(
+    "--plugin",
+    multiple=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_load_plugins,
+    help="Python file that registers more, commands too.",
+)
 def cli() -> None:
     """How much does an image classifier lose on degraded images, and which remedy gives it back?"""
 

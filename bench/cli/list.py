@@ -9,17 +9,10 @@ import click
 
 from robobench.registry import Entry
 
-_BACKBONES = {
-    "vgg-tiny": "Our own for 32 x 32, 0.2 million parameters: the default of shapes10.",
-    "vgg-small": "Our own for 32 x 32, 1.7 million parameters.",
-    "resnet-20": "He et al.'s for 32 x 32, 0.3 million parameters.",
-    "resnet-56": "Likewise, 0.9 million parameters: the default of cifar10 and cifar100.",
-    "vgg-tanaka": "The classifier of Endo et al. 2020 as best known, 19.5 million; 32 x 32 only.",
-    "timm:NAME": "Any classifier of timm, with --weights FILE or its own (--download).",
-    "torchvision:NAME": "Any classifier of torchvision, likewise.",
-    "onnx:FILE": "An ONNX classifier (extra onnx); methods that need its inside refuse it.",
-    "FILE.py:FACTORY": "An nn.Module that a function of your own returns, with --weights FILE.",
-}
+_FACTORY = (
+    "FILE.py:FACTORY",
+    "An nn.Module that a function of your own returns, with --weights FILE.",
+)
 KINDS = (
     *("methods", "corruptions", "datasets", "backbones", "metrics", "sections"),
     "reproductions",
@@ -47,9 +40,6 @@ def list_(
         registry.load_plugin_file(file)
     if kind not in KINDS:
         raise unknown_name("list", kind, KINDS)
-    if kind == "backbones":
-        table(list(_BACKBONES.items()))
-        return
     if kind == "methods" and (dataset or backbone):
         from robobench.weights.readiness import readiness
 
@@ -59,11 +49,13 @@ def list_(
         "methods": registry.METHODS,
         "corruptions": registry.CORRUPTIONS,
         "datasets": registry.DATASETS,
+        "backbones": registry.BACKBONES,
         "metrics": registry.METRICS,
         "sections": registry.SECTIONS,
         "reproductions": registry.REPRODUCTIONS,
     }[kind]
-    table([(_written(names.entry(name)), names.entry(name).summary) for name in names])
+    rows = [(_written(names.entry(name)), names.entry(name).summary) for name in names]
+    table([*rows, _FACTORY] if kind == "backbones" else rows)
     if kind == "corruptions":
         from robobench.corruptions.catalogue import GROUPS
 

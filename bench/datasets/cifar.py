@@ -96,13 +96,13 @@ PUBLISHED: Final = {
 }
 
 
-@dataset("cifar10")
+@dataset("cifar10", backbone="resnet-56", training_images=True)
 def cifar10(*, split: str, root: str | Path | None, download: bool) -> ArrayDataset:
     """CIFAR-10: 32 x 32, ten classes, 10,000 test images."""
     return open_cifar("cifar10", split, root, download)
 
 
-@dataset("cifar100")
+@dataset("cifar100", backbone="resnet-56", training_images=True)
 def cifar100(*, split: str, root: str | Path | None, download: bool) -> ArrayDataset:
     """CIFAR-100: 32 x 32, a hundred classes, 10,000 test images."""
     return open_cifar("cifar100", split, root, download)

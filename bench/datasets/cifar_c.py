@@ -33,13 +33,13 @@ _ARCHIVES: Final = {
 }
 
 
-@dataset("cifar10-c")
+@dataset("cifar10-c", backbone="resnet-56", networks_of="cifar10")
 def cifar10_c(*, split: str, root: str | Path | None, download: bool) -> Degraded:
     """CIFAR-10-C as published (npy files, 2.9 GB); its clean images are cifar10's."""
     return _open("cifar10-c", split, root, download)
 
 
-@dataset("cifar100-c")
+@dataset("cifar100-c", backbone="resnet-56", networks_of="cifar100")
 def cifar100_c(*, split: str, root: str | Path | None, download: bool) -> Degraded:
     """CIFAR-100-C as published (npy files, 2.9 GB); its clean images are cifar100's."""
     return _open("cifar100-c", split, root, download)

@@ -17,7 +17,7 @@ __all__ = ["imagenet_c"]
 _SEVERITIES = frozenset("12345")
 
 
-@dataset("imagenet-c")
+@dataset("imagenet-c", networks_of="imagenet")
 def imagenet_c(*, split: str, root: str | Path | None, workers: int | None) -> Degraded:
     """ImageNet-C as published (corruption/severity/wnid, also below blur, noise, ...).
 

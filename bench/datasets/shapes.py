@@ -19,7 +19,7 @@ _NATIVE = 32
 _SMALLEST = 8
 
 
-@dataset("shapes10")
+@dataset("shapes10", backbone="vgg-tiny", training_images=True)
 class Shapes10:
     """Embedded: ten rendered shapes with fine textures, any size, nothing to download.
 

@@ -20,7 +20,7 @@ _PROFILE: Final = "tiny-imagenet-c"
 _VALIDATION: Final = 25  # images of each class that are held out of training
 
 
-@dataset("tiny-imagenet")
+@dataset("tiny-imagenet", training_images=True)
 def tiny_imagenet(*, split: str, root: str | Path | None, workers: int | None) -> FileDataset:
     """Tiny ImageNet: 64 x 64, 200 classes, its 10,000 validation images.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from robobench.backbones.backbone import Backbone, default_backbone
+from robobench.backbones.backbone import Backbone
 from robobench.contracts import Dataset
 from robobench.corruptions.catalogue import PROFILES, nearest_profile, severity_of
 from robobench.datasets import nested_order, open_dataset
@@ -28,7 +28,7 @@ from robobench.evaluation.images import Source
 from robobench.evaluation.runner import Entrant
 from robobench.registry import DATASETS
 from robobench.types import CLEAN, Degradation, Geometry
-from robobench.weights.classifiers import load_backbone
+from robobench.weights.classifiers import default_backbone, load_backbone
 from robobench.weights.selection import Choice, resolve
 
 REFERENCE = "org"

@@ -250,7 +250,7 @@ def _profile(reproduction: Reproduction) -> str:
 
 
 def _backbone_name(reproduction: Reproduction) -> str:
-    from robobench.backbones.backbone import default_backbone
+    from robobench.weights.classifiers import default_backbone
 
     return reproduction.backbone or default_backbone(reproduction.dataset)
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from robobench.backbones.backbone import Backbone, placed
 from robobench.backbones.networks import start_from
-from robobench.backbones.own import SHAPES, own_network
+from robobench.backbones.own import own_names, own_network
 from robobench.backbones.staged import StagedNetwork
 from robobench.errors import MissingWeights, RobobenchError
 from robobench.registry import METHODS
@@ -218,10 +218,10 @@ class TrainingTask:
         torch.manual_seed(self.train_seed)
         if self.backbone is not None and not self.recipe.options.get("from_scratch"):
             return self.backbone.twin()
-        if self.architecture not in SHAPES:
+        if self.architecture not in own_names():
             raise RobobenchError(
                 f"{self.architecture} is not trained here: give its --weights, or train one of "
-                f"{', '.join(SHAPES)}"
+                f"{', '.join(own_names())}"
             )
         dropout = self.recipe.options.get("dropout", 0.0)
         network = own_network(self.architecture, len(self.class_names), dropout)
@@ -238,7 +238,7 @@ class TrainingTask:
         network = self.fresh_network()
         if not isinstance(network, StagedNetwork):
             raise RobobenchError(
-                f"{self.method} is built on our own networks ({', '.join(SHAPES)}), not on "
+                f"{self.method} is built on our own networks ({', '.join(own_names())}), not on "
                 f"{self.architecture}"
             )
         return network

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robobench.backbones.backbone import Backbone, default_backbone
+from robobench.backbones.backbone import Backbone
 from robobench.backbones.networks import network_named
-from robobench.backbones.own import SHAPES
+from robobench.backbones.own import own_names
 from robobench.environment import choose_device
 from robobench.errors import RobobenchError
 from robobench.registry import METHODS
@@ -18,7 +18,7 @@ from robobench.training.recipes import planned, recipe_named
 from robobench.training.task import TrainingTask
 from robobench.types import CLEAN, Geometry
 from robobench.weights import storage
-from robobench.weights.classifiers import load_backbone, own_classifier_card
+from robobench.weights.classifiers import default_backbone, load_backbone, own_classifier_card
 from robobench.weights.coverage import canonical_training
 from robobench.weights.selection import check_applicable
 
@@ -94,7 +94,7 @@ def wanted(order: Order, method: str | None, trained_on: str | None) -> list[tup
         if trained_on is not None:
             raise RobobenchError("--trained-on needs --method: which method is to be trained so?")
         plan = planned()
-        own = order.architecture in SHAPES and order.weights is None
+        own = order.architecture in own_names() and order.weights is None
         return plan if own else [job for job in plan if METHODS[job[0]].weights_of == "plugin"]
     name, at, on = method.partition("@")
     name = METHODS.canonical(name)
@@ -134,7 +134,7 @@ def train_one(
     """
     method: type[Method] = METHODS[name]
     classifier = method.weights_of == "none"  # the backbone itself
-    if classifier and (order.architecture not in SHAPES or order.weights):
+    if classifier and (order.architecture not in own_names() or order.weights):
         raise RobobenchError(
             f"{name} of {order.architecture} is that network as it is: nothing is trained"
         )

@@ -14,6 +14,7 @@ from robobench.backbones.networks import (
     network_named,
 )
 from robobench.errors import MissingWeights, RobobenchError
+from robobench.registry import DATASETS
 from robobench.types import CLEAN, Weights
 from robobench.weights.storage import base_dataset, cards, load
 
@@ -63,8 +64,6 @@ def load_backbone(
     if weights is not None:
         command += f" --weights {weights}"
     if network.own and weights is None:
-        from robobench.weights.classifiers import own_classifier
-
         stored = own_classifier(name, dataset, train_seed)
         names = tuple(stored.card.class_names)
         if class_names is not None and len(class_names) != len(names):
@@ -130,3 +129,22 @@ def own_classifier_card(backbone: str, dataset: str | None, train_seed: int) -> 
             train_seed=train_seed,
         )
     return found[0]
+
+
+def default_backbone(dataset: str) -> str:
+    """The classifier that a data set declares for runs that name none.
+
+    Args:
+        dataset: As ``--dataset`` takes it.
+
+    Raises:
+        RobobenchError: The data set declares none.
+    """
+    kind = dataset.partition(":")[0]
+    declared = DATASETS.entry(kind).options.get("backbone") if kind in DATASETS else None
+    if declared:
+        return str(declared)
+    raise RobobenchError(
+        f"--dataset {dataset} has no backbone of its own: name one, for example "
+        "--backbone torchvision:resnet50 --download, or --backbone timm:NAME --weights FILE"
+    )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from robobench.backbones.backbone import default_backbone
 from robobench.contracts import Method
 from robobench.errors import RobobenchError
 from robobench.registry import METHODS
-from robobench.weights.classifiers import load_backbone
+from robobench.weights.classifiers import default_backbone, load_backbone
 from robobench.weights.selection import check_applicable
 from robobench.weights.storage import find, read_card
 

@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from robobench.contracts import Method
 from robobench.errors import MissingWeights, RobobenchError
-from robobench.registry import METHODS
+from robobench.registry import DATASETS, METHODS
 from robobench.types import CLEAN, MATCHED, Card
 from robobench.weights.bank import bank
 from robobench.weights.coverage import (
@@ -23,9 +23,6 @@ from robobench.weights.storage import base_dataset, find, load, read_card
 
 if TYPE_CHECKING:
     from robobench.backbones.backbone import Backbone
-
-# Data sets with training images of their own; for others, images must be named.
-_WITH_TRAINING_IMAGES: Final = ("shapes10", "cifar10", "cifar100", "tiny-imagenet")
 
 
 @dataclass(frozen=True)
@@ -263,7 +260,7 @@ class _Missing:
         parts = ["robobench train --method", self.owner]
         parts.append(self.command or f"--dataset {base_dataset(self.dataset)}")
         parts.append(self.backbone.command)
-        if self.dataset.partition(":")[0] not in _WITH_TRAINING_IMAGES:
+        if not self._has_training_images:
             parts.append("--images DIR")
         if not self.method.trained_on:
             parts.append(f"--trained-on {','.join(trainings)}")
@@ -271,8 +268,14 @@ class _Missing:
             parts.append(f"--seed {self.train_seed}")
         return " ".join(parts)
 
+    @property
+    def _has_training_images(self) -> bool:
+        kind = self.dataset.partition(":")[0]
+        declared = DATASETS.entry(kind).options if kind in DATASETS else {}
+        return bool(declared.get("training_images"))
+
     def _labels(self) -> str:
-        if self.dataset.partition(":")[0] in _WITH_TRAINING_IMAGES:
+        if self._has_training_images:
             return ""
         if self.method.weights_of == "classifier":
             return "; DIR has labelled training images, one sub-folder a class"

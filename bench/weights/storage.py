@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from robobench.errors import RobobenchError
 from robobench.files import write_whole
+from robobench.registry import DATASETS
 from robobench.types import Card, Weights
 
 if TYPE_CHECKING:
@@ -102,7 +103,8 @@ def find(
 
 def base_dataset(dataset: str) -> str:
     """The data set whose networks serve this one: ``cifar10`` for ``cifar10-c``."""
-    return dataset.removesuffix("-c")
+    declared = DATASETS.entry(dataset).options.get("networks_of") if dataset in DATASETS else None
+    return str(declared or dataset)
 
 
 def read_card(path: str | Path) -> Card:

@@ -1,9 +1,4 @@
-"""One registry for methods, corruptions, data sets, metrics, sections, and its one door.
-
-A name is registered by a decorator, ours like anybody's::
-
-    @robobench.method("flip-average")
-    class FlipAverage(robobench.Method): ...
+"""Names of one kind and what they stand for; where registered definitions come from.
 
 Installed packages announce the module or package that holds such definitions by an entry point of
 the group ``robobench.plugins``; a file is announced by ``--plugin FILE.py``. Announced sources are
@@ -52,10 +47,16 @@ class Entry:
 
 
 class Registry:
-    """Names of one kind and the objects they stand for."""
+    """Names of one kind and the objects they stand for.
 
-    def __init__(self, kind: str) -> None:
+    Args:
+        kind: What its names are called in messages.
+        built_in: Whether robobench itself registers some; else its own sources need not be read.
+    """
+
+    def __init__(self, kind: str, *, built_in: bool = True) -> None:
         self.kind = kind
+        self._built_in = built_in
         self._entries: dict[str, Entry] = {}
         self._aliases: dict[str, str] = {}
 
@@ -74,9 +75,12 @@ class Registry:
         """
 
         def register(target: Any) -> Any:
-            summary = (target.__doc__ or "").strip().partition("\n")[0]
-            options_ = dict(options)
-            entry = Entry(name, summary, target.__module__, target.__qualname__, options_, target)
+            definition = getattr(target, "callback", target)  # of a click command
+            summary = (definition.__doc__ or "").strip().partition("\n")[0]
+            entry = Entry(
+                *(name, summary, definition.__module__, definition.__qualname__),
+                *({k: v for k, v in options.items() if v is not None}, target),
+            )
             self._add(entry, aliases)
             return target
 
@@ -99,9 +103,14 @@ class Registry:
         known.options, known.target = entry.options, entry.target  # announced before, now defined
         self._aliases.update(dict.fromkeys(aliases, entry.name))
 
+    def _announced(self) -> None:
+        if self._built_in:
+            _announce_entry_points(own=True)
+        _announce_entry_points(own=False)
+
     def names(self) -> list[str]:
         """All registered names in order of announcement, without other spellings."""
-        announce_installed()
+        self._announced()
         return list(self._entries)
 
     def canonical(self, name: str) -> str:
@@ -110,7 +119,7 @@ class Registry:
         Raises:
             RobobenchError: Nothing has that name; the message holds the nearest ones.
         """
-        announce_installed()
+        self._announced()
         canonical = self._aliases.get(name, name)
         if canonical not in self._entries:
             raise unknown_name(self.kind, name, [*self._entries, *self._aliases])
@@ -121,7 +130,7 @@ class Registry:
         return self._entries[self.canonical(name)]
 
     def __contains__(self, name: object) -> bool:
-        announce_installed()
+        self._announced()
         return name in self._entries or name in self._aliases
 
     def __iter__(self) -> Iterator[str]:
@@ -148,21 +157,19 @@ class Registry:
 METHODS = Registry("method")
 CORRUPTIONS = Registry("corruption")
 DATASETS = Registry("dataset")
+BACKBONES = Registry("backbone")
 METRICS = Registry("metric")
 SECTIONS = Registry("section")
 REPRODUCTIONS = Registry("reproduction")
 STUDIES = Registry("study")
+COMMANDS = Registry("command", built_in=False)
 
-method = METHODS.register
-corruption = CORRUPTIONS.register
-dataset = DATASETS.register
-metric = METRICS.register
-section = SECTIONS.register
-reproduction = REPRODUCTIONS.register
-study = STUDIES.register
-
-_DOORS = {
-    r.kind: r for r in (METHODS, CORRUPTIONS, DATASETS, METRICS, SECTIONS, REPRODUCTIONS, STUDIES)
+REGISTRIES = {
+    registry.kind: registry
+    for registry in (
+        *(METHODS, CORRUPTIONS, DATASETS, BACKBONES, METRICS, SECTIONS),
+        *(REPRODUCTIONS, STUDIES, COMMANDS),
+    )
 }
 
 
@@ -211,11 +218,17 @@ def load_plugin_file(path: str | Path) -> None:
         ) from error
 
 
-@cache
 def announce_installed() -> None:
     """Announce every entry point of the group ``robobench.plugins``, once."""
+    _announce_entry_points(own=True)
+    _announce_entry_points(own=False)
+
+
+@cache
+def _announce_entry_points(*, own: bool) -> None:
     for point in sorted(entry_points(group="robobench.plugins"), key=lambda p: p.value):
-        announce(point.module)
+        if (point.module.partition(".")[0] == "robobench") == own:
+            announce(point.module)
 
 
 def announce(module: str) -> None:
@@ -259,9 +272,9 @@ def _read(module: str, file: Path) -> int:
             kind, name, options = call
             summary = (ast.get_docstring(node) or "").partition("\n")[0]
             aliases = tuple(options.pop("aliases", ()))
-            if name not in _DOORS[kind]._entries:
+            if name not in REGISTRIES[kind]._entries:
                 entry = Entry(name, summary, module, node.name, options)
-                _DOORS[kind]._add(entry, aliases)
+                REGISTRIES[kind]._add(entry, aliases)
             count += 1
     return count
 
@@ -272,8 +285,10 @@ def _registration(decorator: ast.expr) -> tuple[str, str, dict[str, Any]] | None
         return None
     function, first = decorator.func, decorator.args[0]
     kind = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-    if kind not in _DOORS or not isinstance(first, ast.Constant):
+    if kind not in REGISTRIES or not isinstance(first, ast.Constant):
         return None
+    if kind == COMMANDS.kind and ast.unparse(function) != f"robobench.{kind}":
+        return None  # click's own decorator has that name, too
     options = {}
     for keyword in decorator.keywords:
         try:

@@ -1,0 +1,64 @@
+"""One registry for everything that can be added, and the decorators that add to it.
+
+A name is registered by a decorator, built-in or third-party alike::
+
+    @robobench.method("flip-average")
+    class FlipAverage(robobench.Method): ...
+
+`robobench.registry.decorators` says for each kind what is expected of the decorated object;
+`robobench.registry.names` holds the registries.
+"""
+
+from robobench.registry.decorators import (
+    backbone,
+    command,
+    corruption,
+    dataset,
+    method,
+    metric,
+    reproduction,
+    section,
+    study,
+)
+from robobench.registry.names import (
+    BACKBONES,
+    COMMANDS,
+    CORRUPTIONS,
+    DATASETS,
+    METHODS,
+    METRICS,
+    REGISTRIES,
+    REPRODUCTIONS,
+    SECTIONS,
+    STUDIES,
+    Entry,
+    Registry,
+    announce_installed,
+    load_plugin_file,
+)
+
+__all__ = [
+    "BACKBONES",
+    "COMMANDS",
+    "CORRUPTIONS",
+    "DATASETS",
+    "METHODS",
+    "METRICS",
+    "REGISTRIES",
+    "REPRODUCTIONS",
+    "SECTIONS",
+    "STUDIES",
+    "Entry",
+    "Registry",
+    "announce_installed",
+    "backbone",
+    "command",
+    "corruption",
+    "dataset",
+    "load_plugin_file",
+    "method",
+    "metric",
+    "reproduction",
+    "section",
+    "study",
+]

@@ -106,12 +106,12 @@ def milliseconds(plan: Plan, chunk: int) -> dict[str, float]:
     """For one image, by method: the median of chunks of so many, of one condition."""
     degradation, seed = plan.grid.conditions()[-1]
     _, images = plan.source.batch(0, chunk, degradation, seed)
-    times: dict[str, list[float]] = {e.contestant.method: [] for e in plan.entrants}
+    times: dict[str, list[float]] = {m.name: [] for m in plan.grid.methods}
     for _ in range(ROUNDS):  # in turns: what else the machine does then meets all alike
-        for entrant in plan.entrants:
+        for selected in plan.grid.methods:
             before = time.perf_counter()
-            entrant.method.predict(images, Context())
-            times[entrant.contestant.method].append(time.perf_counter() - before)
+            selected.method.predict(images, Context())
+            times[selected.name].append(time.perf_counter() - before)
     return {name: 1000 * median(seconds) / chunk for name, seconds in times.items()}
 
 

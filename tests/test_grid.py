@@ -1,11 +1,13 @@
 """Selectors and lists become cells: each once, clean first, equal levels equal cells."""
 
+from dataclasses import dataclass
+from types import SimpleNamespace
+
 import pytest
 
 from robobench.corruptions import catalogue
 from robobench.errors import RobobenchError
 from robobench.evaluation.grid import (
-    Contestant,
     Grid,
     parse_corruptions,
     parse_whole_numbers,
@@ -82,9 +84,27 @@ def test_bad_selectors_say_what_would_work(text, message):
     assert "\n" not in str(caught.value)
 
 
+@dataclass(frozen=True)
+class Selected:
+    """Stands in for a `SelectedMethod`, whose weights would have to be on disk."""
+
+    name: str
+    trained_on: str
+    digests: dict
+    refused: str = ""
+    backbone = SimpleNamespace(name="net")
+    train_seed = 0
+
+    def digest(self, corruption):
+        return self.digests.get(corruption, "o")
+
+    def refuses(self, corruption):
+        return corruption == self.refused
+
+
 def grid(degradations, seeds=(0,)):
-    bank = Contestant("afd", "matched", 0, "net", (("", "o"), ("jpeg_compression", "j")))
-    plain = Contestant("org", "clean", 0, "net", (("", "o"),), frozenset({"fog"}))
+    bank = Selected("afd", "matched", {"jpeg_compression": "j"})
+    plain = Selected("org", "clean", {}, refused="fog")
     return Grid("toy", "test", "as-is", "crop", tuple(degradations), (plain, bank), seeds)
 
 

@@ -19,11 +19,11 @@ from robobench.corruptions.jpeg import round_trip
 from robobench.datasets.arrays import ArrayDataset
 from robobench.datasets.shapes10 import render
 from robobench.errors import MissingWeights, RobobenchError
-from robobench.evaluation.images import Source
+from robobench.evaluation.images import ImageSource
 from robobench.registry import METHODS
 from robobench.types import Context, Degradation, Geometry
 from robobench.weights.classifiers import load_backbone
-from robobench.weights.selection import resolve
+from robobench.weights.selection import select
 
 
 def photographs(count, side, seed=0):
@@ -196,7 +196,7 @@ def test_a_source_tells_the_header_that_an_image_would_have():
         "toy", "test", images=pixels, labels=np.zeros(4, np.int64), class_names=("one",),
         profile="cifar-c", identify=lambda: "",
     )  # fmt: skip
-    source = Source(dataset, Geometry(), np.arange(4))
+    source = ImageSource(dataset, Geometry(), np.arange(4))
     some = np.array([0, 2])
 
     def told(degradation):
@@ -247,5 +247,5 @@ def test_untouched_images_have_quality_100(backbone):
 
 def test_the_weights_are_those_of_estimated_qualities(backbone):
     with pytest.raises(MissingWeights, match="train --method jpg-estqf") as caught:
-        resolve("jpg-exactqf", dataset="cifar10", backbone=backbone, corruptions=["jpeg"])
+        select("jpg-exactqf", dataset="cifar10", backbone=backbone, corruptions=["jpeg"])
     assert caught.value.method == "jpg-estqf"

@@ -30,7 +30,7 @@ from robobench.types import CLEAN, Context, Geometry
 from robobench.weights import storage
 from robobench.weights.classifiers import load_backbone
 from robobench.weights.readiness import readiness
-from robobench.weights.selection import resolve
+from robobench.weights.selection import select
 
 FILTERS = ["median", "bilateral", "nlm"]
 FOREIGN = {"dncnn-color-blind.pth": 3, "dncnn3-luma-jpeg.pth": 1}
@@ -299,20 +299,20 @@ def luma_file(tmp_path_factory):
 
 
 def chosen(file, backbone):
-    return resolve(f"restore:{file}", dataset="shapes10", backbone=backbone, corruptions=[])
+    return select(f"restore:{file}", dataset="shapes10", backbone=backbone, corruptions=[])
 
 
 def restoring(file, backbone):
-    return chosen(file, backbone).build(backbone)
+    return chosen(file, backbone).method
 
 
 def test_a_file_gets_a_short_name_and_its_digest(rgb_file, luma_file, backbone):
-    choice = chosen(rgb_file, backbone)
-    assert choice.name == "restore:small-network"
-    assert choice.method.argument_digest == storage.digest_of_file(rgb_file)
-    digests = {c.digest("") for c in (choice, chosen(luma_file, backbone))}
+    selected = chosen(rgb_file, backbone)
+    assert selected.name == "restore:small-network"
+    assert selected.kind.argument_digest == storage.digest_of_file(rgb_file)
+    digests = {c.digest("") for c in (selected, chosen(luma_file, backbone))}
     assert len(digests | {backbone.digest}) == 3
-    assert storage.digest_of_file(rgb_file)[:12] in choice.line
+    assert storage.digest_of_file(rgb_file)[:12] in selected.line
 
 
 def test_a_network_of_three_channels_restores_rgb(rgb_file, backbone):

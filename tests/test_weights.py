@@ -11,7 +11,7 @@ from robobench.errors import MissingWeights, RobobenchError
 from robobench.types import Card, Context, Geometry
 from robobench.weights import storage
 from robobench.weights.coverage import covers, suggest_trainings
-from robobench.weights.selection import resolve
+from robobench.weights.selection import select
 
 
 def card(**changes):
@@ -104,6 +104,7 @@ def test_classifiers_belong_to_data_set_and_architecture():
     wanted = {"backbone_name": "vgg-small", "backbone_digest": "whatever"}
     assert storage.find("jpg", dataset="tiny-imagenet", **wanted) == [path]
     assert storage.find("jpg", dataset="imagenet", **wanted) == []
+    assert storage.base_dataset("cifar100-c") == "cifar100"
     assert storage.find("jpg", dataset="tiny-imagenet", backbone_name="vgg-tiny") == []
 
 
@@ -186,17 +187,17 @@ def backbone():
 NOISE = ["gaussian_noise", "shot_noise", "impulse_noise"]
 
 
-def choose(spec, backbone, corruptions, dataset="shapes10", **options):
-    return resolve(spec, dataset=dataset, backbone=backbone, corruptions=corruptions, **options)
+def chosen(spec, backbone, corruptions, dataset="shapes10", **options):
+    return select(spec, dataset=dataset, backbone=backbone, corruptions=corruptions, **options)
 
 
 def test_weights_that_cover_everything_are_taken(backbone):
     digest = backbone.digest
     store(backbone_digest=digest, trained_on="common")
     narrow = store(backbone_digest=digest, trained_on="noise")
-    choice = choose("afd", backbone, ["clean", "shot_noise"])
-    assert (choice.trained_on, choice.is_bank) == ("noise", False)
-    assert choice.cards == {"": narrow}
+    selected = chosen("afd", backbone, ["clean", "shot_noise"])
+    assert (selected.trained_on, selected.is_bank) == ("noise", False)
+    assert selected.cards == {"": narrow}
 
 
 def test_else_the_bank_takes_the_most_specific_for_each(backbone):
@@ -205,33 +206,33 @@ def test_else_the_bank_takes_the_most_specific_for_each(backbone):
         on: store(backbone_digest=digest, trained_on=on)
         for on in ("noise", "shot_noise", "jpeg_compression")
     }
-    choice = choose("afd", backbone, [*NOISE, "jpeg_compression"])
-    assert choice.is_bank
-    assert choice.cards == {
+    selected = chosen("afd", backbone, [*NOISE, "jpeg_compression"])
+    assert selected.is_bank
+    assert selected.cards == {
         "gaussian_noise": paths["noise"],
         "shot_noise": paths["shot_noise"],
         "impulse_noise": paths["noise"],
         "jpeg_compression": paths["jpeg_compression"],
     }
-    assert "gaussian_noise, impulse_noise: the one of noise" in choice.line
-    assert choice.digest("clean") == backbone.digest
-    assert choice.digest("shot_noise") != choice.digest("gaussian_noise")
+    assert "gaussian_noise, impulse_noise: the one of noise" in selected.line
+    assert selected.digest("clean") == backbone.digest
+    assert selected.digest("shot_noise") != selected.digest("gaussian_noise")
 
 
 def test_weights_that_are_named_are_used_on_everything(backbone):
     path = store(backbone_digest=backbone.digest)
-    choice = choose("afd@jpeg", backbone, NOISE)
-    assert (choice.trained_on, choice.cards) == ("jpeg_compression", {"": path})
+    selected = chosen("afd@jpeg", backbone, NOISE)
+    assert (selected.trained_on, selected.cards) == ("jpeg_compression", {"": path})
 
 
 def test_the_bank_can_be_asked_for(backbone):
     store(backbone_digest=backbone.digest)
-    assert choose("afd@matched", backbone, ["jpeg_compression"]).is_bank
+    assert chosen("afd@matched", backbone, ["jpeg_compression"]).is_bank
 
 
 def test_missing_weights_tell_the_command_and_its_time(backbone):
     with pytest.raises(MissingWeights) as caught:
-        choose("afd", backbone, [*NOISE, "jpeg_compression"])
+        chosen("afd", backbone, [*NOISE, "jpeg_compression"])
     text = str(caught.value)
     assert (
         "`robobench train --method afd --dataset shapes10 --backbone own.py:net "
@@ -243,7 +244,7 @@ def test_missing_weights_tell_the_command_and_its_time(backbone):
 
 def test_own_photographs_need_a_folder_of_images(backbone):
     with pytest.raises(MissingWeights) as caught:
-        choose(
+        chosen(
             "ddp", backbone, ["jpeg_compression"], "folder:mine", command="--dataset folder:/a/mine"
         )
     assert (
@@ -251,41 +252,41 @@ def test_own_photographs_need_a_folder_of_images(backbone):
         in str(caught.value)
     )
     with pytest.raises(MissingWeights, match="one sub-folder a class"):
-        choose("jpg", backbone, ["jpeg_compression"], "folder:mine")
+        chosen("jpg", backbone, ["jpeg_compression"], "folder:mine")
 
 
 def test_only_what_is_missing_is_asked_for(backbone):
     store(backbone_digest=backbone.digest)
     with pytest.raises(MissingWeights) as caught:
-        choose("afd", backbone, [*NOISE, "jpeg_compression"])
+        chosen("afd", backbone, [*NOISE, "jpeg_compression"])
     assert caught.value.trainings == ("noise",)
 
 
 def test_a_method_that_is_defined_by_its_training_takes_no_other(backbone):
     with pytest.raises(RobobenchError, match="jpg is trained on jpeg_compression"):
-        choose("jpg@noise", backbone, ["jpeg_compression"])
+        chosen("jpg@noise", backbone, ["jpeg_compression"])
 
 
 def test_what_needs_no_training_needs_no_weights(backbone):
-    assert choose("median", backbone, NOISE).trained_on == ""
-    choice = choose("org", backbone, NOISE, train_seed=2)
-    assert (choice.trained_on, choice.train_seed) == ("clean", 2)
-    assert choice.digest("anything") == backbone.digest
-    assert isinstance(choice.build(backbone), robobench.Method)
+    assert chosen("median", backbone, NOISE).trained_on == ""
+    selected = chosen("org", backbone, NOISE, train_seed=2)
+    assert (selected.trained_on, selected.train_seed) == ("clean", 2)
+    assert selected.digest("anything") == backbone.digest
+    assert isinstance(selected.method, robobench.Method)
 
 
 def test_plugins_are_refused_where_nothing_can_be_plugged_in(toy):
     backbone = Backbone(toy["backbone"], name="toy")
     with pytest.raises(RobobenchError, match="afd cannot be plugged in"):
-        choose("afd", backbone, ["jpeg_compression"])
+        chosen("afd", backbone, ["jpeg_compression"])
 
 
 def test_a_bank_leaves_clean_images_alone_and_is_an_oracle():
     from robobench.weights.classifiers import load_backbone
 
     backbone = load_backbone("vgg-tiny", dataset="shapes10")
-    choice = choose("afd@matched", backbone, ["jpeg_compression", "shot_noise"])
-    method = choice.build(backbone)
+    selected = chosen("afd@matched", backbone, ["jpeg_compression", "shot_noise"])
+    method = selected.method
     assert method.needs == {"corruption"}
     images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
     with torch.inference_mode():

@@ -37,9 +37,7 @@ def progress(plans: Sequence[Plan]) -> Iterator[Callable[[int], None]]:
     total = sum(
         images
         for plan in plans
-        for _, _, images in missing_cells(
-            plan.grid, plan.entrants, plan.source, Store(plan.configuration.folder)
-        )
+        for _, _, images in missing_cells(plan.grid, plan.source, Store(plan.configuration.folder))
     )
     columns = (
         TextColumn("{task.description}"),

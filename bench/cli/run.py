@@ -98,8 +98,8 @@ def run(config: str | None, dry_run: bool, no_report: bool, **options: Any) -> N
     settings |= {k: v for k, v in options.items() if v is not None and v != ()}
     configuration = Configuration.from_settings(settings)
     plan = prepare(configuration, tell=click.echo)
-    for choice in plan.choices:
-        click.echo(choice.line)
+    for method in plan.grid.methods:
+        click.echo(method.line)
     if dry_run:
         _tell_what_would_be_done(plan)
         return

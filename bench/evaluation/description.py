@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from robobench.errors import RobobenchError
-from robobench.types import ORACLE_NEEDS
+from robobench.types import CLEAN, ORACLE_NEEDS
 
 if TYPE_CHECKING:
     from robobench.evaluation.plan import Plan
@@ -23,7 +23,7 @@ def describe(plan: Plan, before: dict[str, Any] | None) -> dict[str, Any]:
     data, source = plan.dataset, plan.source
     fingerprint = data.fingerprint()
     _refuse_other_run(plan, fingerprint, before)
-    backbones = {e.method.backbone.name: e.method.backbone for e in plan.entrants}
+    backbones = {m.backbone.name: m.backbone for m in plan.grid.methods}
     return {
         "robobench": versions()["robobench"],
         "command": command_line(),
@@ -53,9 +53,10 @@ def describe(plan: Plan, before: dict[str, Any] | None) -> dict[str, Any]:
         },
         "methods": _describe_methods(plan, (before or {}).get("methods", [])),
         "not_applicable": [
-            {"method": c.method, "corruption": corruption, "why": "the method says so"}
-            for c in plan.grid.contestants
-            for corruption in sorted(c.refuses)
+            {"method": m.name, "corruption": corruption, "why": "the method says so"}
+            for m in plan.grid.methods
+            for corruption in sorted({d.corruption for d in plan.grid.degradations})
+            if m.refuses(corruption)
         ],
         "notes": plan.notes,
         "cells": len(plan.grid.cells()),
@@ -99,20 +100,21 @@ def _describe_methods(plan: Plan, before: list[dict[str, Any]]) -> list[dict[str
     from robobench.weights.storage import read_card
 
     described = {}
-    for entrant, choice in zip(plan.entrants, plan.choices, strict=True):
-        cost = entrant.method.cost()
-        needs = sorted(entrant.method.needs)
-        described[choice.name, choice.trained_on, choice.train_seed] = {
-            "label": f"{choice.name}@{choice.trained_on}" if choice.is_bank else choice.name,
-            "method": entrant.contestant.method,
-            "trained_on": choice.trained_on,
-            "train_seed": choice.train_seed,
-            "backbone": entrant.contestant.backbone,
+    corruptions = list(dict.fromkeys(d.corruption for d in plan.grid.degradations))
+    for selected in plan.grid.methods:
+        cost, needs = selected.method.cost(), sorted(selected.method.needs)
+        name, trained_on = selected.name, selected.trained_on
+        described[name, trained_on, selected.train_seed] = {
+            "label": f"{name}@{trained_on}" if selected.is_bank else name,
+            "method": name,
+            "trained_on": trained_on,
+            "train_seed": selected.train_seed,
+            "backbone": selected.backbone.name,
             "needs": needs,
-            "adapts": entrant.method.adapts,
+            "adapts": selected.method.adapts,
             "oracle": bool(ORACLE_NEEDS.intersection(needs)),
-            "weights": dict(entrant.contestant.digests),
-            "cards": [asdict(read_card(path)) for path in sorted(set(choice.cards.values()))],
+            "weights": {c: selected.digest(c) for c in ("", CLEAN, *corruptions)},
+            "cards": [asdict(read_card(path)) for path in sorted(set(selected.cards.values()))],
             "parameters": cost.parameters,
             "macs": cost.macs,
         }

@@ -42,14 +42,14 @@ class Estimate:
 def estimate(plan: Plan) -> Estimate:
     """Count what is missing and time one chunk of each method on this machine."""
     store = Store(plan.configuration.folder)
-    missing = missing_cells(plan.grid, plan.entrants, plan.source, store)
+    missing = missing_cells(plan.grid, plan.source, store)
     speed: dict[int, float] = {}
     seconds = 0.0
-    for entrant, cell, images in missing:
-        if id(entrant) not in speed:
-            speed[id(entrant)] = _seconds_per_image(plan, entrant.method, cell)
+    for method, cell, images in missing:
+        if id(method) not in speed:
+            speed[id(method)] = _seconds_per_image(plan, method, cell)
         degrade = 0.0 if cell.degradation.is_clean else 1e-4  # shared by all methods of a condition
-        seconds += images * (speed[id(entrant)] + degrade)
+        seconds += images * (speed[id(method)] + degrade)
     predictions = sum(images for _, _, images in missing)
     cells = len(plan.grid.cells())
     return Estimate(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from robobench.corruptions import catalogue
 from robobench.errors import RobobenchError
 from robobench.types import CLEAN, Cell, Degradation
+from robobench.weights.selection import SelectedMethod
 
 _SWEEP = re.compile(r"(?P<low>\d+(\.\d+)?)(-(?P<high>\d+(\.\d+)?)(/(?P<step>\d+(\.\d+)?))?)?")
 
@@ -112,32 +113,6 @@ def _levels(corruption: str, text: str, selector: str) -> list[float]:
 
 
 @dataclass(frozen=True)
-class Contestant:
-    """A method with its weights chosen: one row of the tables.
-
-    Attributes:
-        method: Registered name, with its argument.
-        trained_on: As `Cell.trained_on` has it.
-        train_seed: As `Cell.train_seed` has it.
-        backbone: Name of the classifier.
-        digests: Digest of all weights that predict, by corruption; ``""`` for any other.
-        refuses: Corruptions of this run that the method means nothing on.
-    """
-
-    method: str
-    trained_on: str
-    train_seed: int
-    backbone: str
-    digests: tuple[tuple[str, str], ...]
-    refuses: frozenset[str] = frozenset()
-
-    def digest(self, corruption: str) -> str:
-        """Digest of the weights used on a corruption."""
-        table = dict(self.digests)
-        return table.get(corruption, table.get("", ""))
-
-
-@dataclass(frozen=True)
 class Grid:
     """The lists of a run, which `cells` unrolls.
 
@@ -147,7 +122,7 @@ class Grid:
         geometry: `Geometry.key`.
         corrupt_at: ``crop`` or ``native``.
         degradations: Without clean, which is always added.
-        contestants: In the order of the tables.
+        methods: In the order of the tables.
         seeds: Of the corruptions.
     """
 
@@ -156,7 +131,7 @@ class Grid:
     geometry: str
     corrupt_at: str
     degradations: tuple[Degradation, ...]
-    contestants: tuple[Contestant, ...]
+    methods: tuple[SelectedMethod, ...]
     seeds: tuple[int, ...] = (0,)
 
     def conditions(self) -> list[tuple[Degradation, int]]:
@@ -167,9 +142,9 @@ class Grid:
             pairs += [(degradation, seed) for seed in (self.seeds if random else (0,))]
         return pairs
 
-    def cell(self, contestant: Contestant, degradation: Degradation, seed: int) -> Cell | None:
-        """The cell of a contestant under a condition; None where it is not applicable."""
-        if degradation.corruption in contestant.refuses:
+    def cell(self, method: SelectedMethod, degradation: Degradation, seed: int) -> Cell | None:
+        """The cell of a method under a condition; None where it is not applicable."""
+        if not degradation.is_clean and method.refuses(degradation.corruption):
             return None
         return Cell(
             dataset=self.dataset,
@@ -180,11 +155,11 @@ class Grid:
             corruption=degradation.corruption,
             level=degradation.level,
             seed=seed,
-            method=contestant.method,
-            backbone=contestant.backbone,
-            weights=contestant.digest(degradation.corruption),
-            trained_on=contestant.trained_on,
-            train_seed=contestant.train_seed,
+            method=method.name,
+            backbone=method.backbone.name,
+            weights=method.digest(degradation.corruption),
+            trained_on=method.trained_on,
+            train_seed=method.train_seed,
         )
 
     def cells(self) -> list[Cell]:
@@ -192,8 +167,8 @@ class Grid:
         return [
             cell
             for degradation, seed in self.conditions()
-            for contestant in self.contestants
-            if (cell := self.cell(contestant, degradation, seed)) is not None
+            for method in self.methods
+            if (cell := self.cell(method, degradation, seed)) is not None
         ]
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _CACHE_BYTES = 512 * 2**20
 
 
-class Source:
+class ImageSource:
     """The images of a run, clean and degraded, by position in a fixed order.
 
     Args:

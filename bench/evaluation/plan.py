@@ -17,19 +17,17 @@ from robobench.environment import choose_device
 from robobench.errors import MissingWeights, RobobenchError, unknown_name
 from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.grid import (
-    Contestant,
     Grid,
     parse_corruptions,
     parse_whole_numbers,
     saved_as_jpeg85,
     split_list,
 )
-from robobench.evaluation.images import Source
-from robobench.evaluation.runner import Entrant
+from robobench.evaluation.images import ImageSource
 from robobench.registry import DATASETS
 from robobench.types import CLEAN, Degradation, Geometry
 from robobench.weights.classifiers import default_backbone, load_backbone
-from robobench.weights.selection import Choice, resolve
+from robobench.weights.selection import SelectedMethod, select
 
 REFERENCE = "org"
 
@@ -42,9 +40,7 @@ class Plan:
         configuration: What was asked for.
         dataset: Opened.
         source: Its images in the order of evaluation.
-        grid: All cells.
-        entrants: The methods, built, in the grid's order.
-        choices: Which weights each entrant got.
+        grid: All cells, and the methods with their weights.
         device: Chosen.
         profile: Severity table in use.
         in_memory: Whether images or classifier came from Python, not by name.
@@ -53,10 +49,8 @@ class Plan:
 
     configuration: Configuration
     dataset: Dataset
-    source: Source
+    source: ImageSource
     grid: Grid
-    entrants: list[Entrant]
-    choices: list[Choice]
     device: str
     profile: str
     in_memory: bool = False
@@ -87,7 +81,7 @@ def make_plan(
     profile = _profile(configuration, data, backbones[0])
     degradations = _degradations(configuration, data, profile)
     order = nested_order(data.labels)
-    source = Source(
+    source = ImageSource(
         data,
         backbones[0].geometry,
         order,
@@ -96,11 +90,10 @@ def make_plan(
         device=device,
     )
     corruptions = list(dict.fromkeys(d.corruption for d in degradations))
-    entrants: list[Entrant] = []
-    choices: list[Choice] = []
+    methods: list[SelectedMethod] = []
     for seed, backbone in zip(train_seeds, backbones, strict=True):
         for spec in specs:
-            choice = resolve(
+            selected = select(
                 spec,
                 dataset=data.name,
                 backbone=backbone,
@@ -108,22 +101,19 @@ def make_plan(
                 train_seed=seed,
                 command=_dataset_options(configuration),
             )
-            contestant = _contestant(choice, backbone, corruptions)
-            if any(e.contestant == contestant for e in entrants):
-                continue
-            _check_names(contestant, entrants)
-            entrants.append(Entrant(contestant, choice.build(backbone)))
-            choices.append(choice)
+            if not _is_known(selected, methods, corruptions):
+                _ = selected.method  # a damaged file is found now
+                methods.append(selected)
     grid = Grid(
         dataset=data.name,
         split=configuration.split,
         geometry=backbones[0].geometry.key,
         corrupt_at=configuration.corrupt_at,
         degradations=tuple(degradations),
-        contestants=tuple(e.contestant for e in entrants),
+        methods=tuple(methods),
         seeds=tuple(parse_whole_numbers(configuration.seed, "--seed", 0, 2**31 - 1)),
     )
-    plan = Plan(configuration, data, source, grid, entrants, choices, device, profile)
+    plan = Plan(configuration, data, source, grid, device, profile)
     plan.in_memory = dataset is not None or module is not None
     plan.notes += _notes(plan)
     return plan
@@ -240,24 +230,29 @@ def _degradations(
     return saved_as_jpeg85(degradations) if configuration.save_jpeg85 else degradations
 
 
-def _contestant(choice: Choice, backbone: Backbone, corruptions: Sequence[str]) -> Contestant:
-    return Contestant(
-        method=choice.name,
-        trained_on=choice.trained_on,
-        train_seed=choice.train_seed,
-        backbone=backbone.name,
-        digests=tuple((c, choice.digest(c)) for c in ["", CLEAN, *corruptions]),
-        refuses=frozenset(c for c in corruptions if not choice.method.applies_to(c)),
-    )
+def _is_known(
+    selected: SelectedMethod, others: Sequence[SelectedMethod], corruptions: Sequence[str]
+) -> bool:
+    """Whether a method is in the grid already, asked for twice or the same in every training.
 
+    Raises:
+        RobobenchError: Two files have one name: nobody could tell their rows apart.
+    """
 
-def _check_names(contestant: Contestant, entrants: Sequence[Entrant]) -> None:
-    """Refuse two files of one name: nobody could tell their rows apart."""
-    key = contestant.method, contestant.trained_on, contestant.train_seed
-    if any((c.method, c.trained_on, c.train_seed) == key for c in (e.contestant for e in entrants)):
+    def digests(method: SelectedMethod) -> list[str]:
+        return [method.digest(corruption) for corruption in ("", CLEAN, *corruptions)]
+
+    for other in others:
+        if (other.name, other.trained_on) != (selected.name, selected.trained_on):
+            continue
+        if other.train_seed != selected.train_seed:
+            continue
+        if digests(other) == digests(selected):
+            return True
         raise RobobenchError(
-            f"--methods: two different files would both be called {contestant.method}: rename one"
+            f"--methods: two different files would both be called {selected.name}: rename one"
         )
+    return False
 
 
 def _notes(plan: Plan) -> list[str]:
@@ -275,10 +270,10 @@ def _notes(plan: Plan) -> list[str]:
         )
     if configuration.limit is not None and configuration.limit < len(dataset):
         notes.append(f"A class-balanced choice of {len(plan.source)} of {len(dataset)} images.")
-    for entrant, choice in zip(plan.entrants, plan.choices, strict=True):
-        notes += [note for note in entrant.method.notes if note not in notes]
-        if entrant.method.adapts:
-            notes.append(f"{choice.name} adapts to batches of images of one corruption.")
+    for selected in plan.grid.methods:
+        notes += [note for note in selected.method.notes if note not in notes]
+        if selected.method.adapts:
+            notes.append(f"{selected.name} adapts to batches of images of one corruption.")
     return notes
 
 

@@ -1,4 +1,4 @@
-"""Who does the work: this process, or a Ray cluster that gets one task per group of cells."""
+"""A run on a Ray cluster: one task per condition."""
 
 from __future__ import annotations
 
@@ -13,35 +13,20 @@ from robobench.results.store import Store
 from robobench.types import Cell, Degradation
 
 
-def evaluate_with(
+def evaluate_on_ray(
     plan: Plan,
     store: Store,
     *,
     advance: Callable[[int], None],
     finished: Callable[[Cell], None],
 ) -> list[Failure]:
-    """Fill the store by the executor that the configuration names; see `runner.evaluate`."""
-    if plan.configuration.executor == "ray":
-        return _on_ray(plan, store, advance=advance, finished=finished)
-    return evaluate(
-        plan.grid,
-        plan.entrants,
-        plan.source,
-        store,
-        batch_size=plan.configuration.batch_size,
-        advance=advance,
-        finished=finished,
-    )
+    """Fill a store on a Ray cluster, one task per condition; see `runner.evaluate`.
 
+    The store's folder must be visible to every worker.
 
-def _on_ray(
-    plan: Plan,
-    store: Store,
-    *,
-    advance: Callable[[int], None],
-    finished: Callable[[Cell], None],
-) -> list[Failure]:
-    """One task per condition; the store's folder must be seen by every worker."""
+    Raises:
+        RobobenchError: Ray is not installed, or images or classifier exist in memory only.
+    """
     try:
         import ray
     except ImportError:
@@ -81,7 +66,6 @@ def _one_group(
     images: list[int] = []
     failures = evaluate(
         replace(plan.grid, degradations=degradations),
-        plan.entrants,
         plan.source,
         Store(folder),
         batch_size=configuration.batch_size,

@@ -93,7 +93,6 @@ def execute(
         RobobenchError: Another run writes there, or the folder holds another data set's cells.
         CellsFailed: Some cells raised; the others are stored.
     """
-    from robobench.evaluation.ray import evaluate_with
     from robobench.evaluation.samples import save_samples
 
     folder = plan.configuration.folder
@@ -110,7 +109,7 @@ def execute(
             finished(cell)
 
         try:
-            failures = evaluate_with(plan, Store(folder), advance=advance, finished=count)
+            failures = _evaluate(plan, Store(folder), advance, count)
         finally:
             manifest["sessions"].append(
                 {
@@ -128,6 +127,26 @@ def execute(
     if failures:
         raise CellsFailed(_name_failures(failures))
     return finished_run
+
+
+def _evaluate(
+    plan: Plan, store: Store, advance: Callable[[int], None], finished: Callable[[Cell], None]
+) -> list[Failure]:
+    """Fill the store, here or on a cluster, as the configuration says."""
+    if plan.configuration.executor == "ray":
+        from robobench.evaluation.ray import evaluate_on_ray
+
+        return evaluate_on_ray(plan, store, advance=advance, finished=finished)
+    from robobench.evaluation.runner import evaluate
+
+    return evaluate(
+        plan.grid,
+        plan.source,
+        store,
+        batch_size=plan.configuration.batch_size,
+        advance=advance,
+        finished=finished,
+    )
 
 
 def _name_failures(failures: list[Failure]) -> str:

@@ -21,14 +21,14 @@ from torch import Tensor
 from robobench.contracts import Method
 from robobench.corruptions import catalogue
 from robobench.errors import RobobenchError
-from robobench.evaluation.grid import Contestant, Grid
+from robobench.evaluation.grid import Grid
 from robobench.results.store import Store
 from robobench.types import Cell, Context, Degradation, Predictions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from robobench.evaluation.images import Source
+    from robobench.evaluation.images import ImageSource
 
 # Images of up to this many pixels a side go through networks in larger chunks; on CPUs those that
 # keep activations in the cache are fastest (measured: 64 before 128 before 256).
@@ -46,14 +46,6 @@ def chunk_size(side: int) -> int:
 
 
 @dataclass(frozen=True)
-class Entrant:
-    """A contestant and the method that plays for it."""
-
-    contestant: Contestant
-    method: Method
-
-
-@dataclass(frozen=True)
 class Failure:
     """A cell that could not be computed, and why."""
 
@@ -66,7 +58,7 @@ class _Column:
     """The predictions of one cell while they grow, in the fixed order of images."""
 
     cell: Cell
-    entrant: Entrant
+    method: Method
     start: int
     parts: list[dict[str, NDArray[Any]]] = field(default_factory=list)
     failure: str | None = None
@@ -78,8 +70,7 @@ _Pass = tuple[tuple[Degradation, int], list[_Column]]
 
 def evaluate(
     grid: Grid,
-    entrants: Sequence[Entrant],
-    source: Source,
+    source: ImageSource,
     store: Store,
     *,
     batch_size: int | None = None,
@@ -89,8 +80,7 @@ def evaluate(
     """Compute and store what is missing.
 
     Args:
-        grid: Says which cells there are.
-        entrants: Those who play, in the grid's order.
+        grid: Its methods, and which cells there are.
         source: The images, clean and degraded.
         store: Takes each cell when it is complete.
         batch_size: Images read and degraded together; rounded up to whole chunks.
@@ -112,15 +102,17 @@ def evaluate(
         passes = [
             (condition, columns)
             for condition in conditions[first : first + together]
-            if (columns := _missing(grid, entrants, source, store, *condition, chunk))
+            if (columns := _missing(grid, source, store, *condition, chunk))
         ]
         for position, (condition, columns), clean, degraded in _ahead(source, passes, batch):
             for offset in range(0, len(degraded), chunk):
                 piece = slice(offset, offset + chunk)
                 here = position + offset
-                playing = [c for c in columns if c.start <= here and c.failure is None]
-                _play(playing, source, condition[0], here, chunk, degraded[piece], clean[piece])
-                advance(len(playing) * len(degraded[piece]))
+                open_columns = [c for c in columns if c.start <= here and c.failure is None]
+                _predict(
+                    open_columns, source, condition[0], here, chunk, degraded[piece], clean[piece]
+                )
+                advance(len(open_columns) * len(degraded[piece]))
         for column in (c for _, columns in passes for c in columns):
             if column.failure is not None:
                 failures.append(Failure(column.cell, column.failure))
@@ -130,22 +122,19 @@ def evaluate(
     return failures
 
 
-def missing_cells(
-    grid: Grid, entrants: Sequence[Entrant], source: Source, store: Store
-) -> list[tuple[Entrant, Cell, int]]:
-    """What `evaluate` would have to do: entrant, cell, and how many predictions."""
+def missing_cells(grid: Grid, source: ImageSource, store: Store) -> list[tuple[Method, Cell, int]]:
+    """What `evaluate` would have to do: method, cell, and how many predictions."""
     chunk = chunk_size(source.side)
     return [
-        (column.entrant, column.cell, len(source) - column.start)
+        (column.method, column.cell, len(source) - column.start)
         for degradation, seed in grid.conditions()
-        for column in _missing(grid, entrants, source, store, degradation, seed, chunk)
+        for column in _missing(grid, source, store, degradation, seed, chunk)
     ]
 
 
 def _missing(
     grid: Grid,
-    entrants: Sequence[Entrant],
-    source: Source,
+    source: ImageSource,
     store: Store,
     degradation: Degradation,
     seed: int,
@@ -155,12 +144,12 @@ def _missing(
     if not source.has(degradation):
         return []
     columns = []
-    for entrant in entrants:
-        cell = grid.cell(entrant.contestant, degradation, seed)
+    for selected in grid.methods:
+        cell = grid.cell(selected, degradation, seed)
         if cell is None:
             continue
         if not store.has(cell):
-            columns.append(_Column(cell, entrant, 0))
+            columns.append(_Column(cell, selected.method, 0))
             continue
         stored = store.get(cell)
         known = len(stored)
@@ -173,7 +162,7 @@ def _missing(
         if known >= len(source):
             continue
         start = known // chunk * chunk
-        column = _Column(cell, entrant, start)
+        column = _Column(cell, selected.method, start)
         if start:
             column.parts.append(_stored_part(stored, source.order[:start]))
         columns.append(column)
@@ -193,7 +182,7 @@ def _stored_part(stored: Predictions, order: NDArray[np.int64]) -> dict[str, NDA
 
 
 def _ahead(
-    source: Source, passes: Sequence[_Pass], batch: int
+    source: ImageSource, passes: Sequence[_Pass], batch: int
 ) -> Iterator[tuple[int, _Pass, Tensor, Tensor]]:
     """Position, condition, clean and degraded images; the next is made while one is classified.
 
@@ -220,9 +209,9 @@ def _ahead(
             yield *job, clean, degraded
 
 
-def _play(
+def _predict(
     columns: Sequence[_Column],
-    source: Source,
+    source: ImageSource,
     degradation: Degradation,
     position: int,
     chunk: int,
@@ -236,7 +225,7 @@ def _play(
     padded = _padded(images, chunk)
     stems: dict[int, Tensor] = {}
     for column in columns:
-        method = column.entrant.method
+        method = column.method
         context = context_for(method, source, degradation, indices, chunk)
         try:
             with torch.inference_mode():
@@ -280,7 +269,7 @@ def _padded(images: Tensor, chunk: int) -> Tensor:
 
 def context_for(
     method: Method,
-    source: Source,
+    source: ImageSource,
     degradation: Degradation,
     indices: NDArray[np.int64],
     chunk: int,
@@ -341,7 +330,7 @@ def _judge(
     return part
 
 
-def _predictions(column: _Column, source: Source) -> Predictions:
+def _predictions(column: _Column, source: ImageSource) -> Predictions:
     """What was collected, in data-set order."""
     index = source.order[: len(source)]
     joined = {

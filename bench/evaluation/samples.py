@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from robobench.contracts import Method
 from robobench.evaluation.plan import Plan
-from robobench.evaluation.runner import Entrant
 from robobench.files import write_aside
 from robobench.types import Degradation
 
@@ -25,7 +25,7 @@ def save_samples(plan: Plan, folder: Path) -> list[dict[str, Any]]:
 
     A strip shows the same six images side by side, at their own size.
     """
-    restorers = [e for e in plan.entrants if callable(getattr(e.method, "restore", None))]
+    restorers = [m for m in plan.grid.methods if callable(getattr(m.method, "restore", None))]
     listed: list[dict[str, Any]] = []
     for degradation, seed in _shown(plan):
         strips: list[tuple[str, Tensor]] = []
@@ -33,9 +33,7 @@ def save_samples(plan: Plan, folder: Path) -> list[dict[str, Any]]:
         known = (folder / path).is_file()
         if not known or restorers:
             images = plan.source.batch(0, min(SAMPLES, len(plan.source)), degradation, seed)[1]
-            strips = [("", images)] + [
-                (e.contestant.method, _restored(e, images)) for e in restorers
-            ]
+            strips = [("", images)] + [(m.name, _restored(m.method, images)) for m in restorers]
         else:
             listed.append(_entry(path, degradation, ""))
         for method, strip in strips:
@@ -58,9 +56,9 @@ def _shown(plan: Plan) -> list[tuple[Degradation, int]]:
     return [pair for pair in shown if plan.source.has(pair[0])]
 
 
-def _restored(entrant: Entrant, images: Tensor) -> Tensor:
+def _restored(method: Method, images: Tensor) -> Tensor:
     with torch.inference_mode():
-        restored: Tensor = entrant.method.restore(images)  # type: ignore[attr-defined]
+        restored: Tensor = method.restore(images)  # type: ignore[attr-defined]
     return restored
 
 

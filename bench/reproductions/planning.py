@@ -187,7 +187,7 @@ def _seeds(reproduction: Reproduction, settings: Settings) -> list[int]:
 
 def _networks(reproduction: Reproduction, settings: Settings, seed: int) -> _Networks:
     from robobench.weights.classifiers import load_backbone
-    from robobench.weights.selection import resolve
+    from robobench.weights.selection import select
 
     known = _Networks(seed)
     corruptions = {
@@ -209,7 +209,7 @@ def _networks(reproduction: Reproduction, settings: Settings, seed: int) -> _Net
         if spec in reproduction.optional and method not in METHODS:
             continue
         try:
-            choice = resolve(
+            selected = select(
                 spec,
                 dataset=reproduction.dataset,
                 backbone=backbone,
@@ -219,7 +219,7 @@ def _networks(reproduction: Reproduction, settings: Settings, seed: int) -> _Net
         except MissingWeights:
             known.lacking[spec] = _line(reproduction, settings, spec, seed, backbone)
         else:
-            if choice.train_seed == seed:  # what is not trained is the same in every training
+            if selected.train_seed == seed:  # what is not trained is the same in every training
                 known.ready.append(spec)
     return known
 
@@ -336,11 +336,11 @@ def _other_recipes(reproduction: Reproduction, plans: Sequence[Plan]) -> list[st
         return []
     others: dict[str, str] = {}
     for plan in plans:
-        for choice in plan.choices:
-            for path in choice.cards.values():
+        for method in plan.grid.methods:
+            for path in method.cards.values():
                 command = storage.read_card(path).command
                 if f"--recipe {reproduction.recipe}" not in command:
-                    others.setdefault(choice.name, command)
+                    others.setdefault(method.name, command)
     if not others:
         return []
     return [

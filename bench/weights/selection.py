@@ -1,10 +1,11 @@
-"""Which trained weights a method takes in a run, and the bank that switches between several."""
+"""Which trained weights a method takes in a run."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,24 +27,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A method with its weights chosen.
+class SelectedMethod:
+    """A method with its weights selected: one row of the tables.
 
     Attributes:
-        name: Registered name.
-        method: The class.
+        name: Registered name, with its argument.
+        kind: The class.
+        backbone: The frozen classifier that it stands on.
         trained_on: As `Cell.trained_on` has it.
         train_seed: As `Cell.train_seed` has it; 0 for what is not trained.
-        backbone_digest: Of the classifier that it stands on.
         cards: Corruption evaluated -> path of the card; ``""`` stands for every corruption; empty
             where nothing is trained.
     """
 
     name: str
-    method: type[Method]
+    kind: type[Method]
+    backbone: Backbone
     trained_on: str
     train_seed: int
-    backbone_digest: str
     cards: Mapping[str, Path]
 
     @property
@@ -51,26 +52,32 @@ class Choice:
         """Whether it switches between weights by the corruption it is told."""
         return self.trained_on == MATCHED
 
+    def refuses(self, corruption: str) -> bool:
+        """Whether the method means nothing on a corruption."""
+        return not self.kind.applies_to(corruption)
+
     def digest(self, corruption: str) -> str:
         """SHA-256 of everything trained that predicts on a corruption (`Cell.weights`)."""
         path = self.cards.get(corruption, self.cards.get(""))
-        if path is None and self.method.argument_digest:
-            return self._together(self.method.argument_digest)
+        if path is None and self.kind.argument_digest:
+            return self._with_backbone(self.kind.argument_digest)
         if path is None:  # nothing trained, or a bank on clean images: the backbone alone
-            return self.backbone_digest
-        card = read_card(path)
-        if card.belongs_to == "classifier":
-            return card.digest
-        return self._together(card.digest)
+            return self.backbone.digest
+        card = self._read_cards[path]
+        return card.digest if card.belongs_to == "classifier" else self._with_backbone(card.digest)
 
-    def _together(self, digest: str) -> str:
-        return hashlib.sha256(f"{self.backbone_digest} {digest}".encode()).hexdigest()
+    def _with_backbone(self, digest: str) -> str:
+        return hashlib.sha256(f"{self.backbone.digest} {digest}".encode()).hexdigest()
+
+    @cached_property
+    def _read_cards(self) -> dict[Path, Card]:
+        return {path: read_card(path) for path in self.cards.values()}
 
     @property
     def line(self) -> str:
         """What `run` prints about it."""
-        if self.method.argument_digest:
-            return f"{self.name}: SHA-256 {self.method.argument_digest[:12]}..."
+        if self.kind.argument_digest:
+            return f"{self.name}: SHA-256 {self.kind.argument_digest[:12]}..."
         if not self.cards:
             return f"{self.name}: no weights but the classifier's"
         if not self.is_bank:
@@ -78,26 +85,27 @@ class Choice:
             return f"{self.name}: trained on {self.trained_on} ({path})"
         parts: dict[str, list[str]] = {}
         for corruption, path in self.cards.items():
-            parts.setdefault(read_card(path).trained_on, []).append(corruption)
+            parts.setdefault(self._read_cards[path].trained_on, []).append(corruption)
         members = "; ".join(f"{', '.join(names)}: the one of {on}" for on, names in parts.items())
         return f"{self.name}: a bank, told which corruption it is ({members})"
 
-    def build(self, backbone: Backbone) -> Method:
-        """Load the weights and make the method.
+    @cached_property
+    def method(self) -> Method:
+        """The method itself, its weights loaded at the first call.
 
         Raises:
             RobobenchError: A file is damaged or does not fit.
         """
         if not self.cards:
-            return self.method(backbone)
-        made = {path: self.method(backbone, load(path)) for path in set(self.cards.values())}
+            return self.kind(self.backbone)
+        made = {path: self.kind(self.backbone, load(path)) for path in set(self.cards.values())}
         if not self.is_bank:
             (only,) = made.values()
             return only
-        return bank(backbone, {c: made[path] for c, path in self.cards.items()})
+        return bank(self.backbone, {c: made[path] for c, path in self.cards.items()})
 
 
-def resolve(
+def select(
     spec: str,
     *,
     dataset: str,
@@ -105,8 +113,8 @@ def resolve(
     corruptions: Iterable[str],
     train_seed: int = 0,
     command: str = "",
-) -> Choice:
-    """Choose the weights of a method for a run.
+) -> SelectedMethod:
+    """Select the weights of a method for a run.
 
     A plain name takes the weights whose training covers every corruption evaluated, the most
     specific ones first, else the bank: for each corruption the most specific weights that cover it.
@@ -131,25 +139,25 @@ def resolve(
         raise RobobenchError(f"{spec}: {name} is trained on {only}; leave @{wanted} out")
     if method.weights_of == "none":
         seed = train_seed if method.trained_on else 0
-        return Choice(name, method, method.trained_on or "", seed, backbone.digest, {})
+        return SelectedMethod(name, method, backbone, method.trained_on or "", seed, {})
 
     stored = _stored(method.trained_as or name, method, dataset, backbone, train_seed)
     evaluated = [c for c in dict.fromkeys(corruptions) if c != CLEAN and method.applies_to(c)]
     missing = _Missing(name, method, dataset, backbone, train_seed, command)
 
-    def choice(trained_on: str, cards: Mapping[str, Path]) -> Choice:
-        return Choice(name, method, trained_on, train_seed, backbone.digest, cards)
+    def selected(trained_on: str, cards: Mapping[str, Path]) -> SelectedMethod:
+        return SelectedMethod(name, method, backbone, trained_on, train_seed, cards)
 
     fixed = method.trained_on or (canonical_training(wanted) if at and wanted != MATCHED else None)
     if fixed:
         if fixed not in stored:
             raise missing.error([fixed])
-        return choice(fixed, {"": stored[fixed]})
+        return selected(fixed, {"": stored[fixed]})
     if not at:
         whole = [on for on in stored if all(covers(on, c) for c in evaluated)]
         if whole:
             best = min(whole, key=_breadth)
-            return choice(best, {"": stored[best]})
+            return selected(best, {"": stored[best]})
     cards = {}
     for corruption in evaluated:
         fitting = [on for on in stored if covers(on, corruption)]
@@ -158,7 +166,7 @@ def resolve(
     left = [c for c in evaluated if c not in cards]
     if left or not evaluated:
         raise missing.error(suggest_trainings(left))
-    return choice(MATCHED, cards)
+    return selected(MATCHED, cards)
 
 
 def _parsed(spec: str) -> tuple[str, type[Method], str, str]:

@@ -1,5 +1,7 @@
 """A toy data set and a toy classifier, in memory, for tests of everything around them."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -28,6 +30,8 @@ def registered():
     yield
     for door, entries, aliases in before:
         door._entries, door._aliases = entries, aliases
+    for name in [n for n in sys.modules if n.startswith("robobench_plugin_")]:
+        del sys.modules[name]  # else the next test's --plugin would find it loaded, and empty
 
 
 def toy_images(n=600, side=16, classes=3, seed=0):

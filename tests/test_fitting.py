@@ -16,13 +16,13 @@ import torch
 from torch import nn
 
 from robobench.errors import RobobenchError
-from robobench.training.fitting import Frame, TimeLimitReached, batch_positions, fit_network
+from robobench.training.fitting import LoopSettings, TimeLimitReached, batch_positions, fit_network
 from robobench.types import Recipe
 
 RECIPE = Recipe(steps=24, batch=8, rate=0.02, minutes=0.1, evaluations=4)
 
 
-def toy_training(folder, *, stop_at=None, recipe=RECIPE, **frame):
+def toy_training(folder, *, stop_at=None, recipe=RECIPE, **settings):
     """A small regression with dropout and batch normalisation; its final numbers."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 1))
@@ -38,13 +38,13 @@ def toy_training(folder, *, stop_at=None, recipe=RECIPE, **frame):
     def validate():
         return {"minus error": -float((network(inputs) - targets).square().mean())}
 
-    settings = {"precision": "fp32", **frame}
+    settings = {"precision": "fp32", **settings}
     fit = fit_network(
         network,
         objective,
         validate,
         recipe,
-        Frame(3, folder / "toy.pt", torch.device("cpu"), **settings),
+        LoopSettings(3, folder / "toy.pt", torch.device("cpu"), **settings),
     )
     return fit, {k: v.clone() for k, v in network.state_dict().items()}
 
@@ -75,17 +75,17 @@ def test_the_best_weights_are_kept_or_the_last(tmp_path, keep, kept):
         states[score] = {k: v.clone() for k, v in network.state_dict().items()}
         return {"score": score}
 
-    frame = Frame(0, tmp_path / "toy.pt", torch.device("cpu"), precision="fp32")
+    settings = LoopSettings(0, tmp_path / "toy.pt", torch.device("cpu"), precision="fp32")
     recipe = replace(RECIPE, keep=keep)
     fit = fit_network(
-        network, lambda step: network(torch.ones(2, 1)).mean(), validate, recipe, frame
+        network, lambda step: network(torch.ones(2, 1)).mean(), validate, recipe, settings
     )
     assert fit.figures == {"score": kept}
     assert same(dict(network.state_dict()), states[kept])
 
 
 @pytest.mark.parametrize("stop_at", [1, 7, 23])
-def test_an_interrupted_training_goes_on_to_the_same_end(tmp_path, stop_at):
+def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, stop_at):
     _, straight = toy_training(tmp_path / "straight")
     with pytest.raises(KeyboardInterrupt):
         toy_training(tmp_path / "cut", stop_at=stop_at)
@@ -101,7 +101,7 @@ def test_a_training_that_was_done_is_not_done_again(tmp_path):
     assert same(numbers, again)
 
 
-def test_the_time_limit_stops_and_the_same_call_goes_on(tmp_path):
+def test_the_same_call_resumes_after_the_time_limit(tmp_path):
     _, straight = toy_training(tmp_path / "straight")
     for stop in range(1, RECIPE.steps):
         with pytest.raises(TimeLimitReached, match=f"after step {stop} of 24"):
@@ -110,7 +110,7 @@ def test_the_time_limit_stops_and_the_same_call_goes_on(tmp_path):
     assert same(straight, numbers)
 
 
-def test_a_checkpoint_of_other_settings_is_not_taken_up(tmp_path):
+def test_a_checkpoint_of_other_settings_is_ignored(tmp_path):
     toy_training(tmp_path)
     _, other = toy_training(tmp_path, recipe=replace(RECIPE, rate=0.01))
     _, first = toy_training(tmp_path / "fresh")
@@ -123,7 +123,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         toy_training(tmp_path)
 
 
-def test_a_loss_that_is_no_number_stops(tmp_path):
+def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):
     network = nn.Linear(1, 1)
     bad = torch.tensor(math.nan)
     with pytest.raises(RobobenchError, match="diverged"):
@@ -132,7 +132,7 @@ def test_a_loss_that_is_no_number_stops(tmp_path):
             lambda step: network.weight.sum() * bad,
             lambda: {"x": 0.0},
             RECIPE,
-            Frame(0, tmp_path / "x.pt", torch.device("cpu"), precision="fp32"),
+            LoopSettings(0, tmp_path / "x.pt", torch.device("cpu"), precision="fp32"),
         )
 
 
@@ -145,7 +145,7 @@ def test_precision_is_measured_and_leaves_no_trace(tmp_path):
 
 
 def test_sigkill_costs_nothing_but_time(tmp_path, monkeypatch):
-    """A process is killed in the middle of a training; a second one ends as if nothing was."""
+    """A killed training, resumed in another process, ends with the same weights."""
     script = tmp_path / "train.py"
     script.write_text(
         textwrap.dedent("""
@@ -226,11 +226,11 @@ def test_the_ends_of_the_last_cycles_are_averaged(tmp_path):
         ends.append({k: v.clone() for k, v in network.state_dict().items()})
         return {"score": 0.0}
 
-    frame = Frame(0, tmp_path / "toy.pt", torch.device("cpu"), precision="fp32")
-    fit_network(network, objective, validate, replace(CYCLES, evaluations=1), frame)
+    settings = LoopSettings(0, tmp_path / "toy.pt", torch.device("cpu"), precision="fp32")
+    fit_network(network, objective, validate, replace(CYCLES, evaluations=1), settings)
     second, third, mean = ends
     for name, value in network.state_dict().items():
-        assert torch.allclose(value, (second[name] + third[name]) / 2)
+        assert torch.equal(value, torch.lerp(second[name], third[name], 1 / 2))
         assert not torch.equal(value, third[name])
         assert torch.equal(value, mean[name])  # what is kept is what was judged
 
@@ -244,8 +244,8 @@ def test_batch_statistics_are_those_of_the_mean(tmp_path):
     def objective(step):
         return (network(inputs) - inputs.sum(1, keepdim=True)).square().mean()
 
-    frame = Frame(0, tmp_path / "toy.pt", torch.device("cpu"), precision="fp32")
-    fit_network(network, objective, lambda: {"score": 0.0}, CYCLES, frame)
+    settings = LoopSettings(0, tmp_path / "toy.pt", torch.device("cpu"), precision="fp32")
+    fit_network(network, objective, lambda: {"score": 0.0}, CYCLES, settings)
     answers = network[0](inputs)
     torch.testing.assert_close(network[1].running_mean, answers.mean(0))
     torch.testing.assert_close(network[1].running_var, answers.var(0))

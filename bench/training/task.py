@@ -27,7 +27,7 @@ from robobench.errors import MissingWeights, RobobenchError
 from robobench.registry import METHODS
 from robobench.training.fitting import (
     Fit,
-    Frame,
+    LoopSettings,
     Objective,
     Validation,
     batch_positions,
@@ -187,7 +187,7 @@ class TrainingTask:
             stage: Names the checkpoint where a method trains several networks.
             recipe: The settings; the task's own if None.
         """
-        frame = Frame(
+        settings = LoopSettings(
             seed=self.train_seed,
             checkpoint=self.checkpoint(stage),
             device=torch.device(self.device),
@@ -196,7 +196,7 @@ class TrainingTask:
             progress=lambda share, figures: self.progress(stage, share, figures),
         )
         return fit_network(
-            network, objective, validate, recipe or self.recipe, frame, self._use_precision
+            network, objective, validate, recipe or self.recipe, settings, self._use_precision
         )
 
     def _use_precision(self, precision: str) -> None:

@@ -20,7 +20,7 @@ from robobench.training.pools import (
     warp,
 )
 from robobench.training.recipes import planned
-from robobench.training.trainer import Order, train_one, wanted
+from robobench.training.trainer import TrainingRequest, requested_trainings, train_one
 from robobench.types import Card, Degradation, Geometry
 from robobench.weights import storage
 from robobench.weights.classifiers import load_backbone
@@ -57,11 +57,11 @@ def test_warping_turns_about_the_middle_and_repeats_itself():
 
 
 def test_the_published_recipe_starts_from_scratch(brief):
-    order = Order(limit=40, precision="fp32")
-    scratch = replace(order, recipe="endo-2020-published")
+    request = TrainingRequest(limit=40, precision="fp32")
+    scratch = replace(request, recipe="endo-2020-published")
     backbone = load_backbone("vgg-tiny", dataset="shapes10").module.state_dict()
     distance = []
-    for one in (order, scratch):
+    for one in (request, scratch):
         made = storage.load(train_one(one, "jpg", "jpeg_compression", again=True).card)
         name = "stem.0.0.weight"
         distance.append(float((made.tensors[name].float() - backbone[name]).norm()))
@@ -177,23 +177,26 @@ def test_the_plan_begins_with_the_classifier_and_holds_everything_once():
     assert plan.index(("afd", "jpeg_compression")) < plan.index(("afd", "noise"))
 
 
-def test_what_is_wanted_is_checked():
-    order = Order()
-    assert wanted(order, "afd", "jpeg,noise") == [("afd", "jpeg_compression"), ("afd", "noise")]
-    assert wanted(order, "afd@jpeg", None) == [("afd", "jpeg_compression")]
-    assert wanted(order, "jpg", None) == [("jpg", "jpeg_compression")]
-    assert wanted(order, None, None) == planned()
+def test_requests_are_checked():
+    request = TrainingRequest()
+    assert requested_trainings(request, "afd", "jpeg,noise") == [
+        ("afd", "jpeg_compression"),
+        ("afd", "noise"),
+    ]
+    assert requested_trainings(request, "afd@jpeg", None) == [("afd", "jpeg_compression")]
+    assert requested_trainings(request, "jpg", None) == [("jpg", "jpeg_compression")]
+    assert requested_trainings(request, None, None) == planned()
     for method, trained_on, message in (
         ("median", None, "nothing to train"),
         ("afdd", None, "did you mean"),
         ("jpg", "noise", "jpg is trained on"),
-        ("afd", "clean", "means nothing"),
+        ("afd", "clean", "does not apply"),
         ("afd", "jpgg", "unknown corruption"),
         (None, "jpeg", "needs --method"),
-        ("afd@jpeg", "noise", "one of both"),
+        ("afd@jpeg", "noise", "only one of the two"),
     ):
         with pytest.raises(RobobenchError, match=message):
-            wanted(order, method, trained_on)
+            requested_trainings(request, method, trained_on)
 
 
 @pytest.fixture
@@ -220,10 +223,10 @@ TRAINED = [n for n in METHODS.names() if METHODS[n].recipes(None) and not METHOD
 @pytest.mark.parametrize("name", TRAINED)
 def test_every_method_trains_and_its_weights_are_found(name, brief):
     trained_on = METHODS[name].trained_on or "jpeg_compression"
-    order = Order(limit=40, precision="fp32")
+    request = TrainingRequest(limit=40, precision="fp32")
     if behind := getattr(METHODS[name], "restorer", None):
-        train_one(order, behind, trained_on)
-    made = train_one(order, name, trained_on, again=True)
+        train_one(request, behind, trained_on)
+    made = train_one(request, name, trained_on, again=True)
     assert made.trained
     loaded = storage.load(made.card)
     card = loaded.card
@@ -234,7 +237,7 @@ def test_every_method_trains_and_its_weights_are_found(name, brief):
     assert f"--method {name}" in card.command
     assert not list((made.card.parent / "unfinished").glob("*.pt"))
     assert list((made.card.parent / "curves").glob("*.jsonl"))
-    assert not train_one(order, name, trained_on).trained
+    assert not train_one(request, name, trained_on).trained
 
 
 def test_unlabelled_photographs_are_enough_for_a_plugin(brief, tmp_path):
@@ -244,11 +247,11 @@ def test_unlabelled_photographs_are_enough_for_a_plugin(brief, tmp_path):
     for number in range(6):
         pixels = rng.integers(0, 256, (40, 36, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"{number}.png")
-    order = Order(images=str(tmp_path), limit=5, precision="fp32", seed=0)
-    made = train_one(order, "afd", "fog", again=True)
+    request = TrainingRequest(images=str(tmp_path), limit=5, precision="fp32", seed=0)
+    made = train_one(request, "afd", "fog", again=True)
     assert "5 images of" in storage.read_card(made.card).images
     with pytest.raises(RobobenchError, match="class"):
-        train_one(order, "jpg", "jpeg_compression", again=True)
+        train_one(request, "jpg", "jpeg_compression", again=True)
 
 
 def test_the_command_prints_what_it_made(brief):
@@ -257,11 +260,11 @@ def test_the_command_prints_what_it_made(brief):
     assert result.exit_code == 0
     assert "ddp@noise: trained, validation fidelity" in result.output
     again = CliRunner().invoke(train, arguments[:-1], catch_exceptions=False)
-    assert "there already" in again.output
+    assert "already trained" in again.output
 
 
 def test_the_command_stops_in_time_and_says_so(brief):
-    with pytest.raises(TimeLimitReached, match="the same command goes on"):
+    with pytest.raises(TimeLimitReached, match="run the same command again"):
         train.main(
             ["--method", "ddp", "--trained-on", "noise", "--limit", "30", "--again",
              "--time-limit", "0.001s", "--precision", "fp32"],
@@ -272,14 +275,14 @@ def test_the_command_stops_in_time_and_says_so(brief):
 
 
 def test_a_classifier_starts_from_a_file_of_weights(brief, tmp_path):
-    trained = train_one(Order(limit=40, precision="fp32"), "org", "clean", again=True)
+    trained = train_one(TrainingRequest(limit=40, precision="fp32"), "org", "clean", again=True)
     file = trained.card.with_suffix(".safetensors")
     kept = storage.load(trained.card).tensors["stem.0.0.weight"]
     start = tmp_path / "start.safetensors"
     start.write_bytes(file.read_bytes())
-    order = Order(limit=40, precision="fp32", seed=1, start=str(start))
-    made = storage.load(train_one(order, "org", "clean", again=True).card)
-    fresh = storage.load(train_one(replace(order, start=None), "org", "clean", again=True).card)
+    request = TrainingRequest(limit=40, precision="fp32", seed=1, start=str(start))
+    made = storage.load(train_one(request, "org", "clean", again=True).card)
+    fresh = storage.load(train_one(replace(request, start=None), "org", "clean", again=True).card)
     # Six steps change little.
     distance = [(w.tensors["stem.0.0.weight"] - kept).norm() for w in (made, fresh)]
     assert 0 < distance[0] < distance[1] / 5
@@ -293,7 +296,9 @@ def test_a_classifier_starts_from_a_file_of_weights(brief, tmp_path):
 )
 def test_a_start_that_makes_no_sense_is_refused(brief, method, start, message):
     with pytest.raises(RobobenchError, match=message):
-        train_one(Order(limit=40, start=start), method, METHODS[method].trained_on, again=True)
+        train_one(
+            TrainingRequest(limit=40, start=start), method, METHODS[method].trained_on, again=True
+        )
 
 
 def test_a_start_of_another_architecture_is_refused(brief, tmp_path):
@@ -301,12 +306,12 @@ def test_a_start_of_another_architecture_is_refused(brief, tmp_path):
 
     save_file(own_network("resnet-20", 10).state_dict(), tmp_path / "other.safetensors")
     with pytest.raises(RobobenchError, match="does not fit vgg-tiny"):
-        train_one(Order(limit=40, start=str(tmp_path / "other.safetensors")), "org", "clean",
+        train_one(TrainingRequest(limit=40, start=str(tmp_path / "other.safetensors")), "org", "clean",
                   again=True)  # fmt: skip
 
 
 def test_an_estimator_is_shared_between_data_sets(brief):
-    order = Order(limit=40, precision="fp32", recipe="endo-2020")
+    request = TrainingRequest(limit=40, precision="fp32", recipe="endo-2020")
     estimator = BlockEstimator()
     state = {f"estimator.{k}": v for k, v in estimator.state_dict().items()}
     cifar = Card(
@@ -316,18 +321,18 @@ def test_an_estimator_is_shared_between_data_sets(brief):
         parameters=0, minutes=0.0, versions={},
     )  # fmt: skip
     storage.save(cifar, state)
-    made = storage.load(train_one(order, "jpg-estqf", "jpeg_compression", again=True).card)
+    made = storage.load(train_one(request, "jpg-estqf", "jpeg_compression", again=True).card)
     assert torch.equal(made.tensors["estimator.slopes"], estimator.slopes.half())
     assert made.card.recipe["network"]["estimator"].startswith("of cifar10-vgg-tiny-jpg-estqf")
 
 
 def test_networks_of_others_are_not_trained_here():
     with pytest.raises(RobobenchError, match="as it is"):
-        train_one(Order(backbone="torchvision:resnet18"), "org", "clean")
+        train_one(TrainingRequest(backbone="torchvision:resnet18"), "org", "clean")
 
 
 @pytest.mark.parametrize("name", [n for n in METHODS.names() if METHODS[n].trained_as])
-def test_what_takes_anothers_weights_says_so(name):
+def test_a_method_with_the_weights_of_another_says_so(name):
     owner = METHODS[name].trained_as
     with pytest.raises(RobobenchError, match=f"{name} takes the weights of {owner}"):
-        train_one(Order(limit=40), name, METHODS[name].trained_on, again=True)
+        train_one(TrainingRequest(limit=40), name, METHODS[name].trained_on, again=True)

@@ -68,12 +68,12 @@ def reproduce(
 
 
 def _one(prepared: Prepared, out: Path, dry_run: bool) -> None:
-    from robobench.cli._progress import progress
+    from robobench.cli._progress import run_progress
 
     _tell(prepared)
     if dry_run:
         return
-    with progress(prepared.plans) as advance:
+    with run_progress(prepared.plans) as advance:
         prepared.execute(advance)
     from robobench.reports.papers.console import show
     from robobench.reports.papers.files import write

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from robobench.cli import _progress
+from robobench.errors import RobobenchError
 from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.plan import prepare
 
@@ -55,9 +56,9 @@ def test_the_bar_is_taken_away_when_work_fails(monkeypatch):
     def fail():
         with _progress.progress("work", 1.0):
             time.sleep(0.3)
-            raise ValueError
+            raise RobobenchError("stopped")
 
-    with pytest.raises(ValueError, match="^$"):
+    with pytest.raises(RobobenchError, match="stopped"):
         fail()
     assert file.getvalue().endswith("\x1b[2K")  # the cursor is back and the line is empty
 

@@ -1,4 +1,4 @@
-"""The loop in which networks are trained."""
+"""The training loop."""
 
 import json
 import math
@@ -23,7 +23,7 @@ RECIPE = Recipe(steps=24, batch=8, rate=0.02, minutes=0.1, evaluations=4)
 
 
 def toy_training(folder, *, stop_at=None, recipe=RECIPE, **settings):
-    """A small regression with dropout and batch normalisation; its final numbers."""
+    """A small regression with dropout and batch normalisation: its outcome and final weights."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 1))
     inputs = torch.randn(64, 4, generator=torch.Generator().manual_seed(1))
@@ -53,7 +53,7 @@ def same(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
-def test_fitting_learns_and_repeats_itself(tmp_path):
+def test_fitting_learns_and_is_repeatable(tmp_path):
     first, numbers = toy_training(tmp_path / "a")
     second, again = toy_training(tmp_path / "b")
     assert same(numbers, again)
@@ -95,7 +95,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, stop_at):
     assert fit.minutes > 0
 
 
-def test_a_training_that_was_done_is_not_done_again(tmp_path):
+def test_a_finished_training_is_not_repeated(tmp_path):
     _, numbers = toy_training(tmp_path)
     _, again = toy_training(tmp_path, stop_at=0)
     assert same(numbers, again)
@@ -136,7 +136,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):
         )
 
 
-def test_precision_is_measured_and_leaves_no_trace(tmp_path):
+def test_measuring_the_precision_has_no_side_effects(tmp_path):
     _, fixed = toy_training(tmp_path / "fixed")
     fit, measured = toy_training(tmp_path / "auto", precision="auto")
     assert fit.precision in ("fp32", "bf16")
@@ -144,7 +144,7 @@ def test_precision_is_measured_and_leaves_no_trace(tmp_path):
         assert same(fixed, measured)
 
 
-def test_sigkill_costs_nothing_but_time(tmp_path, monkeypatch):
+def test_a_training_survives_sigkill(tmp_path, monkeypatch):
     """A killed training, resumed in another process, ends with the same weights."""
     script = tmp_path / "train.py"
     script.write_text(
@@ -201,14 +201,14 @@ def test_the_rate_starts_over_at_each_restart():
         replace(recipe, steps=8)
 
 
-def test_every_image_once_then_anew():
+def test_every_image_comes_once_per_epoch():
     places = np.concatenate([batch_positions(10, 4, 0, step) for step in range(5)])
     assert sorted(places[:10]) == sorted(places[10:]) == list(range(10))
     assert list(places[:10]) != list(places[10:])
     assert list(batch_positions(3, 8, 0, 0)) != sorted(batch_positions(3, 8, 0, 0))
 
 
-# The mean of the ends of cycles.
+# Averaging the weights at the ends of cycles.
 
 CYCLES = replace(RECIPE, restarts=((8, 0.02), (16, 0.02)), keep="last", averaged=2)
 
@@ -235,8 +235,8 @@ def test_the_ends_of_the_last_cycles_are_averaged(tmp_path):
         assert torch.equal(value, mean[name])  # what is kept is what was judged
 
 
-def test_batch_statistics_are_those_of_the_mean(tmp_path):
-    """Not the mean of the statistics: the averaged layers before answer otherwise."""
+def test_batch_statistics_are_those_of_the_averaged_weights(tmp_path):
+    """Not the mean of the statistics, as the averaged layers before have other outputs."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 1))
     inputs = 3 * torch.randn(8, 4)
@@ -253,7 +253,7 @@ def test_batch_statistics_are_those_of_the_mean(tmp_path):
 
 
 @pytest.mark.parametrize("stop_at", [3, 9, 16, 20])
-def test_a_mean_survives_an_interruption(tmp_path, stop_at):
+def test_averaging_survives_an_interruption(tmp_path, stop_at):
     _, straight = toy_training(tmp_path / "straight", recipe=CYCLES)
     with pytest.raises(KeyboardInterrupt):
         toy_training(tmp_path / "cut", stop_at=stop_at, recipe=CYCLES)
@@ -269,11 +269,11 @@ def test_a_mean_survives_an_interruption(tmp_path, stop_at):
         ({"keep": "best"}, "1 to 1 averaged cycles are expected, got 2"),
     ],
 )
-def test_a_mean_of_cycles_that_are_not_there_is_refused(change, message):
+def test_averaging_more_cycles_than_there_are_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         replace(CYCLES, **change)
 
 
-def test_a_card_says_what_is_averaged():
+def test_a_recipe_on_a_card_tells_the_averaged_cycles():
     assert CYCLES.as_dict()["averaged"] == 2
     assert "averaged" not in RECIPE.as_dict()

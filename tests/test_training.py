@@ -19,14 +19,14 @@ from robobench.training.pools import (
     validation_conditions,
     warp,
 )
-from robobench.training.recipes import planned
+from robobench.training.recipes import default_trainings
 from robobench.training.trainer import TrainingRequest, requested_trainings, train_one
 from robobench.types import Card, Degradation, Geometry
 from robobench.weights import storage
 from robobench.weights.classifiers import load_backbone
 
 
-def test_moving_shifts_and_flips_within_the_image():
+def test_moving_shifts_and_flips_images():
     images = torch.arange(2 * 3 * 8 * 8).reshape(2, 3, 8, 8).to(torch.uint8)
     still = move(images, 0, np.random.default_rng(3))
     for before, after in zip(images, still, strict=True):
@@ -39,7 +39,7 @@ def test_moving_shifts_and_flips_within_the_image():
     assert move(images, 0, np.random.default_rng(0), crop=5).shape == (2, 3, 5, 5)
 
 
-def test_warping_turns_about_the_middle_and_repeats_itself():
+def test_warping_rotates_about_the_centre_and_is_repeatable():
     images = torch.full((8, 3, 32, 32), 200, dtype=torch.uint8)
     images[:, :, :, :16] = 20
     warping = {"rotation": 20.0, "shear": 0.0, "zoom": 0.0}
@@ -47,7 +47,7 @@ def test_warping_turns_about_the_middle_and_repeats_itself():
     assert turned.dtype == torch.uint8
     assert torch.equal(turned, warp(images, warping, np.random.default_rng(0)))
     top, bottom = (turned[:, 0, row].float().mean(1) for row in (2, 29))
-    # A vertical edge that is turned lies to the left above and to the right below, or the reverse.
+    # A rotated vertical edge lies further left at the top than at the bottom, or the reverse.
     assert ((top - 110).sign() == -(bottom - 110).sign()).all()
     assert (top - bottom).abs().min() > 1
     still = warp(images, dict.fromkeys(warping, 0.0), np.random.default_rng(0))
@@ -99,7 +99,7 @@ def test_emphasis_draws_some_levels_from_a_part_of_the_range():
     assert set(levels[0.5][~elsewhere].tolist()) == {11, 12, 13, 14, 15}
 
 
-def test_degrading_mixes_corruptions_and_can_leave_some_alone():
+def test_degrading_mixes_corruptions_and_can_leave_some_images_clean():
     images = torch.randint(60, 200, (60, 3, 32, 32), dtype=torch.uint8)
     names = ["gaussian_noise", "fog"]
     degraded, levels = Degrader(names, "cifar-c", ranges={}, seed=0, clean_share=0.3)(images, 0)
@@ -126,7 +126,7 @@ def test_validation_spreads_over_the_range():
 
 
 class Counted:
-    """A data set that notes what is read."""
+    """A data set that counts the images it reads."""
 
     name, split, class_names, profile = "counted", "train", ("a",), "cifar-c"
 
@@ -159,22 +159,24 @@ def test_a_small_pool_is_read_once_and_a_large_one_as_needed(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "seconds"), [("25m", 1500), ("90s", 90), ("1.5h", 5400), ("2", 120)]
 )
-def test_times_are_understood(text, seconds):
+def test_time_limits_are_parsed(text, seconds):
     assert seconds_in(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "m", "-3m", "0s", "3 days"])
-def test_other_times_are_refused(text):
+def test_malformed_time_limits_are_refused(text):
     with pytest.raises(RobobenchError, match="25m"):
         seconds_in(text)
 
 
-def test_the_plan_begins_with_the_classifier_and_holds_everything_once():
-    plan = planned()
-    assert plan[0] == ("org", "clean")
-    assert len(set(plan)) == len(plan)
-    assert {("afd", "jpeg_compression"), ("ddp", "noise"), ("jpg", "jpeg_compression")} <= set(plan)
-    assert plan.index(("afd", "jpeg_compression")) < plan.index(("afd", "noise"))
+def test_the_default_trainings_begin_with_the_classifier_without_repeats():
+    trainings = default_trainings()
+    assert trainings[0] == ("org", "clean")
+    assert len(set(trainings)) == len(trainings)
+    assert {("afd", "jpeg_compression"), ("ddp", "noise"), ("jpg", "jpeg_compression")} <= set(
+        trainings
+    )
+    assert trainings.index(("afd", "jpeg_compression")) < trainings.index(("afd", "noise"))
 
 
 def test_requests_are_checked():
@@ -185,7 +187,7 @@ def test_requests_are_checked():
     ]
     assert requested_trainings(request, "afd@jpeg", None) == [("afd", "jpeg_compression")]
     assert requested_trainings(request, "jpg", None) == [("jpg", "jpeg_compression")]
-    assert requested_trainings(request, None, None) == planned()
+    assert requested_trainings(request, None, None) == default_trainings()
     for method, trained_on, message in (
         ("median", None, "nothing to train"),
         ("afdd", None, "did you mean"),
@@ -294,7 +296,7 @@ def test_a_classifier_starts_from_a_file_of_weights(brief, tmp_path):
     ("method", "start", "message"),
     [("jpg", "here", "for the classifier itself"), ("org", "nowhere", "there is no such file")],
 )
-def test_a_start_that_makes_no_sense_is_refused(brief, method, start, message):
+def test_an_unsuitable_start_is_refused(brief, method, start, message):
     with pytest.raises(RobobenchError, match=message):
         train_one(
             TrainingRequest(limit=40, start=start), method, METHODS[method].trained_on, again=True
@@ -326,7 +328,7 @@ def test_an_estimator_is_shared_between_data_sets(brief):
     assert made.card.recipe["network"]["estimator"].startswith("of cifar10-vgg-tiny-jpg-estqf")
 
 
-def test_networks_of_others_are_not_trained_here():
+def test_networks_of_libraries_are_not_trained():
     with pytest.raises(RobobenchError, match="as it is"):
         train_one(TrainingRequest(backbone="torchvision:resnet18"), "org", "clean")
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from robobench.contracts import Method
 
 
-def planned() -> list[tuple[str, str]]:
+def default_trainings() -> list[tuple[str, str]]:
     """Pairs of method and what it is trained on, for all default trainings, the most valuable first.
 
     They come from the registration of each method: ``trainings`` names what it is trained on by

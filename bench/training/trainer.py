@@ -14,7 +14,7 @@ from robobench.environment import choose_device
 from robobench.errors import RobobenchError
 from robobench.registry import METHODS
 from robobench.training.pools import open_pools
-from robobench.training.recipes import planned, recipe_named
+from robobench.training.recipes import default_trainings, recipe_named
 from robobench.training.task import TrainingTask
 from robobench.types import CLEAN, Geometry
 from robobench.weights import storage
@@ -105,9 +105,9 @@ def requested_trainings(
     if method is None:
         if trained_on is not None:
             raise RobobenchError("--trained-on needs --method: name the method to train")
-        plan = planned()
+        trainings = default_trainings()
         own = request.architecture in SHAPES and request.weights is None
-        return plan if own else [pair for pair in plan if METHODS[pair[0]].weights_of == "plugin"]
+        return trainings if own else [t for t in trainings if METHODS[t[0]].weights_of == "plugin"]
     name, at, on = method.partition("@")
     name = METHODS.canonical(name)
     if at and trained_on:

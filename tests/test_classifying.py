@@ -1,4 +1,4 @@
-"""What trainings of classifiers minimise, and how they are judged."""
+"""Losses and validation figures of classifiers."""
 
 from types import SimpleNamespace
 
@@ -26,20 +26,20 @@ TASK = SimpleNamespace(
 
 
 class TestDivergence:
-    def test_nothing_between_equal_answers(self):
+    def test_zero_for_equal_predictions(self):
         assert float(divergence(LOGITS, LOGITS, 3.0)) == pytest.approx(0, abs=1e-7)
 
     def test_from_the_teacher_to_the_network(self):
-        wanted = torch.tensor([[5.0, 0.0, 0.0], [0.0, 0.0, 5.0]])
-        expected = kl_div((LOGITS / 2).log_softmax(1), (wanted / 2).softmax(1), reduction="sum")
-        assert float(divergence(LOGITS, wanted, 2.0)) == pytest.approx(float(expected) / 2 * 4)
+        teacher = torch.tensor([[5.0, 0.0, 0.0], [0.0, 0.0, 5.0]])
+        expected = kl_div((LOGITS / 2).log_softmax(1), (teacher / 2).softmax(1), reduction="sum")
+        assert float(divergence(LOGITS, teacher, 2.0)) == pytest.approx(float(expected) / 2 * 4)
 
 
 class TestTaughtLoss:
     def test_labels_and_teacher(self):
         loss = taught_loss(TASK, LOGITS, LABELS, IMAGES)
-        wanted = TEACHER.expand(2, -1)
-        expected = classification_loss(LOGITS, LABELS) + divergence(LOGITS, wanted, 2.0)
+        teacher = TEACHER.expand(2, -1)
+        expected = classification_loss(LOGITS, LABELS) + divergence(LOGITS, teacher, 2.0)
         assert float(loss) == pytest.approx(float(expected))
 
     def test_it_pulls_towards_the_teacher(self):

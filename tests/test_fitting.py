@@ -1,4 +1,4 @@
-"""The loop in which networks are trained."""
+"""The training loop."""
 
 import json
 import math
@@ -16,14 +16,14 @@ import torch
 from torch import nn
 
 from robobench.errors import RobobenchError
-from robobench.training.fitting import Frame, TimeLimitReached, batch_positions, fit_network
+from robobench.training.fitting import LoopSettings, TimeLimitReached, batch_positions, fit_network
 from robobench.types import Recipe
 
 RECIPE = Recipe(steps=24, batch=8, rate=0.02, minutes=0.1, evaluations=4)
 
 
-def toy_training(folder, *, stop_at=None, recipe=RECIPE, **frame):
-    """A small regression with dropout and batch normalisation; its final numbers."""
+def toy_training(folder, *, stop_at=None, recipe=RECIPE, **settings):
+    """A small regression with dropout and batch normalisation: its outcome and final weights."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 1))
     inputs = torch.randn(64, 4, generator=torch.Generator().manual_seed(1))
@@ -38,13 +38,13 @@ def toy_training(folder, *, stop_at=None, recipe=RECIPE, **frame):
     def validate():
         return {"minus error": -float((network(inputs) - targets).square().mean())}
 
-    settings = {"precision": "fp32", **frame}
+    settings = {"precision": "fp32", **settings}
     fit = fit_network(
         network,
         objective,
         validate,
         recipe,
-        Frame(3, folder / "toy.pt", torch.device("cpu"), **settings),
+        LoopSettings(3, folder / "toy.pt", torch.device("cpu"), **settings),
     )
     return fit, {k: v.clone() for k, v in network.state_dict().items()}
 
@@ -53,7 +53,7 @@ def same(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
-def test_fitting_learns_and_repeats_itself(tmp_path):
+def test_fitting_learns_and_is_repeatable(tmp_path):
     first, numbers = toy_training(tmp_path / "a")
     second, again = toy_training(tmp_path / "b")
     assert same(numbers, again)
@@ -75,17 +75,17 @@ def test_the_best_weights_are_kept_or_the_last(tmp_path, keep, kept):
         states[score] = {k: v.clone() for k, v in network.state_dict().items()}
         return {"score": score}
 
-    frame = Frame(0, tmp_path / "toy.pt", torch.device("cpu"), precision="fp32")
+    settings = LoopSettings(0, tmp_path / "toy.pt", torch.device("cpu"), precision="fp32")
     recipe = replace(RECIPE, keep=keep)
     fit = fit_network(
-        network, lambda step: network(torch.ones(2, 1)).mean(), validate, recipe, frame
+        network, lambda step: network(torch.ones(2, 1)).mean(), validate, recipe, settings
     )
     assert fit.figures == {"score": kept}
     assert same(dict(network.state_dict()), states[kept])
 
 
 @pytest.mark.parametrize("stop_at", [1, 7, 23])
-def test_an_interrupted_training_goes_on_to_the_same_end(tmp_path, stop_at):
+def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, stop_at):
     _, straight = toy_training(tmp_path / "straight")
     with pytest.raises(KeyboardInterrupt):
         toy_training(tmp_path / "cut", stop_at=stop_at)
@@ -95,13 +95,13 @@ def test_an_interrupted_training_goes_on_to_the_same_end(tmp_path, stop_at):
     assert fit.minutes > 0
 
 
-def test_a_training_that_was_done_is_not_done_again(tmp_path):
+def test_a_finished_training_is_not_repeated(tmp_path):
     _, numbers = toy_training(tmp_path)
     _, again = toy_training(tmp_path, stop_at=0)
     assert same(numbers, again)
 
 
-def test_the_time_limit_stops_and_the_same_call_goes_on(tmp_path):
+def test_the_same_call_resumes_after_the_time_limit(tmp_path):
     _, straight = toy_training(tmp_path / "straight")
     for stop in range(1, RECIPE.steps):
         with pytest.raises(TimeLimitReached, match=f"after step {stop} of 24"):
@@ -110,7 +110,7 @@ def test_the_time_limit_stops_and_the_same_call_goes_on(tmp_path):
     assert same(straight, numbers)
 
 
-def test_a_checkpoint_of_other_settings_is_not_taken_up(tmp_path):
+def test_a_checkpoint_of_other_settings_is_ignored(tmp_path):
     toy_training(tmp_path)
     _, other = toy_training(tmp_path, recipe=replace(RECIPE, rate=0.01))
     _, first = toy_training(tmp_path / "fresh")
@@ -123,7 +123,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         toy_training(tmp_path)
 
 
-def test_a_loss_that_is_no_number_stops(tmp_path):
+def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):
     network = nn.Linear(1, 1)
     bad = torch.tensor(math.nan)
     with pytest.raises(RobobenchError, match="diverged"):
@@ -132,11 +132,11 @@ def test_a_loss_that_is_no_number_stops(tmp_path):
             lambda step: network.weight.sum() * bad,
             lambda: {"x": 0.0},
             RECIPE,
-            Frame(0, tmp_path / "x.pt", torch.device("cpu"), precision="fp32"),
+            LoopSettings(0, tmp_path / "x.pt", torch.device("cpu"), precision="fp32"),
         )
 
 
-def test_precision_is_measured_and_leaves_no_trace(tmp_path):
+def test_measuring_the_precision_has_no_side_effects(tmp_path):
     _, fixed = toy_training(tmp_path / "fixed")
     fit, measured = toy_training(tmp_path / "auto", precision="auto")
     assert fit.precision in ("fp32", "bf16")
@@ -144,8 +144,8 @@ def test_precision_is_measured_and_leaves_no_trace(tmp_path):
         assert same(fixed, measured)
 
 
-def test_sigkill_costs_nothing_but_time(tmp_path, monkeypatch):
-    """A process is killed in the middle of a training; a second one ends as if nothing was."""
+def test_a_training_survives_sigkill(tmp_path, monkeypatch):
+    """A killed training, resumed in another process, ends with the same weights."""
     script = tmp_path / "train.py"
     script.write_text(
         textwrap.dedent("""
@@ -201,14 +201,14 @@ def test_the_rate_starts_over_at_each_restart():
         replace(recipe, steps=8)
 
 
-def test_every_image_once_then_anew():
+def test_every_image_comes_once_per_epoch():
     places = np.concatenate([batch_positions(10, 4, 0, step) for step in range(5)])
     assert sorted(places[:10]) == sorted(places[10:]) == list(range(10))
     assert list(places[:10]) != list(places[10:])
     assert list(batch_positions(3, 8, 0, 0)) != sorted(batch_positions(3, 8, 0, 0))
 
 
-# The mean of the ends of cycles.
+# Averaging the weights at the ends of cycles.
 
 CYCLES = replace(RECIPE, restarts=((8, 0.02), (16, 0.02)), keep="last", averaged=2)
 
@@ -226,17 +226,17 @@ def test_the_ends_of_the_last_cycles_are_averaged(tmp_path):
         ends.append({k: v.clone() for k, v in network.state_dict().items()})
         return {"score": 0.0}
 
-    frame = Frame(0, tmp_path / "toy.pt", torch.device("cpu"), precision="fp32")
-    fit_network(network, objective, validate, replace(CYCLES, evaluations=1), frame)
+    settings = LoopSettings(0, tmp_path / "toy.pt", torch.device("cpu"), precision="fp32")
+    fit_network(network, objective, validate, replace(CYCLES, evaluations=1), settings)
     second, third, mean = ends
     for name, value in network.state_dict().items():
-        assert torch.allclose(value, (second[name] + third[name]) / 2)
+        assert torch.equal(value, torch.lerp(second[name], third[name], 1 / 2))
         assert not torch.equal(value, third[name])
         assert torch.equal(value, mean[name])  # what is kept is what was judged
 
 
-def test_batch_statistics_are_those_of_the_mean(tmp_path):
-    """Not the mean of the statistics: the averaged layers before answer otherwise."""
+def test_batch_statistics_are_those_of_the_averaged_weights(tmp_path):
+    """Not the mean of the statistics, as the averaged layers before have other outputs."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 1))
     inputs = 3 * torch.randn(8, 4)
@@ -244,8 +244,8 @@ def test_batch_statistics_are_those_of_the_mean(tmp_path):
     def objective(step):
         return (network(inputs) - inputs.sum(1, keepdim=True)).square().mean()
 
-    frame = Frame(0, tmp_path / "toy.pt", torch.device("cpu"), precision="fp32")
-    fit_network(network, objective, lambda: {"score": 0.0}, CYCLES, frame)
+    settings = LoopSettings(0, tmp_path / "toy.pt", torch.device("cpu"), precision="fp32")
+    fit_network(network, objective, lambda: {"score": 0.0}, CYCLES, settings)
     answers = network[0](inputs)
     torch.testing.assert_close(network[1].running_mean, answers.mean(0))
     torch.testing.assert_close(network[1].running_var, answers.var(0))
@@ -253,7 +253,7 @@ def test_batch_statistics_are_those_of_the_mean(tmp_path):
 
 
 @pytest.mark.parametrize("stop_at", [3, 9, 16, 20])
-def test_a_mean_survives_an_interruption(tmp_path, stop_at):
+def test_averaging_survives_an_interruption(tmp_path, stop_at):
     _, straight = toy_training(tmp_path / "straight", recipe=CYCLES)
     with pytest.raises(KeyboardInterrupt):
         toy_training(tmp_path / "cut", stop_at=stop_at, recipe=CYCLES)
@@ -269,11 +269,11 @@ def test_a_mean_survives_an_interruption(tmp_path, stop_at):
         ({"keep": "best"}, "1 to 1 averaged cycles are expected, got 2"),
     ],
 )
-def test_a_mean_of_cycles_that_are_not_there_is_refused(change, message):
+def test_averaging_more_cycles_than_there_are_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         replace(CYCLES, **change)
 
 
-def test_a_card_says_what_is_averaged():
+def test_a_recipe_on_a_card_tells_the_averaged_cycles():
     assert CYCLES.as_dict()["averaged"] == 2
     assert "averaged" not in RECIPE.as_dict()

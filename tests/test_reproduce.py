@@ -14,7 +14,7 @@ from robobench.reports.papers.blocks import result_blocks
 from robobench.reports.papers.console import show
 from robobench.reports.papers.files import files_of, read, write
 from robobench.reports.papers.sentences import comparison, verdict
-from robobench.reproductions import Column, Gain, Reproduction, Row, named
+from robobench.reproductions import Column, Gain, Reproduction, Row, find_reproduction
 from robobench.reproductions.measuring import COLUMNS, Measured, gains_of, table_of
 from robobench.types import Cell, Predictions
 
@@ -61,17 +61,17 @@ SIGMA = """10.03 .42
 )
 def test_published_numbers_are_the_papers(name, printed, scale):
     expected = np.array([line.split() for line in printed.splitlines()], dtype=float)
-    ours = np.array([row.published for row in named(name).rows]).T * scale
+    ours = np.array([row.published for row in find_reproduction(name).rows]).T * scale
     np.testing.assert_allclose(ours, expected)
 
 
 def test_columns_cover_what_the_paper_averages():
     for name, low, high in (("irdi-table3", 1, 100), ("irdi-table6", 0, 50)):
-        table = named(name)
+        table = find_reproduction(name)
         levels = [d.level for c in table.columns for d in c.degradations(PROFILE)]
         assert levels == list(range(low, high + 1))
         assert len(table.parts(PROFILE)[table.whole]) == high - low + 1
-    noise = named("irdi-table6")
+    noise = find_reproduction("irdi-table6")
     org = noise.published(noise.rows[0], PROFILE)
     assert org["Acc(0,50)"] == pytest.approx(
         (11 * 0.796 + 10 * (0.328 + 0.138 + 0.106 + 0.101)) / 51
@@ -80,14 +80,17 @@ def test_columns_cover_what_the_paper_averages():
 
 def test_figures_have_every_level_and_share_the_cells_of_their_tables():
     for figure, table in ((4, 2), (5, 3), (6, 4), (7, 5), (8, 6)):
-        drawn, tabled = named(f"irdi-figure{figure}"), named(f"irdi-table{table}")
-        assert drawn.run == tabled.run
+        drawn, tabled = (
+            find_reproduction(f"irdi-figure{figure}"),
+            find_reproduction(f"irdi-table{table}"),
+        )
+        assert drawn.run_folder == tabled.run_folder
         assert drawn.beside == tabled
         assert len(drawn.columns) == (100 if table < 5 else 51)
 
 
 def test_what_does_not_fit_is_refused(registered):
-    with pytest.raises(RobobenchError, match="2 published numbers are expected, one a column, got"):
+    with pytest.raises(RobobenchError, match="expected 2 published numbers, one per column, got"):
         Reproduction(
             "T",
             "cifar10",
@@ -96,8 +99,8 @@ def test_what_does_not_fit_is_refused(registered):
             (Row("org", "", (1.0,)),),
         )
     REPRODUCTIONS.register("nonsense")(lambda: 3)
-    with pytest.raises(RobobenchError, match="returned a int: a Reproduction"):
-        named("nonsense")
+    with pytest.raises(RobobenchError, match="Reproduction, got a int"):
+        find_reproduction("nonsense")
 
 
 # Cells whose accuracies are known.
@@ -141,7 +144,7 @@ def claim(**more):
     return Reproduction(
         title="Table 1. Made up",
         dataset="cifar10",
-        run="made-up",
+        run_folder="made-up",
         columns=(Column("Acc(1,2)", "jpeg:1-2"), Column("Acc(3,4)", "jpeg:3-4")),
         rows=(Row("jpg", "Jpg", (0.5, 0.6)), Row("jpg-estqf", "Est", (0.6, 0.7))),
         whole="Acc(1,4)",
@@ -259,7 +262,7 @@ def test_mean_and_deviation_of_estimated_levels():
 
 def test_files_say_the_same_and_are_read_again(tmp_path):
     items = cells({"jpg": 0.55, "jpg-estqf": 0.65, "org": 0.5}, levels=range(1, 101), n=60)
-    reproduction = named("irdi-table3")
+    reproduction = find_reproduction("irdi-table3")
     write(measured(items, reproduction), tmp_path)
     again = read("irdi-table3", tmp_path)
     pd.testing.assert_frame_equal(
@@ -296,7 +299,7 @@ def test_a_terminal_of_80_columns_holds_the_table(columns, monkeypatch, tmp_path
     monkeypatch.setenv("TERM", "dumb")
     items = cells({"jpg": 0.55, "jpg-estqf": 0.65, "org": 0.5}, levels=range(1, 101), n=60)
     terminal = Terminal()
-    show(measured(items, named("irdi-table3")), terminal)
+    show(measured(items, find_reproduction("irdi-table3")), terminal)
     assert "…" in terminal.text
     assert max(len(line) for line in terminal.text.splitlines()) <= columns
 
@@ -310,7 +313,7 @@ def test_the_page_is_made_from_the_files(tmp_path):
         maker.page(tmp_path, tmp_path / "endo-2020")
     items = cells({"jpg": 0.6, "jpg-estqf": 0.6, "org": 0.5}, levels=range(1, 101), n=60)
     for name in ("irdi-table3", "irdi-figure5"):
-        write(measured(items, named(name), name), tmp_path)
+        write(measured(items, find_reproduction(name), name), tmp_path)
     page = maker.page(tmp_path, tmp_path / "endo-2020")
     assert (tmp_path / "endo-2020" / "irdi-figure5.svg").is_file()
     assert "(endo-2020/irdi-figure5.svg)" in page
@@ -331,7 +334,7 @@ def test_the_page_is_made_from_the_files(tmp_path):
 
 def test_a_figure_has_a_line_for_each_row_and_no_document_of_its_own():
     items = cells({"jpg": 0.6, "jpg-estqf": 0.65, "org": 0.5}, levels=range(1, 101), n=60)
-    found = measured(items, named("irdi-figure5"), "irdi-figure5")
+    found = measured(items, find_reproduction("irdi-figure5"), "irdi-figure5")
     (plot,) = result_blocks(found)
     left, right = plot.figure.axes
     labels = left.get_legend_handles_labels()[1]

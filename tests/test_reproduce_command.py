@@ -24,7 +24,7 @@ def table1():
     return Reproduction(
         title="Table 1. JPEG shapes10",
         dataset="shapes10",
-        run="doe-2031",
+        run_folder="doe-2031",
         columns=(Column("Acc(10,11)", "jpeg:10-11"), Column("Acc(50,51)", "jpeg:50-51")),
         rows=(Row("org", "Org", (0.5, 0.7)), Row("jpg", "Jpg", (0.8, 0.9)),
               Row("jpg-estqf", "Jpg and Est. Q.F.", (0.85, 0.95))),
@@ -47,13 +47,13 @@ def figure1():
 
 @pytest.fixture
 def place(tmp_path, registered, monkeypatch):
-    """A folder to work in, with a plugin."""
+    """A working directory with a plug-in."""
     (tmp_path / "doe.py").write_text(PLUGIN)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_a_paper_of_ones_own_from_networks_to_files(place, capsys):
+def test_a_paper_of_a_plugin_from_networks_to_files(place, capsys):
     def reproduce(*names, limit=64):
         arguments = ["reproduce", *names, "--plugin", "doe.py", "--limit", str(limit)]
         assert _exit_code([*arguments, "--device", "cpu"]) == 0
@@ -81,13 +81,13 @@ def test_a_paper_of_ones_own_from_networks_to_files(place, capsys):
     again = reproduce("toy-table1", "--all-rows")
     assert "25 cells of 64 images, 20 stored already" in again
     assert "bilateral" in set(pd.read_csv(place / "reproduced" / "toy-table1.csv")["row"])
-    # Fewer images than are stored: those of this call, not all that lie there.
+    # With fewer images than are stored, only those of this call count.
     assert "20 stored already" in reproduce("toy-table1", limit=20)
     assert set(pd.read_csv(place / "reproduced" / "toy-table1.csv")["n"]) == {20}
 
 
 def test_a_training_without_all_networks_is_a_control(place, capsys, monkeypatch):
-    """In no row of the table, but what chance of the training is worth is told."""
+    """It is in no row of the table, but shows the effect of chance in training."""
     monkeypatch.setenv("ROBOBENCH_WEIGHTS", str(place / "weights"))
     for method, tensors_of in (("org", "org"), ("jpg", "org")):
         found, other = (
@@ -106,16 +106,16 @@ def test_a_training_without_all_networks_is_a_control(place, capsys, monkeypatch
     assert "Training 1 is left out: jpg-estqf lacks weights. --all-rows takes its jpg" in told
     assert "There is one training of jpg" in told
     told, beside = reproduce("--all-rows")
-    assert "Training 1 has jpg only: a control" in told
+    assert "Training 1 has only jpg: it is a control" in told
     assert "The other training of jpg differs from the first by" in told
     assert beside.loc["jpg"].equals(alone.loc["jpg"])
     gains = pd.read_csv(place / "reproduced" / "toy-table1-gain.csv").set_index(["row", "column"])
     apart = gains.loc[("jpg seed 1 - jpg seed 0", "all"), "ours"]
-    # What stands in for the other training is the clean-trained network.
+    # The other training has the weights of the clean-trained network.
     assert apart == pytest.approx(beside[("org", "all")] - beside[("jpg", "all")], abs=1e-5)
 
 
-def test_missing_networks_are_named_with_the_line_that_makes_each(place, capsys, monkeypatch):
+def test_missing_networks_are_named_with_the_command_that_trains_each(place, capsys, monkeypatch):
     monkeypatch.setattr("robobench.weights.storage._SHIPPED", ())
     assert _exit_code(["reproduce", "irdi-table3"]) == 2
     lines = capsys.readouterr().err.splitlines()
@@ -123,7 +123,7 @@ def test_missing_networks_are_named_with_the_line_that_makes_each(place, capsys,
     assert len(lines) == 4
     for method, line in zip(("org", "jpg", "jpg-estqf"), lines[1:], strict=True):
         command = f"`robobench train --recipe endo-2020 --dataset cifar10 --method {method}`"
-        assert line.startswith(f"  {method}: {command} makes it")
+        assert line.startswith(f"  {method}: {command} trains it")
     assert _exit_code(["reproduce", "toy-table1", "--plugin", "doe.py", "--train-seeds", "3"]) == 2
     assert "--method jpg --seed 3`" in capsys.readouterr().err
     assert {p.name for p in place.iterdir()} - {"__pycache__"} == {"doe.py"}, "nothing is written"
@@ -136,7 +136,7 @@ def test_a_dry_run_and_a_wrong_name_write_nothing(place, capsys):
     assert _exit_code(["reproduce", "irdi-tabel3"]) == 2
     assert "did you mean 'irdi-table3'" in capsys.readouterr().err
     assert _exit_code([*arguments, "--all-rows", "--published-only"]) == 2
-    assert "--published-only and --all-rows: give one of both" in capsys.readouterr().err
+    assert "--published-only and --all-rows: give only one of the two" in capsys.readouterr().err
     assert {p.name for p in place.iterdir()} - {"__pycache__"} == {"doe.py"}
 
 
@@ -157,7 +157,7 @@ def test_without_a_name_it_lists_what_there_is_without_torch():
     assert names == tables + figures
 
 
-def test_time_is_told_for_methods_that_must_be_told_something(place, capsys):
+def test_a_dry_run_estimates_methods_that_need_context(place, capsys):
     arguments = ["run", "--methods", "jpg-shuffledqf", "--corruptions", "jpeg:10", "--limit", "20"]
     assert _exit_code([*arguments, "--dry-run"]) == 0
     assert "80 predictions to make" in capsys.readouterr().out

@@ -25,7 +25,7 @@ from robobench.datasets import open_dataset
 from robobench.errors import MissingWeights, RobobenchError
 from robobench.evaluation import plan
 from robobench.registry import METHODS
-from robobench.training.trainer import Order, train_one
+from robobench.training.trainer import TrainingRequest, train_one
 from robobench.types import CLEAN, Context, Geometry
 from robobench.weights import storage
 from robobench.weights.classifiers import load_backbone
@@ -208,7 +208,7 @@ def brief(monkeypatch):
 
 def test_a_classifier_is_trained_behind_its_restorer_and_run(brief, backbone, degraded, tmp_path):
     made = train_one(
-        Order(limit=200, precision="fp32"), "arcnn-res", "jpeg_compression", again=True
+        TrainingRequest(limit=200, precision="fp32"), "arcnn-res", "jpeg_compression", again=True
     )
     loaded = storage.load(made.card)
     restorer = storage.load(
@@ -247,7 +247,7 @@ def test_a_classifier_is_trained_behind_its_restorer_and_run(brief, backbone, de
 
 def test_a_missing_restorer_is_named_with_the_command_that_makes_it():
     with pytest.raises(MissingWeights) as caught:
-        train_one(Order(limit=20), "dncnn-res", "gaussian_noise")
+        train_one(TrainingRequest(limit=20), "dncnn-res", "gaussian_noise")
     told = str(caught.value)
     assert "dncnn-res is built on dncnn" in told
     line = "robobench train --method dncnn --dataset shapes10 --backbone vgg-tiny"
@@ -261,7 +261,7 @@ def test_train_missing_trains_the_restorer_first(monkeypatch):
 
     asked = []
 
-    def train(order, method, training):
+    def train(request, method, training):
         asked.append(method)
         if asked == ["dncnn-res"]:
             raise MissingWeights("no", method="dncnn", trainings=(training,), train_seed=0)

@@ -24,14 +24,14 @@ def toy():
     del STUDIES._entries["toy-study"]
 
 
-def test_what_a_method_is_trained_on_is_filled_in(toy):
+def test_what_a_method_is_trained_on_is_completed(toy):
     assert trainings_of(toy) == [
         Training("cifar10", "jpg", "jpeg_compression", 0),
         Training("cifar100", "arcnn", "noise", 3),
     ]
 
 
-def test_one_data_set_of_it(toy):
+def test_trainings_of_one_data_set(toy):
     assert [t.method for t in trainings_of(toy, "cifar100")] == ["arcnn"]
     with pytest.raises(RobobenchError, match="unknown data set of toy-study 'cifar1'"):
         trainings_of(toy, "cifar1")

@@ -19,14 +19,14 @@ from robobench.training.pools import (
     validation_conditions,
     warp,
 )
-from robobench.training.recipes import planned
-from robobench.training.trainer import Order, train_one, wanted
+from robobench.training.recipes import default_trainings
+from robobench.training.trainer import TrainingRequest, requested_trainings, train_one
 from robobench.types import Card, Degradation, Geometry
 from robobench.weights import storage
 from robobench.weights.classifiers import load_backbone
 
 
-def test_moving_shifts_and_flips_within_the_image():
+def test_moving_shifts_and_flips_images():
     images = torch.arange(2 * 3 * 8 * 8).reshape(2, 3, 8, 8).to(torch.uint8)
     still = move(images, 0, np.random.default_rng(3))
     for before, after in zip(images, still, strict=True):
@@ -39,7 +39,7 @@ def test_moving_shifts_and_flips_within_the_image():
     assert move(images, 0, np.random.default_rng(0), crop=5).shape == (2, 3, 5, 5)
 
 
-def test_warping_turns_about_the_middle_and_repeats_itself():
+def test_warping_rotates_about_the_centre_and_is_repeatable():
     images = torch.full((8, 3, 32, 32), 200, dtype=torch.uint8)
     images[:, :, :, :16] = 20
     warping = {"rotation": 20.0, "shear": 0.0, "zoom": 0.0}
@@ -47,7 +47,7 @@ def test_warping_turns_about_the_middle_and_repeats_itself():
     assert turned.dtype == torch.uint8
     assert torch.equal(turned, warp(images, warping, np.random.default_rng(0)))
     top, bottom = (turned[:, 0, row].float().mean(1) for row in (2, 29))
-    # A vertical edge that is turned lies to the left above and to the right below, or the reverse.
+    # A rotated vertical edge lies further left at the top than at the bottom, or the reverse.
     assert ((top - 110).sign() == -(bottom - 110).sign()).all()
     assert (top - bottom).abs().min() > 1
     still = warp(images, dict.fromkeys(warping, 0.0), np.random.default_rng(0))
@@ -57,11 +57,11 @@ def test_warping_turns_about_the_middle_and_repeats_itself():
 
 
 def test_the_published_recipe_starts_from_scratch(brief):
-    order = Order(limit=40, precision="fp32")
-    scratch = replace(order, recipe="endo-2020-published")
+    request = TrainingRequest(limit=40, precision="fp32")
+    scratch = replace(request, recipe="endo-2020-published")
     backbone = load_backbone("vgg-tiny", dataset="shapes10").module.state_dict()
     distance = []
-    for one in (order, scratch):
+    for one in (request, scratch):
         made = storage.load(train_one(one, "jpg", "jpeg_compression", again=True).card)
         name = "stem.0.0.weight"
         distance.append(float((made.tensors[name].float() - backbone[name]).norm()))
@@ -99,7 +99,7 @@ def test_emphasis_draws_some_levels_from_a_part_of_the_range():
     assert set(levels[0.5][~elsewhere].tolist()) == {11, 12, 13, 14, 15}
 
 
-def test_degrading_mixes_corruptions_and_can_leave_some_alone():
+def test_degrading_mixes_corruptions_and_can_leave_some_images_clean():
     images = torch.randint(60, 200, (60, 3, 32, 32), dtype=torch.uint8)
     names = ["gaussian_noise", "fog"]
     degraded, levels = Degrader(names, "cifar-c", ranges={}, seed=0, clean_share=0.3)(images, 0)
@@ -126,7 +126,7 @@ def test_validation_spreads_over_the_range():
 
 
 class Counted:
-    """A data set that notes what is read."""
+    """A data set that counts the images it reads."""
 
     name, split, class_names, profile = "counted", "train", ("a",), "cifar-c"
 
@@ -159,41 +159,46 @@ def test_a_small_pool_is_read_once_and_a_large_one_as_needed(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "seconds"), [("25m", 1500), ("90s", 90), ("1.5h", 5400), ("2", 120)]
 )
-def test_times_are_understood(text, seconds):
+def test_time_limits_are_parsed(text, seconds):
     assert seconds_in(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "m", "-3m", "0s", "3 days"])
-def test_other_times_are_refused(text):
+def test_malformed_time_limits_are_refused(text):
     with pytest.raises(RobobenchError, match="25m"):
         seconds_in(text)
 
 
-def test_the_plan_begins_with_the_classifier_and_holds_everything_once():
-    plan = planned()
-    assert plan[0] == ("org", "clean")
-    assert len(set(plan)) == len(plan)
-    assert {("afd", "jpeg_compression"), ("ddp", "noise"), ("jpg", "jpeg_compression")} <= set(plan)
-    assert plan.index(("afd", "jpeg_compression")) < plan.index(("afd", "noise"))
+def test_the_default_trainings_begin_with_the_classifier_without_repeats():
+    trainings = default_trainings()
+    assert trainings[0] == ("org", "clean")
+    assert len(set(trainings)) == len(trainings)
+    assert {("afd", "jpeg_compression"), ("ddp", "noise"), ("jpg", "jpeg_compression")} <= set(
+        trainings
+    )
+    assert trainings.index(("afd", "jpeg_compression")) < trainings.index(("afd", "noise"))
 
 
-def test_what_is_wanted_is_checked():
-    order = Order()
-    assert wanted(order, "afd", "jpeg,noise") == [("afd", "jpeg_compression"), ("afd", "noise")]
-    assert wanted(order, "afd@jpeg", None) == [("afd", "jpeg_compression")]
-    assert wanted(order, "jpg", None) == [("jpg", "jpeg_compression")]
-    assert wanted(order, None, None) == planned()
+def test_requests_are_checked():
+    request = TrainingRequest()
+    assert requested_trainings(request, "afd", "jpeg,noise") == [
+        ("afd", "jpeg_compression"),
+        ("afd", "noise"),
+    ]
+    assert requested_trainings(request, "afd@jpeg", None) == [("afd", "jpeg_compression")]
+    assert requested_trainings(request, "jpg", None) == [("jpg", "jpeg_compression")]
+    assert requested_trainings(request, None, None) == default_trainings()
     for method, trained_on, message in (
         ("median", None, "nothing to train"),
         ("afdd", None, "did you mean"),
         ("jpg", "noise", "jpg is trained on"),
-        ("afd", "clean", "means nothing"),
+        ("afd", "clean", "does not apply"),
         ("afd", "jpgg", "unknown corruption"),
         (None, "jpeg", "needs --method"),
-        ("afd@jpeg", "noise", "one of both"),
+        ("afd@jpeg", "noise", "only one of the two"),
     ):
         with pytest.raises(RobobenchError, match=message):
-            wanted(order, method, trained_on)
+            requested_trainings(request, method, trained_on)
 
 
 @pytest.fixture
@@ -220,10 +225,10 @@ TRAINED = [n for n in METHODS.names() if METHODS[n].recipes(None) and not METHOD
 @pytest.mark.parametrize("name", TRAINED)
 def test_every_method_trains_and_its_weights_are_found(name, brief):
     trained_on = METHODS[name].trained_on or "jpeg_compression"
-    order = Order(limit=40, precision="fp32")
+    request = TrainingRequest(limit=40, precision="fp32")
     if behind := getattr(METHODS[name], "restorer", None):
-        train_one(order, behind, trained_on)
-    made = train_one(order, name, trained_on, again=True)
+        train_one(request, behind, trained_on)
+    made = train_one(request, name, trained_on, again=True)
     assert made.trained
     loaded = storage.load(made.card)
     card = loaded.card
@@ -234,7 +239,7 @@ def test_every_method_trains_and_its_weights_are_found(name, brief):
     assert f"--method {name}" in card.command
     assert not list((made.card.parent / "unfinished").glob("*.pt"))
     assert list((made.card.parent / "curves").glob("*.jsonl"))
-    assert not train_one(order, name, trained_on).trained
+    assert not train_one(request, name, trained_on).trained
 
 
 def test_unlabelled_photographs_are_enough_for_a_plugin(brief, tmp_path):
@@ -244,11 +249,11 @@ def test_unlabelled_photographs_are_enough_for_a_plugin(brief, tmp_path):
     for number in range(6):
         pixels = rng.integers(0, 256, (40, 36, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"{number}.png")
-    order = Order(images=str(tmp_path), limit=5, precision="fp32", seed=0)
-    made = train_one(order, "afd", "fog", again=True)
+    request = TrainingRequest(images=str(tmp_path), limit=5, precision="fp32", seed=0)
+    made = train_one(request, "afd", "fog", again=True)
     assert "5 images of" in storage.read_card(made.card).images
     with pytest.raises(RobobenchError, match="class"):
-        train_one(order, "jpg", "jpeg_compression", again=True)
+        train_one(request, "jpg", "jpeg_compression", again=True)
 
 
 def test_the_command_prints_what_it_made(brief):
@@ -257,11 +262,11 @@ def test_the_command_prints_what_it_made(brief):
     assert result.exit_code == 0
     assert "ddp@noise: trained, validation fidelity" in result.output
     again = CliRunner().invoke(train, arguments[:-1], catch_exceptions=False)
-    assert "there already" in again.output
+    assert "already trained" in again.output
 
 
 def test_the_command_stops_in_time_and_says_so(brief):
-    with pytest.raises(TimeLimitReached, match="the same command goes on"):
+    with pytest.raises(TimeLimitReached, match="run the same command again"):
         train.main(
             ["--method", "ddp", "--trained-on", "noise", "--limit", "30", "--again",
              "--time-limit", "0.001s", "--precision", "fp32"],
@@ -272,14 +277,14 @@ def test_the_command_stops_in_time_and_says_so(brief):
 
 
 def test_a_classifier_starts_from_a_file_of_weights(brief, tmp_path):
-    trained = train_one(Order(limit=40, precision="fp32"), "org", "clean", again=True)
+    trained = train_one(TrainingRequest(limit=40, precision="fp32"), "org", "clean", again=True)
     file = trained.card.with_suffix(".safetensors")
     kept = storage.load(trained.card).tensors["stem.0.0.weight"]
     start = tmp_path / "start.safetensors"
     start.write_bytes(file.read_bytes())
-    order = Order(limit=40, precision="fp32", seed=1, start=str(start))
-    made = storage.load(train_one(order, "org", "clean", again=True).card)
-    fresh = storage.load(train_one(replace(order, start=None), "org", "clean", again=True).card)
+    request = TrainingRequest(limit=40, precision="fp32", seed=1, start=str(start))
+    made = storage.load(train_one(request, "org", "clean", again=True).card)
+    fresh = storage.load(train_one(replace(request, start=None), "org", "clean", again=True).card)
     # Six steps change little.
     distance = [(w.tensors["stem.0.0.weight"] - kept).norm() for w in (made, fresh)]
     assert 0 < distance[0] < distance[1] / 5
@@ -291,9 +296,11 @@ def test_a_classifier_starts_from_a_file_of_weights(brief, tmp_path):
     ("method", "start", "message"),
     [("jpg", "here", "for the classifier itself"), ("org", "nowhere", "there is no such file")],
 )
-def test_a_start_that_makes_no_sense_is_refused(brief, method, start, message):
+def test_an_unsuitable_start_is_refused(brief, method, start, message):
     with pytest.raises(RobobenchError, match=message):
-        train_one(Order(limit=40, start=start), method, METHODS[method].trained_on, again=True)
+        train_one(
+            TrainingRequest(limit=40, start=start), method, METHODS[method].trained_on, again=True
+        )
 
 
 def test_a_start_of_another_architecture_is_refused(brief, tmp_path):
@@ -301,12 +308,12 @@ def test_a_start_of_another_architecture_is_refused(brief, tmp_path):
 
     save_file(own_network("resnet-20", 10).state_dict(), tmp_path / "other.safetensors")
     with pytest.raises(RobobenchError, match="does not fit vgg-tiny"):
-        train_one(Order(limit=40, start=str(tmp_path / "other.safetensors")), "org", "clean",
+        train_one(TrainingRequest(limit=40, start=str(tmp_path / "other.safetensors")), "org", "clean",
                   again=True)  # fmt: skip
 
 
 def test_an_estimator_is_shared_between_data_sets(brief):
-    order = Order(limit=40, precision="fp32", recipe="endo-2020")
+    request = TrainingRequest(limit=40, precision="fp32", recipe="endo-2020")
     estimator = BlockEstimator()
     state = {f"estimator.{k}": v for k, v in estimator.state_dict().items()}
     cifar = Card(
@@ -316,18 +323,18 @@ def test_an_estimator_is_shared_between_data_sets(brief):
         parameters=0, minutes=0.0, versions={},
     )  # fmt: skip
     storage.save(cifar, state)
-    made = storage.load(train_one(order, "jpg-estqf", "jpeg_compression", again=True).card)
+    made = storage.load(train_one(request, "jpg-estqf", "jpeg_compression", again=True).card)
     assert torch.equal(made.tensors["estimator.slopes"], estimator.slopes.half())
     assert made.card.recipe["network"]["estimator"].startswith("of cifar10-vgg-tiny-jpg-estqf")
 
 
-def test_networks_of_others_are_not_trained_here():
+def test_networks_of_libraries_are_not_trained():
     with pytest.raises(RobobenchError, match="as it is"):
-        train_one(Order(backbone="torchvision:resnet18"), "org", "clean")
+        train_one(TrainingRequest(backbone="torchvision:resnet18"), "org", "clean")
 
 
 @pytest.mark.parametrize("name", [n for n in METHODS.names() if METHODS[n].trained_as])
-def test_what_takes_anothers_weights_says_so(name):
+def test_a_method_with_the_weights_of_another_says_so(name):
     owner = METHODS[name].trained_as
     with pytest.raises(RobobenchError, match=f"{name} takes the weights of {owner}"):
-        train_one(Order(limit=40), name, METHODS[name].trained_on, again=True)
+        train_one(TrainingRequest(limit=40), name, METHODS[name].trained_on, again=True)

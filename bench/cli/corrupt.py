@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from robobench.cli._progress import progress
 from robobench.errors import RobobenchError, unknown_name
 
 if TYPE_CHECKING:
@@ -96,13 +94,13 @@ def corrupt(
         click.echo(f"profile: {profile}, the nearest to the images' size")
     table_of(profile)
     targets = _targets(corruptions, severities, profile)
-    with _progress() as (begin, advance):
+    with progress("degraded images") as update:
         made, there = copy_degraded(
             copy,
             targets,
             workers=workers or len(os.sched_getaffinity(0)),
-            begin=begin,
-            advance=advance,
+            begin=lambda images: update(total=images),
+            advance=lambda images: update(advance=images),
         )
     click.echo(f"{out}: {made} degraded images made, {there} were there already")
 
@@ -125,21 +123,3 @@ def _targets(corruptions: str, severities: str, profile: str) -> list[Target]:
     if not targets:
         parse_corruptions(corruptions, numbers, profile)  # says what is expected
     return list(targets)
-
-
-@contextmanager
-def _progress() -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
-    """A bar with the time left, on a terminal only."""
-    if not sys.stderr.isatty():
-        yield lambda images: None, lambda images: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("degraded images")
-        yield (
-            lambda images: bar.update(task, total=images),
-            lambda images: bar.advance(task, images),
-        )

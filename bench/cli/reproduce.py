@@ -1,4 +1,4 @@
-"""``robobench reproduce``: a paper's table, measured again beside what it published."""
+"""``robobench reproduce``: measure tables and figures of a paper again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from robobench.cli import _options
 
 if TYPE_CHECKING:
-    from robobench.reproductions.planning import Prepared
+    from robobench.reproductions.planning import PlannedReproduction
 
 
 @click.command(short_help="Measure a paper's tables and figures again.")
@@ -20,34 +20,38 @@ if TYPE_CHECKING:
     type=_options.PATH,
     default="reproduced",
     show_default=True,
-    help="Folder that takes NAME.csv, .html, .tex, .md, and pictures of figures.",
+    help="Folder for NAME.csv, .html, .tex, .md, and images of figures.",
 )
 @click.option(
     "--runs", type=_options.PATH, default="runs", show_default=True, help="Folder of the runs."
 )
 @_options.train_seeds("all that have weights")
-@click.option("--published-only", is_flag=True, help="Leave out rows that the paper has not.")
+@click.option("--published-only", is_flag=True, help="Leave out rows that are not in the paper.")
 @click.option(
     "--all-rows",
     is_flag=True,
-    help="Our further methods and the controls of other trainings, too: takes longer.",
+    help="Also evaluate further methods of ours and controls from other trainings; takes longer.",
 )
 @_options.limit
 @_options.data_root
 @_options.download
 @_options.device
-@click.option("--precision", help="fp32, bf16, or auto: what is faster here. [default: auto]")
+@click.option(
+    "--precision", help="fp32, bf16, or auto, the faster one on this machine. [default: auto]"
+)
 @_options.batch_size
 @_options.plugin
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and how long it takes.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print what would be done and how long it would take."
+)
 def reproduce(
     names: tuple[str, ...], out: str, plugin: tuple[str, ...], dry_run: bool, **options: Any
 ) -> None:
-    """Measure a paper's tables and figures again, beside what it published.
+    """Measure a paper's tables and figures again, next to the published numbers.
 
     Runs what is missing, then writes NAME.csv (row, column, published, ours, ci_low, ci_high, n,
-    train_seeds), the same as HTML, LaTeX and Markdown, and SVG and PDF of figures. Without NAME it
-    lists what there is. Started again, it computes only what is missing.
+    train_seeds), the same as HTML, LaTeX and Markdown, and figures as SVG and PDF. Without NAME, it
+    lists the tables and figures. Run again, it computes only what is missing.
     """
     from robobench.registry import REPRODUCTIONS, load_plugin_file
 
@@ -58,53 +62,52 @@ def reproduce(
 
         table([(name, REPRODUCTIONS.entry(name).summary) for name in REPRODUCTIONS])
         return
-    wanted = list(dict.fromkeys(REPRODUCTIONS.canonical(name) for name in names))
-    from robobench.reproductions.planning import Settings, prepare
+    names = tuple(dict.fromkeys(REPRODUCTIONS.canonical(name) for name in names))
+    from robobench.reproductions.planning import MeasurementSettings, plan_reproduction
 
-    settings = Settings(**{k: v for k, v in options.items() if v is not None})
-    prepared = [prepare(name, settings) for name in wanted]  # all, before any work begins
-    for each in prepared:
-        _one(each, Path(out), dry_run)
+    settings = MeasurementSettings(**{k: v for k, v in options.items() if v is not None})
+    planned = [plan_reproduction(name, settings) for name in names]  # all, before any work begins
+    for one in planned:
+        _tell_what_is_left(one)
+        if not dry_run:
+            _measure(one, Path(out))
 
 
-def _one(prepared: Prepared, out: Path, dry_run: bool) -> None:
-    from robobench.cli._progress import progress
+def _measure(planned: PlannedReproduction, out: Path) -> None:
+    from robobench.cli._progress import run_progress
 
-    _tell(prepared)
-    if dry_run:
-        return
-    with progress(prepared.plans) as advance:
-        prepared.execute(advance)
+    with run_progress(planned.plans) as advance:
+        planned.execute(advance)
     from robobench.reports.papers.console import show
     from robobench.reports.papers.files import write
     from robobench.reproductions.measuring import measure
 
-    measured = measure(prepared)
+    measured = measure(planned)
     written = write(measured, out)
     show(measured)
-    click.echo(f"written: {out / prepared.name}{{{','.join(_endings(written, prepared.name))}}}")
+    click.echo(f"written: {out / planned.name}{{{','.join(_endings(written, planned.name))}}}")
 
 
 def _endings(written: list[Path], name: str) -> list[str]:
     return [path.name.removeprefix(name) for path in written]
 
 
-def _tell(prepared: Prepared) -> None:
-    """How much there is to do, before it is done."""
+def _tell_what_is_left(planned: PlannedReproduction) -> None:
+    """Print how much there is to compute."""
     from robobench.evaluation.dry_run import estimate
 
-    told = [estimate(plan) for plan in prepared.plans]
+    told = [estimate(plan) for plan in planned.plans]
     cells, stored = sum(t.cells for t in told), sum(t.stored for t in told)
-    images = len(prepared.plans[0].source)
+    images = len(planned.plans[0].source)
     left = sum(t.predictions for t in told)
-    work = f"{left:,} predictions to make, {_lasting(sum(t.seconds for t in told))}"
+    work = f"{left:,} predictions to make, {_duration(sum(t.seconds for t in told))}"
     click.echo(
-        f"{prepared.name}: {cells:,} cells of {images:,} images, {stored:,} stored already; "
-        f"{work if left else 'nothing left to run'} ({prepared.folder})"
+        f"{planned.name}: {cells:,} cells of {images:,} images, {stored:,} stored already; "
+        f"{work if left else 'nothing left to run'} ({planned.folder})"
     )
 
 
-def _lasting(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     if seconds < 90:
         return f"about {max(1, round(seconds))} s"
     if seconds < 5400:

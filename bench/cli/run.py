@@ -89,7 +89,7 @@ def run(config: str | None, dry_run: bool, no_report: bool, **options: Any) -> N
     Prints accuracy with 95 % intervals and what each method recovers, and writes predictions,
     tables and a report. Started again, it computes only what is missing.
     """
-    from robobench.cli._progress import progress
+    from robobench.cli._progress import run_progress
     from robobench.evaluation.plan import prepare
     from robobench.evaluation.run import execute
     from robobench.results.run import load
@@ -104,7 +104,7 @@ def run(config: str | None, dry_run: bool, no_report: bool, **options: Any) -> N
         _tell_what_would_be_done(plan)
         return
     try:
-        with progress([plan]) as advance:
+        with run_progress([plan]) as advance:
             done = execute(plan, advance=advance)
     except CellsFailed:
         stored = load(configuration.folder)

@@ -1,22 +1,23 @@
-"""``robobench train``: make the weights that are missing."""
+"""``robobench train``: train the weights that are missing."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any
 
 import click
 
+from robobench.cli._progress import progress
 from robobench.errors import RobobenchError
 
 _UNITS = {"": 60, "s": 1, "m": 60, "h": 3600}
 
 
 def seconds_in(text: str) -> float:
-    """``25m``, ``90s``, ``1.5h`` or minutes without a unit, in seconds.
+    """Seconds in a text like ``25m``, ``90s`` or ``1.5h``; without a unit it means minutes.
 
     Raises:
         RobobenchError: Anything else.
@@ -27,161 +28,109 @@ def seconds_in(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-@click.command(short_help="Train weights, with their cards, for run to find.")
-@click.option("--method", help="What to train; by default everything that is missing.")
-@click.option("--dataset", help="What it is for: shapes10, or all of a study's data sets.")
-@click.option("--backbone", help="Classifier; the data set's own by default.")
-@click.option("--weights", help="File of the classifier's weights.")
+@click.command(short_help="Train weights, and store them where run finds them.")
+@click.option("--method", help="Method to train. [default: all whose weights are missing]")
+@click.option("--dataset", help="Data set. [default: shapes10, or all data sets of a study]")
+@click.option("--backbone", help="Classifier. [default: that of the data set]")
+@click.option("--weights", help="File with the classifier's weights.")
 @click.option("--trained-on", help="A corruption, a group, or several joined by commas.")
-@click.option("--images", help="Folder of images to learn from instead of the data set's own.")
-@click.option("--limit", type=click.IntRange(min=1), help="Learn from this many images.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
-@click.option("--recipe", help="Named settings: standard, quick, long, or a study's: endo-2020.")
-@click.option("--start", help="File of weights that --method org starts from.")
-@click.option("--time-limit", help="Stop after 25m, 90s, 1h; the same command goes on.")
-@click.option("--data-root", help="Where data lies; ROBOBENCH_DATA by default.")
+@click.option("--images", help="Folder of training images. [default: the training split]")
+@click.option("--limit", type=click.IntRange(min=1), help="Number of training images.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Training seed."
+)
+@click.option("--recipe", help="Named settings: standard, quick, long, or a study: endo-2020.")
+@click.option("--start", help="File of weights from which --method org starts.")
+@click.option("--time-limit", help="Stop after 25m, 90s, 1h; the same command resumes.")
+@click.option("--data-root", help="Folder of the data sets. [default: ROBOBENCH_DATA]")
 @click.option("--download", is_flag=True, help="Allow downloads of data and pretrained weights.")
-@click.option("--classes", help="Not needed for training; accepted so that lines can be copied.")
+@click.option("--classes", help="Ignored; accepted so that options of run can be copied.")
 @click.option("--split", "split_at", help="Layer after which a module is plugged in.")
-@click.option("--device", default="auto", show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps.")
 @click.option(
     "--precision",
     type=click.Choice(["auto", "fp32", "bf16"]),
     default="auto",
     show_default=True,
-    help="auto measures which is faster here.",
+    help="auto measures which is faster on this machine.",
 )
 @click.option("--plugin", multiple=True, help="Python file that registers more methods.")
-@click.option("--again", is_flag=True, help="Train what is there already, too.")
+@click.option("--again", is_flag=True, help="Train again what is already trained.")
 def train(
     method: str | None,
     dataset: str | None,
-    backbone: str | None,
-    weights: str | None,
     trained_on: str | None,
-    images: str | None,
-    limit: int | None,
-    seed: int,
     recipe: str | None,
-    start: str | None,
     time_limit: str | None,
-    data_root: str | None,
-    download: bool,
     classes: str | None,
-    split_at: str | None,
-    device: str,
-    precision: str,
     plugin: tuple[str, ...],
     again: bool,
+    **options: Any,
 ) -> None:
-    """Train weights and store them with their card where `run` finds them.
+    """Train weights, and store them with their card where `run` finds them.
 
-    Without --method everything that is missing for the data set is trained, the most valuable
-    first; --recipe endo-2020 alone trains what is missing of that study, on all its data sets. A
-    training that was stopped goes on where it was.
+    Without --method, all weights that are missing for the data set are trained, the most valuable
+    first. --recipe endo-2020 alone trains what is missing of that study, on all its data sets. An
+    interrupted training resumes where it stopped.
     """
     from robobench.registry import STUDIES, load_plugin_file
     from robobench.training.study import trainings_of
-    from robobench.training.trainer import Order, train_one, wanted
-    from robobench.weights import storage as store
+    from robobench.training.trainer import TrainingRequest, requested_trainings, train_one
+    from robobench.weights import storage
 
     deadline = time.monotonic() + seconds_in(time_limit) if time_limit else float("inf")
     for file in plugin:
         load_plugin_file(file)
-    order = Order(
-        dataset=dataset or "shapes10",
-        backbone=backbone,
-        weights=weights,
-        images=images,
-        limit=limit,
-        seed=seed,
-        recipe=recipe,
-        data_root=data_root,
-        download=download,
-        split_at=split_at,
-        device=device,
-        precision=precision,
-        deadline=deadline,
-        start=start,
+    request = TrainingRequest(
+        dataset=dataset or "shapes10", recipe=recipe, deadline=deadline, **options
     )
     if method is None and recipe is not None and recipe in STUDIES:
-        jobs = [
+        trainings = [
             (
-                replace(order, dataset=t.dataset, seed=t.seed, start_dataset=t.start),
+                replace(request, dataset=t.dataset, seed=t.seed, start_dataset=t.start),
                 t.method,
                 t.trained_on,
             )
             for t in trainings_of(recipe, dataset)
         ]
     else:
-        jobs = [(order, name, on) for name, on in wanted(order, method, trained_on)]
-    with _Bar() as bar:
-        for number, (one, name, on) in enumerate(jobs, 1):
-            what = f"{one.dataset} {name}@{on} [{number}/{len(jobs)}]"
-            bar.begin(what)
-            path = train_one(one, name, on, again=again, progress=bar.update)
-            card = store.read_card(path.card)
-            figures = ", ".join(f"{k} {_figure(k, v)}" for k, v in list(card.accuracy.items())[:2])
-            state = "trained" if path.trained else "there already"
-            took = f", {card.minutes:g} minutes" if path.trained else ""
-            bar.say(f"{name}@{on}: {state}, validation {figures}{took}: {path.card}")
-            if time.monotonic() > deadline and number < len(jobs):
-                raise _time_is_up([(name, on) for _, name, on in jobs[number:]])
+        trainings = [
+            (request, name, on) for name, on in requested_trainings(request, method, trained_on)
+        ]
+    for number, (one, name, on) in enumerate(trainings, 1):
+        label = f"{one.dataset} {name}@{on} [{number}/{len(trainings)}]"
+        with progress(label, total=1.0) as update:
+            result = train_one(one, name, on, again=again, progress=_shown_by(update, label))
+        card = storage.read_card(result.card)
+        figures = ", ".join(f"{k} {_figure(k, v)}" for k, v in list(card.accuracy.items())[:2])
+        state = "trained" if result.trained else "already trained"
+        took = f", {card.minutes:g} minutes" if result.trained else ""
+        click.echo(f"{name}@{on}: {state}, validation {figures}{took}: {result.card}")
+        if time.monotonic() > deadline and number < len(trainings):
+            raise _time_limit_reached([(name, on) for _, name, on in trainings[number:]])
 
 
-def _time_is_up(left: list[tuple[str, str]]) -> RobobenchError:
+def _time_limit_reached(left: list[tuple[str, str]]) -> RobobenchError:
     from robobench.training.fitting import TimeLimitReached
 
     names = ", ".join(f"{m}@{on}" for m, on in left)
-    return TimeLimitReached(f"the time is up, not trained yet: {names}; the same command goes on")
+    return TimeLimitReached(
+        f"time limit reached, not trained yet: {names}; run the same command again to resume"
+    )
+
+
+def _shown_by(
+    update: Callable[..., None], label: str
+) -> Callable[[str, float, Mapping[str, float]], None]:
+    """Shows the stage of a training, the share done and the latest figure on a progress bar."""
+
+    def show(stage: str, share: float, figures: Mapping[str, float]) -> None:
+        parts = [label] if stage == "network" else [label, stage]
+        parts += [f"{k} {_figure(k, v)}" for k, v in list(figures.items())[:1]]
+        update(completed=share, description=" ".join(parts))
+
+    return show
 
 
 def _figure(name: str, value: float) -> str:
     return f"{value:.2f}" if name.startswith(("psnr", "minus", "rms")) else f"{value:.1%}"
-
-
-class _Bar:
-    """Progress with the time left on a terminal, nothing elsewhere but a line for each result."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            transient=True,
-        )
-        self._task: Any = None
-        self._what = ""
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def begin(self, what: str) -> None:
-        """Start a bar for one training."""
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-        self._what = what
-        self._task = self._progress.add_task(what, total=1.0, note="")
-
-    def update(self, stage: str, share: float, figures: Mapping[str, float]) -> None:
-        """Move it on."""
-        note = next((f"{k} {_figure(k, v)}" for k, v in figures.items()), "")
-        text = self._what if stage == "network" else f"{self._what} {stage}"
-        self._progress.update(self._task, completed=share, note=note, description=text)
-
-    def say(self, line: str) -> None:
-        """Print a line that stays."""
-        self._progress.stop()
-        click.echo(line)
-        self._progress.start()

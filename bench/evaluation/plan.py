@@ -313,9 +313,9 @@ def _train(
     configuration: Configuration, missing: MissingWeights, tell: Callable[[str], None]
 ) -> None:
     """Make the weights that a plan lacks."""
-    from robobench.training.trainer import Order, train_one
+    from robobench.training.trainer import TrainingRequest, train_one
 
-    order = Order(
+    request = TrainingRequest(
         dataset=configuration.dataset,
         backbone=configuration.backbone,
         weights=configuration.weights,
@@ -327,7 +327,7 @@ def _train(
     for training in missing.trainings:
         tell(f"training {missing.method} on {training}")
         try:
-            train_one(order, missing.method, training)
+            train_one(request, missing.method, training)
         except MissingWeights as before:  # of what it stands behind
             _train(configuration, before, tell)
-            train_one(order, missing.method, training)
+            train_one(request, missing.method, training)

@@ -1,4 +1,4 @@
-"""From cells to a paper's table: our numbers beside the published ones, and what a claim gains."""
+"""From cells to the table of a paper: our numbers, the published ones, and the gain with its controls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from robobench.types import Cell, Degradation, Predictions
 if TYPE_CHECKING:
     import pandas as pd
 
-    from robobench.reproductions.planning import Prepared
+    from robobench.reproductions.planning import PlannedReproduction
 
 COLUMNS = ("row", "column", "published", "ours", "ci_low", "ci_high", "n", "train_seeds")
 _DRAWS = 1000
@@ -38,14 +38,14 @@ class Measured:
     """A reproduction with its numbers.
 
     Attributes:
-        name: As it is registered.
-        paper: Which paper's, for titles.
-        reproduction: What it is.
-        table: One row a number of the paper's table, columns `COLUMNS`: accuracies as fractions,
-            levels in their own unit, 95 % intervals, train_seeds joined by blanks.
-        gains: Likewise, of the claimed gain and its controls: differences of accuracies.
+        name: Registered name.
+        paper: Short name of the paper, for titles.
+        reproduction: The table or figure that was measured.
+        table: One row per number, columns `COLUMNS`: accuracies as fractions, levels in native
+            units, 95 % intervals, train_seeds separated by spaces.
+        gains: The same for the published gain and its controls: differences of accuracies.
         profile: Severity table.
-        notes: What a reader must know, a sentence each.
+        notes: What a reader must know, one sentence each.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Measured:
     notes: tuple[str, ...] = ()
 
 
-def measure(prepared: Prepared) -> Measured:
+def measure(planned: PlannedReproduction) -> Measured:
     """Read the cells of a reproduction and compute its table.
 
     Raises:
@@ -65,18 +65,18 @@ def measure(prepared: Prepared) -> Measured:
     """
     from robobench.registry import REPRODUCTIONS
 
-    plan, reproduction = prepared.plans[0], prepared.reproduction
-    items = _items(prepared)
-    of_rows = [(cell, p) for cell, p in items if cell.train_seed in prepared.train_seeds]
+    plan, reproduction = planned.plans[0], planned.reproduction
+    items = _items(planned)
+    of_rows = [(cell, p) for cell, p in items if cell.train_seed in planned.train_seeds]
     parts = reproduction.parts(plan.profile)
-    notes = list(reproduction.notes) + prepared.notes
+    notes = list(reproduction.notes) + planned.notes
     if len(plan.source) < len(plan.dataset):
         notes.append(
             f"A class-balanced choice of {len(plan.source):,} of {len(plan.dataset):,} images."
         )
     return Measured(
-        name=prepared.name,
-        paper=str(REPRODUCTIONS.entry(prepared.name).options.get("paper", "")),
+        name=planned.name,
+        paper=str(REPRODUCTIONS.entry(planned.name).options.get("paper", "")),
         reproduction=reproduction,
         table=table_of(reproduction, of_rows, parts, plan.profile),
         gains=gains_of(reproduction, items, parts, plan.profile),
@@ -85,10 +85,10 @@ def measure(prepared: Prepared) -> Measured:
     )
 
 
-def _items(prepared: Prepared) -> list[tuple[Cell, Predictions]]:
-    """The cells of its plans, on the images of this call and no others that an earlier one left."""
+def _items(planned: PlannedReproduction) -> list[tuple[Cell, Predictions]]:
+    """The cells of its plans, on the images of this call only, not on more that are stored."""
     found: dict[Cell, Predictions] = {}
-    for plan in prepared.plans:
+    for plan in planned.plans:
         index = np.sort(plan.source.order)
         store = Store(plan.configuration.folder)
         for cell in plan.grid.cells():
@@ -112,20 +112,20 @@ def _at(predictions: Predictions, index: NDArray[np.int64]) -> Predictions:
 
 
 def table_of(reproduction: Reproduction, items: Items, parts: Parts, profile: str) -> pd.DataFrame:
-    """The paper's table with our numbers; see `Measured.table`.
+    """The table of the paper with our numbers; see `Measured.table`.
 
-    A row whose method was not evaluated, or has no estimated level, is left out.
+    Rows whose method was not evaluated, or does not estimate the level, are omitted.
 
     Args:
-        reproduction: Its rows and columns.
+        reproduction: The table or figure.
         items: Cells on the same images.
         parts: Column name -> its degradations.
         profile: Severity table.
     """
     rows = reproduction.rows + reproduction.further
     found: list[dict[str, object]] = []
-    wanted = {row.method.partition("@")[0] for row in rows if row.statistic == "accuracy"}
-    chosen = [(c, p) for c, p in items if c.method in wanted]
+    methods = {row.method.partition("@")[0] for row in rows if row.statistic == "accuracy"}
+    chosen = [(c, p) for c, p in items if c.method in methods]
     series = {s.method: s for s in make_series(chosen, draws=_DRAWS)} if chosen else {}
     for row in rows:
         method = row.method.partition("@")[0]
@@ -187,7 +187,7 @@ def _levels(items: Items, parts: Parts, row: Row) -> list[dict[str, object]]:
     }
     if not columns:
         raise RobobenchError(
-            f"{row.label}: columns of one level each are expected for a {row.statistic}"
+            f"{row.label}: expected columns of one level each for a {row.statistic}"
         )
     centre = np.array([d.level for d in columns.values()])
     count = len(next(iter(by_key.values())))
@@ -195,7 +195,9 @@ def _levels(items: Items, parts: Parts, row: Row) -> list[dict[str, object]]:
         [[by_key[d, s].extra[_LEVEL].astype(np.float64) for d in columns.values()] for s in seeds]
     )
     shares = draw_train_seeds(len(seeds), _DRAWS, np.random.default_rng([0, len(seeds)]))
-    away = (values - centre[None, :, None]).reshape(-1, count)  # small numbers square without loss
+    away = (values - centre[None, :, None]).reshape(
+        -1, count
+    )  # squares of small numbers lose no digits
     samples = [_moments(away, np.ones((1, count)))]
     for draws in image_draws(count, _DRAWS, np.random.default_rng([0, count])):
         samples.append(_moments(away, draws))
@@ -213,7 +215,7 @@ def _levels(items: Items, parts: Parts, row: Row) -> list[dict[str, object]]:
 
 
 def _moments(values: Floats, counts: NDArray[np.floating]) -> tuple[Floats, Floats]:
-    """Mean and standard deviation of each row, draws x rows, with images counted so often."""
+    """Mean and standard deviation of each row, draws x rows, with each image counted `counts` times."""
     total = counts.sum(axis=1, keepdims=True)
     mean = counts.astype(np.float64) @ values.T / total
     square = counts.astype(np.float64) @ (values**2).T / total
@@ -221,19 +223,19 @@ def _moments(values: Floats, counts: NDArray[np.floating]) -> tuple[Floats, Floa
 
 
 def gains_of(reproduction: Reproduction, items: Items, parts: Parts, profile: str) -> pd.DataFrame:
-    """The claimed gain, its control with shuffled levels, and what another training changes.
+    """The published gain, its control with shuffled levels, and the effect of another training.
 
     Rows, named as `robobench.reproductions.published.difference_name` has it:
 
-    - method minus over: the claim;
-    - shuffled minus over, and method minus shuffled: what is left without the right level, and what
-      the right level is worth;
-    - ``OVER seed S - OVER seed 0``: what chance of the training is worth, for every other training.
+    - method minus over: the gain that the paper reports;
+    - shuffled minus over, and method minus shuffled: the gain that remains without the right level,
+      and the part that is due to it;
+    - ``OVER seed S - OVER seed 0`` for every other training: the effect of chance in training.
 
-    Over several trainings the bootstrap is hierarchical (training, then image), in pairs.
+    Over several trainings the bootstrap is hierarchical (training, then image) and paired.
 
     Args:
-        reproduction: Whose `gain` is tested.
+        reproduction: The table or figure; its `gain` is tested.
         items: Cells on the same images.
         parts: Column name -> its degradations.
         profile: Severity table.
@@ -242,26 +244,28 @@ def gains_of(reproduction: Reproduction, items: Items, parts: Parts, profile: st
     if gain is None:
         return _frame([])
     by_method = {row.method: row for row in reproduction.rows}
-    claimed: dict[str, float] = {}
+    published_gain: dict[str, float] = {}
     if gain.method in by_method and gain.over in by_method:
         ours, theirs = (
             reproduction.published(by_method[name], profile) for name in (gain.method, gain.over)
         )
-        claimed = {name: ours[name] - theirs[name] for name in ours}
+        published_gain = {name: ours[name] - theirs[name] for name in ours}
     pairs = [(gain.method, gain.over)]
     if gain.shuffled:
         pairs += [(gain.shuffled, gain.over), (gain.method, gain.shuffled)]
     rows: list[dict[str, object]] = []
     for one, other in pairs:
         for number in _difference(items, one, other, parts):
-            published = claimed.get(str(number["column"]), np.nan) if one == gain.method else np.nan
+            published = (
+                published_gain.get(str(number["column"]), np.nan) if one == gain.method else np.nan
+            )
             published = published if other == gain.over else np.nan
             rows.append({"row": difference_name(one, other), "published": published, **number})
     return _frame(rows + _of_other_trainings(items, gain, parts))
 
 
 def _difference(items: Items, one: str, other: str, parts: Parts) -> list[dict[str, object]]:
-    """`one` minus `other` over the trainings that both have."""
+    """`one` minus `other`, over the trainings that have both."""
     names = [name.partition("@")[0] for name in (one, other)]
     trained = [{c.train_seed for c, _ in items if c.method == name} for name in names]
     seeds = sorted(trained[0] & trained[1])
@@ -289,7 +293,7 @@ def _of_other_trainings(items: Items, gain: Gain, parts: Parts) -> list[dict[str
     seeds = sorted({c.train_seed for c, _ in own})
     if not own:
         return []
-    # The same number of images gives the same draws: the differences are paired.
+    # Equal numbers of images give equal draws, so the differences are paired.
     alone = {
         seed: make_series([(c, p) for c, p in own if c.train_seed == seed], draws=_DRAWS)[0]
         for seed in seeds

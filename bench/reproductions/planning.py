@@ -1,4 +1,4 @@
-"""Which networks a reproduction has, what it lacks, and the runs that fill its cells."""
+"""Planning a reproduction: the networks it has and lacks, and the runs that compute its cells."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.grid import parse_whole_numbers
 from robobench.evaluation.plan import REFERENCE
 from robobench.registry import METHODS
-from robobench.reproductions.published import Reproduction, named
+from robobench.reproductions.published import Reproduction, find_reproduction
 from robobench.types import CLEAN
 from robobench.weights import storage
 
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How to measure; the options of ``robobench reproduce``.
+class MeasurementSettings:
+    """How a reproduction is measured; the options of ``robobench reproduce``.
 
     Attributes:
-        limit: Take this many images, class-balanced; None for all.
-        data_root: Where data lies.
+        limit: Number of images, class-balanced; None for all.
+        data_root: Folder of the data sets.
         download: Whether downloads are allowed.
         device: ``auto`` or a torch device.
-        precision: ``fp32``, ``bf16``, or ``auto``: that of the runs that are there already, else
-            what is faster here.
-        batch_size: Images degraded together.
-        train_seeds: Trainings, as ``0-2``; None for all whose weights are complete, and with
-            `all_rows` what others can control.
-        runs: Folder that takes the folders of runs.
-        published_only: Leave out rows that the paper does not have.
-        all_rows: Evaluate the further rows that are left out by default, too.
+        precision: ``fp32``, ``bf16`` or ``auto``: that of the existing run, or else the faster one
+            on this machine.
+        batch_size: Number of images degraded together.
+        train_seeds: Training seeds, as in ``0-2``. None for all trainings that have all networks,
+            and with `all_rows` also those that can serve as a control.
+        runs: Folder of the runs.
+        published_only: Omit rows that the paper does not have.
+        all_rows: Also evaluate the rows that are omitted by default.
     """
 
     limit: int | None = None
@@ -56,16 +56,16 @@ class Settings:
 
 
 @dataclass
-class Prepared:
-    """A reproduction, ready to be measured.
+class PlannedReproduction:
+    """A reproduction that is ready to be measured.
 
     Attributes:
-        name: As it is registered.
-        reproduction: What it is.
-        plans: Runs into one folder; trainings with the same methods share one.
-        train_seeds: The trainings that the table's rows are over. What a plan has beyond them is a
-            control: the network that the claim is measured against, trained once more.
-        notes: What was left out and why, a sentence each.
+        name: Registered name.
+        reproduction: The table or figure to measure.
+        plans: Plans of runs, all in one folder; trainings with the same methods share a plan.
+        train_seeds: Trainings that the rows of the table are means over. Further trainings in the
+            plans are a control: the network that the gain is measured against, trained again.
+        notes: What was left out and why, one sentence each.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Prepared:
 
     @property
     def folder(self) -> Path:
-        """The folder of the runs."""
+        """Folder of the run."""
         return self.plans[0].configuration.folder
 
     def execute(self, advance: Callable[[int], None] = lambda images: None) -> None:
@@ -93,71 +93,73 @@ class Prepared:
 
 @dataclass
 class _Networks:
-    """What there is of one training."""
+    """The networks of one training that exist, and those that are missing."""
 
     seed: int
-    lacking: dict[str, str] = field(default_factory=dict)  # method -> the line that makes it
+    lacking: dict[str, str] = field(default_factory=dict)  # method -> the line about it
     ready: list[str] = field(default_factory=list)
 
 
-def prepare(name: str, settings: Settings) -> Prepared:
-    """Find the networks and make the plans; nothing is computed or written.
+def plan_reproduction(name: str, settings: MeasurementSettings) -> PlannedReproduction:
+    """Find the networks and plan the runs; nothing is computed or written.
 
     Args:
-        name: A registered reproduction.
-        settings: How to measure.
+        name: Registered name.
+        settings: How to measure it.
 
     Raises:
-        RobobenchError: Weights of the paper's rows are missing (a line each, with the command that
-            makes them), or anything that `robobench.evaluation.plan.make_plan` refuses.
+        RobobenchError: Weights for rows of the paper are missing (one line each, with the command
+            that trains them), or `robobench.evaluation.plan.make_plan` refuses the configuration.
     """
     if settings.published_only and settings.all_rows:
-        raise RobobenchError("--published-only and --all-rows: give one of both")
-    reproduction = named(name)
+        raise RobobenchError("--published-only and --all-rows: give only one of the two")
+    reproduction = find_reproduction(name)
     if settings.published_only:
         reproduction = reproduction.without_further()
     if settings.all_rows:
         reproduction = reproduction.with_all_rows()
     settings = replace(settings, precision=_precision(reproduction, settings))
     found = [_networks(reproduction, settings, seed) for seed in _seeds(reproduction, settings)]
-    whole = [n for n in found if not set(n.lacking) & set(reproduction.needed)]
+    complete = [n for n in found if not set(n.lacking) & set(reproduction.needed)]
     asked = settings.train_seeds is not None
-    if not whole or (asked and len(whole) < len(found)):
+    if not complete or (asked and len(complete) < len(found)):
         chosen = found if asked else found[:1]
         lines = [n.lacking[m] for n in chosen for m in reproduction.needed if m in n.lacking]
         raise RobobenchError(f"{name} lacks trained networks:\n" + "\n".join(lines))
     over = reproduction.gain.over if reproduction.gain else None
-    parts = [n for n in found if n not in whole]
-    controls = [replace(n, ready=[over]) for n in parts if over in n.ready] if over else []
-    notes = [_of_a_part(reproduction, n, over, settings.all_rows) for n in parts]
+    partial = [n for n in found if n not in complete]
+    controls = [replace(n, ready=[over]) for n in partial if over in n.ready] if over else []
+    notes = [_about_partial(reproduction, n, over, settings.all_rows) for n in partial]
     if settings.precision != "fp32":
-        notes.append(f"Networks ran in {settings.precision} (`--precision fp32` for the other).")
-    notes += _left_out(reproduction, whole)
+        notes.append(
+            f"Networks ran in {settings.precision} (`--precision fp32` for single precision)."
+        )
+    notes += _left_out(reproduction, complete)
     if waiting := [row.label for row in reproduction.on_demand]:
-        notes.append(f"`--all-rows` evaluates {_listed(waiting)} as well.")
-    plans = _plans(reproduction, settings, whole + (controls if settings.all_rows else []))
+        notes.append(f"`--all-rows` evaluates {_joined(waiting)} as well.")
+    plans = _plans(reproduction, settings, complete + (controls if settings.all_rows else []))
     notes += _other_recipes(reproduction, plans)
-    return Prepared(name, reproduction, plans, tuple(n.seed for n in whole), notes)
+    return PlannedReproduction(name, reproduction, plans, tuple(n.seed for n in complete), notes)
 
 
-def _of_a_part(
+def _about_partial(
     reproduction: Reproduction, part: _Networks, over: str | None, all_rows: bool
 ) -> str:
-    """What a training is good for that lacks networks: a control if it has what is compared with."""
+    """The use of a training that lacks networks: a control, if it has the one compared with."""
     if over in part.ready and all_rows:
-        return f"Training {part.seed} has {over} only: a control, in no row of the table."
-    lacking = _listed([m for m in reproduction.needed if m in part.lacking])
+        return f"Training {part.seed} has only {over}: it is a control, and in no row of the table."
+    lacking = _joined([m for m in reproduction.needed if m in part.lacking])
     text = f"Training {part.seed} is left out: {lacking} lacks weights."
     return f"{text} `--all-rows` takes its {over} as a control." if over in part.ready else text
 
 
-def _precision(reproduction: Reproduction, settings: Settings) -> str:
-    """The precision to run in; which one ``auto`` is depends on the folder and the machine."""
+def _precision(reproduction: Reproduction, settings: MeasurementSettings) -> str:
+    """The precision to run in; ``auto`` depends on the folder and the machine."""
     if settings.precision != "auto":
         return settings.precision
     from robobench.results.manifest import read_manifest
 
-    before = read_manifest(Path(settings.runs) / reproduction.run)
+    before = read_manifest(Path(settings.runs) / reproduction.run_folder)
     if before is not None:
         return str(before["machine"]["precision"])
     name, device = _backbone_name(reproduction), choose_device(settings.device)
@@ -175,8 +177,8 @@ def _faster_precision(name: str, dataset: str, device: str) -> str:
         return "fp32"
 
 
-def _seeds(reproduction: Reproduction, settings: Settings) -> list[int]:
-    """The trainings to look at: those asked for, else all that left a card."""
+def _seeds(reproduction: Reproduction, settings: MeasurementSettings) -> list[int]:
+    """The seeds that were asked for, or else those of all weights of the required methods."""
     if settings.train_seeds is not None:
         return parse_whole_numbers(settings.train_seeds, "--train-seeds", 0, 999)
     bare = {m.partition("@")[0] for m in reproduction.needed}
@@ -185,7 +187,7 @@ def _seeds(reproduction: Reproduction, settings: Settings) -> list[int]:
     return sorted(seeds) or [0]
 
 
-def _networks(reproduction: Reproduction, settings: Settings, seed: int) -> _Networks:
+def _networks(reproduction: Reproduction, settings: MeasurementSettings, seed: int) -> _Networks:
     from robobench.weights.classifiers import load_backbone
     from robobench.weights.selection import select
 
@@ -217,15 +219,17 @@ def _networks(reproduction: Reproduction, settings: Settings, seed: int) -> _Net
                 train_seed=seed,
             )
         except MissingWeights:
-            known.lacking[spec] = _line(reproduction, settings, spec, seed, backbone)
+            known.lacking[spec] = _training_line(reproduction, settings, spec, seed, backbone)
         else:
-            if selected.train_seed == seed:  # what is not trained is the same in every training
+            if selected.train_seed == seed:  # untrained methods are the same in every training
                 known.ready.append(spec)
     return known
 
 
-def _without_backbone(reproduction: Reproduction, settings: Settings, seed: int) -> _Networks:
-    """What a training lacks that has not even the clean-trained classifier."""
+def _without_backbone(
+    reproduction: Reproduction, settings: MeasurementSettings, seed: int
+) -> _Networks:
+    """The missing networks of a training that does not even have the clean-trained classifier."""
     known = _Networks(seed)
     for spec in (REFERENCE, *reproduction.needed):
         method = spec.partition("@")[0]
@@ -236,14 +240,14 @@ def _without_backbone(reproduction: Reproduction, settings: Settings, seed: int)
             train_seed=seed,
         )
         if not there:
-            known.lacking[spec] = _line(reproduction, settings, spec, seed, None)
-    if REFERENCE not in reproduction.needed:  # every other row stands on it
+            known.lacking[spec] = _training_line(reproduction, settings, spec, seed, None)
+    if REFERENCE not in reproduction.needed:  # every other row is built on it
         known.lacking[reproduction.needed[0]] = known.lacking[REFERENCE]
     return known
 
 
 def _profile(reproduction: Reproduction) -> str:
-    """The severity table of selectors without levels; which one does not change the names."""
+    """A severity table for selectors without levels; the names do not depend on it."""
     from robobench.corruptions.catalogue import PROFILES
 
     return PROFILES[0]
@@ -255,54 +259,60 @@ def _backbone_name(reproduction: Reproduction) -> str:
     return reproduction.backbone or default_backbone(reproduction.dataset)
 
 
-def _line(
-    reproduction: Reproduction, settings: Settings, spec: str, seed: int, backbone: Backbone | None
+def _training_line(
+    reproduction: Reproduction,
+    settings: MeasurementSettings,
+    spec: str,
+    seed: int,
+    backbone: Backbone | None,
 ) -> str:
-    """What is missing, and the command that makes it."""
+    """A line with what is missing and the command that trains it."""
     dataset = storage.base_dataset(reproduction.dataset)
     method, at, on = spec.partition("@")
     owner = METHODS[method].trained_as or method
-    line = ["robobench train", f"--dataset {dataset}", f"--method {owner}{at}{on}"]
+    command = ["robobench train", f"--dataset {dataset}", f"--method {owner}{at}{on}"]
     if reproduction.recipe:
-        line.insert(1, f"--recipe {reproduction.recipe}")
+        command.insert(1, f"--recipe {reproduction.recipe}")
     if reproduction.backbone:
-        line.append(f"--backbone {reproduction.backbone}")
+        command.append(f"--backbone {reproduction.backbone}")
     if seed:
-        line.append(f"--seed {seed}")
+        command.append(f"--seed {seed}")
     if settings.data_root:
-        line.append(f"--data-root {shlex.quote(settings.data_root)}")
+        command.append(f"--data-root {shlex.quote(settings.data_root)}")
     if settings.download:
-        line.append("--download")
+        command.append("--download")
     recipes = METHODS[owner].recipes(backbone)
     recipe = recipes.get(reproduction.recipe or next(iter(recipes), ""))
-    lasts = f" (about {max(1, round(recipe.minutes))} minutes on two cores)" if recipe else ""
+    duration = f" (about {max(1, round(recipe.minutes))} minutes on two cores)" if recipe else ""
     training = f", training {seed}" if seed else ""
-    return f"  {spec}{training}: `{' '.join(line)}` makes it{lasts}"
+    return f"  {spec}{training}: `{' '.join(command)}` trains it{duration}"
 
 
-def _left_out(reproduction: Reproduction, whole: Sequence[_Networks]) -> list[str]:
-    """Further rows that have no weights in any training, or not in all."""
+def _left_out(reproduction: Reproduction, complete: Sequence[_Networks]) -> list[str]:
+    """Notes on further rows that lack weights in some or all trainings."""
     notes = []
     for spec in reproduction.optional:
-        lacking = [n for n in whole if spec in n.lacking]
+        lacking = [n for n in complete if spec in n.lacking]
         if not lacking:
             continue
         command = lacking[0].lacking[spec].strip()
-        if len(lacking) == len(whole):
-            notes.append(f"Left out for want of weights: {command}.")
+        if len(lacking) == len(complete):
+            notes.append(f"Left out, as weights are missing: {command}.")
         else:
-            seeds = _listed([str(n.seed) for n in lacking])
-            notes.append(f"{spec} lacks training {seeds}: its row is over the others.")
+            seeds = _joined([str(n.seed) for n in lacking])
+            notes.append(
+                f"{spec} has no weights in training {seeds}: its row is a mean over the others."
+            )
     return notes
 
 
 def _plans(
-    reproduction: Reproduction, settings: Settings, whole: Sequence[_Networks]
+    reproduction: Reproduction, settings: MeasurementSettings, complete: Sequence[_Networks]
 ) -> list[Plan]:
-    from robobench.evaluation.plan import prepare as prepare_run
+    from robobench.evaluation.plan import prepare
 
     groups: dict[tuple[str, ...], list[int]] = {}
-    for networks in whole:
+    for networks in complete:
         groups.setdefault(tuple(networks.ready), []).append(networks.seed)
     selectors = [c.corruptions for c in reproduction.columns if c.corruptions != CLEAN]
     configuration = Configuration(
@@ -315,10 +325,10 @@ def _plans(
         device=settings.device,
         precision=settings.precision,
         batch_size=settings.batch_size,
-        out=str(Path(settings.runs) / reproduction.run),
+        out=str(Path(settings.runs) / reproduction.run_folder),
     )
     return [
-        prepare_run(
+        prepare(
             replace(
                 configuration,
                 methods=methods,
@@ -331,7 +341,7 @@ def _plans(
 
 
 def _other_recipes(reproduction: Reproduction, plans: Sequence[Plan]) -> list[str]:
-    """Networks that were trained with other settings than those that follow the paper."""
+    """A note on networks that were not trained with the recipe that follows the paper."""
     if reproduction.recipe is None:
         return []
     others: dict[str, str] = {}
@@ -344,11 +354,11 @@ def _other_recipes(reproduction: Reproduction, plans: Sequence[Plan]) -> list[st
     if not others:
         return []
     return [
-        f"Not trained by the recipe `{reproduction.recipe}`: "
+        f"Not trained with the recipe `{reproduction.recipe}`: "
         + "; ".join(f"{method} (`{command}`)" for method, command in others.items())
         + "."
     ]
 
 
-def _listed(names: Sequence[str]) -> str:
+def _joined(names: Sequence[str]) -> str:
     return ", ".join(names)

@@ -1,4 +1,4 @@
-"""What a paper published, as data: rows, columns, numbers, and what measures them again."""
+"""A table or figure of a paper as data: its rows, columns and published numbers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _SEVERITIES = (1, 2, 3, 4, 5)
 
 @dataclass(frozen=True)
 class Column:
-    """A column: the plain mean over some degradations.
+    """A column of a table: the unweighted mean over some degradations.
 
     Attributes:
-        name: As files have it: ``Acc(1,20)``.
-        corruptions: Selector as ``robobench run --corruptions`` takes it (``jpeg:1-20``; without
-            levels severities 1 to 5), or ``clean``.
-        short: Heading where room is scarce; the name if empty.
+        name: Name in files: ``Acc(1,20)``.
+        corruptions: Selector in the syntax of ``robobench run --corruptions`` (``jpeg:1-20``;
+            severities 1 to 5 if it has no levels), or ``clean``.
+        short: Heading where space is limited; the name if empty.
     """
 
     name: str
@@ -32,17 +32,17 @@ class Column:
 
     @property
     def heading(self) -> str:
-        """For a terminal."""
+        """Heading on a terminal."""
         return self.short or self.name
 
     def degradations(self, profile: str) -> list[Degradation]:
-        """What it is the mean of.
+        """The degradations that it is the mean over.
 
         Args:
             profile: Severity table, for selectors without levels.
 
         Raises:
-            RobobenchError: The selector is none.
+            RobobenchError: The selector cannot be parsed.
         """
         if self.corruptions == CLEAN:
             return [Degradation(CLEAN)]
@@ -51,15 +51,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A row: one statistic of one method.
+    """A row of a table: one statistic of one method.
 
     Attributes:
         method: Registered name, or ``NAME@TRAINED_ON``.
-        heading: What the paper calls it; the method's name if empty.
-        published: One number a column: fractions for accuracies, native units for levels. Empty
-            where the paper has none.
-        statistic: ``accuracy``, or mean or standard deviation over the images of the method's
-            column ``estimated_level``.
+        heading: The paper's name for it; the name of the method if empty.
+        published: One number per column: accuracies as fractions, levels in native units. Empty if
+            the paper has none.
+        statistic: ``accuracy``, or the mean or standard deviation over images of the column
+            ``estimated_level`` that the method returns.
     """
 
     method: str
@@ -69,27 +69,27 @@ class Row:
 
     @property
     def name(self) -> str:
-        """As files have it: ``jpg`` or ``jpg-estqf mean``."""
+        """Name in files: ``jpg`` or ``jpg-estqf mean``."""
         if self.statistic == "accuracy":
             return self.method
         return f"{self.method} {self.statistic.removeprefix('level ')}"
 
     @property
     def label(self) -> str:
-        """For people."""
+        """Name in tables and figures."""
         return self.heading or self.name
 
 
 @dataclass(frozen=True)
 class Gain:
-    """A claim that one method is better than another, and a control of what makes it so.
+    """The gain of one method over another that a paper reports, and its control.
 
     Attributes:
-        method: The better one, such as image and estimated level.
-        over: The one it is measured against, such as image only.
-        shuffled: The better one robbed of what it is said to owe its gain to: the level is shuffled
-            between images. Empty where there is none.
-        what: What the better one has more, for sentences: ``the estimated level``.
+        method: The better method, such as one that takes the image and the estimated level.
+        over: The method it is compared with, such as one that takes the image only.
+        shuffled: The control: the better method with the levels shuffled between images. Empty if
+            there is none.
+        what: What the gain is attributed to, for sentences: ``the estimated level``.
     """
 
     method: str
@@ -99,12 +99,12 @@ class Gain:
 
     @property
     def name(self) -> str:
-        """Row of the gain in files; the other rows follow the same pattern."""
+        """Name of its row in files; other differences are named alike."""
         return difference_name(self.method, self.over)
 
 
 def difference_name(one: str, other: str) -> str:
-    """Row of a difference in files: ``jpg-estqf - jpg``."""
+    """Name in files of the row of a difference: ``jpg-estqf - jpg``."""
     return f"{one} - {other}"
 
 
@@ -113,26 +113,27 @@ class Reproduction:
     """One table or figure of a paper.
 
     Attributes:
-        title: The paper's own number and what it shows.
+        title: Its number in the paper, and what it shows.
         dataset: Registered name.
-        run: Name of the run's folder; what measures the same cells shares it.
-        columns: In the paper's order; for a figure one for each level.
-        rows: Those of the paper; their methods must have weights.
-        further: Ours, without published numbers; left out where weights are missing.
-        on_demand: More of ours, which `with_all_rows` adds: each takes as long as one of the rows.
-        whole: Name of one more column over the degradations of all others. Its published numbers
-            follow from those of the columns.
-        gain: What the paper claims, to be tested.
-        backbone: Classifier; the data set's own if None.
-        recipe: Settings of ``robobench train`` that follow the paper.
-        figure: Whether it is drawn, over the level, instead of set as a table.
-        beside: For a figure: the table whose published numbers are drawn too.
-        notes: What a reader must know, a sentence each.
+        run_folder: Name of the folder of its run. Reproductions that need the same cells share it.
+        columns: In the paper's order; in a figure, one per level.
+        rows: Rows of the paper; their methods must have weights.
+        further: Rows of our own, without published numbers; omitted if weights are missing.
+        on_demand: More rows of our own, added by `with_all_rows`. Each takes as long to evaluate as
+            a row of the paper.
+        whole: Name of one more column, the mean over the degradations of all columns. Its published
+            numbers follow from those of the columns.
+        gain: The gain that the paper reports, to be tested.
+        backbone: Name of the classifier; that of the data set if None.
+        recipe: Recipe of ``robobench train`` that follows the paper.
+        figure: Whether it is a figure, drawn over the level, and not a table.
+        beside: For a figure, the table whose published numbers are drawn as well.
+        notes: What a reader must know, one sentence each.
     """
 
     title: str
     dataset: str
-    run: str
+    run_folder: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     further: tuple[Row, ...] = ()
@@ -146,28 +147,28 @@ class Reproduction:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse numbers that fit no column.
+        """Check that every published number has a column.
 
         Raises:
             RobobenchError: There are no columns or rows, or a row has too many or too few numbers.
         """
         if not self.columns or not self.rows:
-            raise RobobenchError(f"{self.title}: at least one column and one row are expected")
+            raise RobobenchError(f"{self.title}: expected at least one column and one row")
         for row in self.rows + self.further + self.on_demand:
             if len(row.published) not in (0, len(self.columns)):
                 raise RobobenchError(
-                    f"{self.title}, row {row.label}: {len(self.columns)} published numbers are "
-                    f"expected, one a column, got {len(row.published)}"
+                    f"{self.title}, row {row.label}: expected {len(self.columns)} published "
+                    f"numbers, one per column, got {len(row.published)}"
                 )
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """Methods without which there is nothing to compare."""
+        """Methods of the paper's rows, which are required."""
         return tuple(dict.fromkeys(row.method for row in self.rows))
 
     @property
     def optional(self) -> tuple[str, ...]:
-        """Methods that are evaluated where weights are there."""
+        """Further methods, which are evaluated if they have weights."""
         names = [row.method for row in self.further]
         if self.gain and self.gain.shuffled:
             names.append(self.gain.shuffled)
@@ -175,30 +176,30 @@ class Reproduction:
 
     @property
     def of_levels(self) -> bool:
-        """Whether its numbers are levels, in native units, instead of accuracies."""
+        """Whether its numbers are levels, in native units, and not accuracies."""
         return self.rows[0].statistic != "accuracy"
 
     def without_further(self) -> Reproduction:
-        """The paper's rows alone."""
+        """The same with the paper's rows only."""
         gain = self.gain and replace(self.gain, shuffled="")
         return replace(self, further=(), on_demand=(), gain=gain)
 
     def with_all_rows(self) -> Reproduction:
-        """Those on demand among the further ones."""
+        """The same with the rows on demand among the further ones."""
         return replace(self, further=self.further + self.on_demand, on_demand=())
 
     def parts(self, profile: str) -> dict[str, list[Degradation]]:
-        """Column name -> what it is the mean of, the whole last."""
+        """Column name -> the degradations it is the mean over; the column `whole` comes last."""
         parts = {column.name: column.degradations(profile) for column in self.columns}
         if self.whole:
             parts[self.whole] = list(dict.fromkeys(d for part in parts.values() for d in part))
         return parts
 
     def published(self, row: Row, profile: str) -> dict[str, float]:
-        """Column name -> what the paper has in a row; empty where it has nothing.
+        """Column name -> the published number of a row; empty if the paper has none.
 
-        The whole is the mean over all levels that the columns' means imply (equation 1 of Endo et
-        al. 2020 is linear), known as well as the columns are rounded.
+        The column `whole` is the mean over all levels that the means of the columns imply (equation
+        1 of Endo et al. 2020 is linear), to the precision at which these were published.
         """
         if not row.published:
             return {}
@@ -213,16 +214,16 @@ def _mean(values: Sequence[float], weights: Sequence[int]) -> float:
     return sum(v * w for v, w in zip(values, weights, strict=True)) / sum(weights)
 
 
-def named(name: str) -> Reproduction:
-    """The reproduction of a name.
+def find_reproduction(name: str) -> Reproduction:
+    """The reproduction that is registered under a name.
 
     Raises:
-        RobobenchError: Nothing has that name, or its function returned something else.
+        RobobenchError: There is none of that name, or its function returned something else.
     """
     made = REPRODUCTIONS[name]()
     if not isinstance(made, Reproduction):
         raise RobobenchError(
-            f"reproduction {name!r} returned a {type(made).__name__}: a Reproduction of "
-            "robobench.reproductions is expected"
+            f"reproduction {name!r}: expected a robobench.reproductions.Reproduction, got a "
+            f"{type(made).__name__}"
         )
     return made

@@ -1,1 +1,1 @@
-"""Making weights: what a method is given (task), the loop (fitting), images (pools), settings (recipes)."""
+"""Training weights: what a method is given (task), the loop (fitting), images (pools), recipes, studies."""

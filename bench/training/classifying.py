@@ -1,4 +1,4 @@
-"""What trainings of classifiers have in common: what they minimise, and how they are judged."""
+"""Losses and validation figures that all trainings of classifiers share."""
 
 from __future__ import annotations
 
@@ -16,36 +16,43 @@ _SMOOTHING: Final = 0.05
 _TEMPERATURE: Final = 2.0
 
 
-def divergence(logits: Tensor, wanted: Tensor, temperature: float = 1.0) -> Tensor:
-    """Kullback-Leibler divergence from a teacher's answers to a network's, mean over images.
+def divergence(logits: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
+    """Kullback-Leibler divergence of a network's prediction from its teacher's, mean over images.
 
-    Times the squared temperature, so that the gradient does not depend on it (Hinton et al. 2015).
+    Multiplied by the squared temperature, so that the magnitude of the gradients does not depend on
+    it (Hinton et al. 2015).
 
     Args:
-        logits: N x classes, the network's.
-        wanted: The same, the teacher's.
-        temperature: What both are divided by.
+        logits: N x classes, of the network.
+        teacher: N x classes, logits of the teacher.
+        temperature: Both are divided by it.
     """
-    answers, targets = (log_softmax(x / temperature, dim=1) for x in (logits, wanted))
-    return kl_div(answers, targets, log_target=True, reduction="batchmean") * temperature**2
+    predicted, target = (log_softmax(x / temperature, dim=1) for x in (logits, teacher))
+    return kl_div(predicted, target, log_target=True, reduction="batchmean") * temperature**2
 
 
 def taught_loss(task: TrainingTask, logits: Tensor, labels: Tensor, clean: Tensor) -> Tensor:
-    """Cross-entropy, and the divergence from what the backbone says of the clean images."""
+    """Cross-entropy plus the divergence from the backbone's prediction on the clean images."""
     with torch.no_grad():
-        wanted = task.frozen.logits(clean)
-    return classification_loss(logits, labels) + divergence(logits, wanted, _TEMPERATURE)
+        teacher = task.frozen.logits(clean)
+    return classification_loss(logits, labels) + divergence(logits, teacher, _TEMPERATURE)
 
 
 def classification_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy, with labels a little smoothed."""
+    """Cross-entropy with label smoothing."""
     return cross_entropy(logits, labels, label_smoothing=_SMOOTHING)
 
 
 def accuracy(answer: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor) -> float:
-    """Share of images whose largest output is the label's."""
-    right = in_batches(answer, images).argmax(1) == labels
-    return int(right.sum()) / len(labels)
+    """Top-1 accuracy as a fraction.
+
+    Args:
+        answer: Images -> logits.
+        images: uint8, N x 3 x H x W.
+        labels: int64 N.
+    """
+    correct = in_batches(answer, images).argmax(1) == labels
+    return int(correct.sum()) / len(labels)
 
 
 def accuracies(
@@ -53,12 +60,12 @@ def accuracies(
     conditions: Iterable[tuple[Degradation, Tensor]],
     labels: Tensor,
 ) -> dict[str, float]:
-    """Accuracy under each condition as a fraction; before them their mean, which decides.
+    """Accuracy under each condition as a fraction, preceded by their mean, which decides.
 
     Args:
         answer: Images and their native level -> logits.
-        conditions: Degradations and the images under each.
-        labels: Of the images, the same for all conditions.
+        conditions: Pairs of a degradation and the images under it.
+        labels: int64 N, the same for all conditions.
     """
     scores = {}
     for degradation, images in conditions:

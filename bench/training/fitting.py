@@ -1,8 +1,8 @@
-"""The one loop in which networks are trained: resumable, bounded in time, the same every time.
+"""The one training loop: resumable, limited in time, and reproducible.
 
-What a step does depends on the seed and the number of the step alone, so a training that was killed
-and goes on from its last checkpoint ends with the numbers of one that ran through (on one machine
-with one number of threads).
+What a step does depends only on the seed and the number of the step. A training that was killed and
+resumed from its last checkpoint therefore ends with the same weights as one that ran through (on
+one machine, with the same number of threads).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_swa_multi_avg_fn, update_bn
 
 from robobench.backbones.speed import faster_precision
 from robobench.errors import RobobenchError
@@ -28,31 +29,28 @@ from robobench.files import whole_file, write_whole
 from robobench.types import Recipe
 
 _CHECKPOINT_SECONDS: Final = 20.0
-_FORMAT: Final = 2
-_SETTLING_BATCHES: Final = 60
-# Of a training while it runs, beside the network and the optimizer.
-_STORED: Final = (
-    *("step", "seconds", "precision", "figures", "latest", "curve", "done"),
-    *("best", "mean"),
-)
+_FORMAT: Final = 3
+_STATISTICS_BATCHES: Final = 60
+# Fields of a training that its checkpoint holds besides the network, optimizer and average.
+_STORED: Final = ("step", "seconds", "precision", "figures", "latest", "curve", "done", "best")
 
 Objective = Callable[[int], Tensor]
 Validation = Callable[[], Mapping[str, float]]
 
 
 class TimeLimitReached(RobobenchError):
-    """A training stopped because its time was up; its checkpoint is stored."""
+    """A training stopped at its time limit; its checkpoint is stored."""
 
     exit_code = 0
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What came out of a training; the network holds its best weights.
+    """The outcome of a training; the network itself holds the weights that were kept.
 
     Attributes:
-        figures: The validation figures of the kept weights, fractions.
-        minutes: How long it took, over all its parts.
+        figures: Validation figures of these weights, as fractions.
+        minutes: Duration, summed over all interrupted parts.
         precision: ``fp32`` or ``bf16``.
     """
 
@@ -62,16 +60,16 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Frame:
-    """What surrounds a training.
+class LoopSettings:
+    """What the training loop needs to know besides the recipe.
 
     Attributes:
-        seed: Of everything random.
-        checkpoint: File of the checkpoint; beside it grows the curve, as JSON lines.
+        seed: Seed of all random numbers.
+        checkpoint: Path of the checkpoint; the training curve is written next to it as JSON lines.
         device: Where the network is.
         precision: ``auto``, ``fp32`` or ``bf16``.
         deadline: In the time of `time.monotonic`; infinite for none.
-        progress: Told the share done, 0..1, and the latest figures.
+        progress: Called with the share done, 0..1, and the latest figures.
     """
 
     seed: int
@@ -87,92 +85,98 @@ def fit_network(
     objective: Objective,
     validate: Validation,
     recipe: Recipe,
-    frame: Frame,
+    settings: LoopSettings,
     on_precision: Callable[[str], None] = lambda precision: None,
 ) -> Fit:
-    """Train a network; leave its best weights in it.
+    """Train a network and leave in it the weights that the recipe keeps.
 
     Args:
-        network: Its trainable parameters are trained; in training mode while it is.
-        objective: The number of a step -> its loss. Random numbers that torch draws in it are
+        network: Its trainable parameters are trained; it is in training mode meanwhile.
+        objective: Maps the number of a step to its loss. Random numbers that torch draws in it are
             seeded by the step.
-        validate: Figures of the network in evaluation mode; the first one is the larger the better
-            and decides which weights are kept.
-        recipe: The settings.
-        frame: What surrounds it.
-        on_precision: Told which precision was chosen before the first step.
+        validate: Returns figures of the network in evaluation mode. The first one decides which
+            weights are kept; larger is better.
+        recipe: Training settings.
+        settings: Everything else that the loop needs.
+        on_precision: Called with the chosen precision before the first step.
 
     Raises:
-        TimeLimitReached: The deadline came; the same call goes on from there.
+        TimeLimitReached: The deadline passed; the same call resumes the training.
         KeyboardInterrupt: Passed on after the checkpoint was stored.
-        RobobenchError: The loss is no number any more.
+        RobobenchError: The loss is no longer finite.
     """
-    run = _Run(network, recipe, frame)
-    run.resume()
-    if not run.done:
-        run.precision = run.precision or choose_precision(network, objective, frame)
-        on_precision(run.precision)
+    state = _TrainingState(network, recipe, settings)
+    state.resume()
+    if not state.done:
+        state.precision = state.precision or choose_precision(network, objective, settings)
+        on_precision(state.precision)
         try:
-            _train(run, objective, validate)
+            _train(state, objective, validate)
         except KeyboardInterrupt:
-            run.store()
+            state.store()
             raise
-    network.load_state_dict(run.best)
+    network.load_state_dict(state.best)
     network.eval()
-    return Fit(run.figures, run.seconds / 60, run.precision)
+    return Fit(state.figures, state.seconds / 60, state.precision)
 
 
-def _train(run: _Run, objective: Objective, validate: Validation) -> None:
-    recipe, frame, network = run.recipe, run.frame, run.network
+def _train(state: _TrainingState, objective: Objective, validate: Validation) -> None:
+    recipe, settings, network = state.recipe, state.settings, state.network
     every = max(1, recipe.steps // recipe.evaluations)
     stored = clock = time.monotonic()
     network.train()
-    while run.step < recipe.steps:
-        loss = run.advance(objective)
-        run.step += 1
-        if run.step % every == 0 or run.step == recipe.steps:
+    while state.step < recipe.steps:
+        loss = state.advance(objective)
+        state.step += 1
+        if state.step % every == 0 or state.step == recipe.steps:
             network.eval()
-            with torch.no_grad(), _autocast(frame.device, run.precision):
+            with torch.no_grad(), _autocast(settings.device, state.precision):
                 figures = dict(validate())
             network.train()
-            run.judge(figures, float(loss))
-        if run.step in recipe.averaged_ends:
-            run.take_into_mean()
+            state.judge(figures, float(loss))
+        if state.average is not None and state.step in recipe.averaged_ends:
+            state.average.update_parameters(network)
         now = time.monotonic()
-        run.seconds += now - clock
+        state.seconds += now - clock
         clock = now
-        frame.progress(run.step / recipe.steps, run.latest)
-        late = now > frame.deadline and run.step < recipe.steps
+        settings.progress(state.step / recipe.steps, state.latest)
+        late = now > settings.deadline and state.step < recipe.steps
         if late or now - stored > _CHECKPOINT_SECONDS:
-            run.store()
+            state.store()
             stored = time.monotonic()
         if late:
             raise TimeLimitReached(
-                f"the time is up after step {run.step} of {recipe.steps}; the same command goes on "
-                "from there"
+                f"time limit reached after step {state.step} of {recipe.steps}; run the same "
+                "command again to resume"
             )
-    if recipe.averaged_ends:
-        run.settle_mean(objective)
+    if state.average is not None:
+        state.load_average(objective)
         network.eval()
-        with torch.no_grad(), _autocast(frame.device, run.precision):
-            run.judge(dict(validate()), None)
-    run.done = True
-    run.store()
+        with torch.no_grad(), _autocast(settings.device, state.precision):
+            state.judge(dict(validate()), None)
+    state.done = True
+    state.store()
 
 
-class _Run:
-    """A training while it runs: everything that a checkpoint holds."""
+class _TrainingState:
+    """A training in progress: everything that a checkpoint holds."""
 
-    def __init__(self, network: nn.Module, recipe: Recipe, frame: Frame) -> None:
+    def __init__(self, network: nn.Module, recipe: Recipe, settings: LoopSettings) -> None:
         self.network = network
         self.recipe = recipe
-        self.frame = frame
+        self.settings = settings
         self.optimizer = _optimizer(network, recipe)
+        # Without this function torch averages by another formula, with other rounding errors, on
+        # some devices.
+        self.average = (
+            AveragedModel(network, multi_avg_fn=get_swa_multi_avg_fn())  # type: ignore[no-untyped-call]
+            if recipe.averaged_ends
+            else None
+        )
         self.step = 0
         self.seconds = 0.0
         self.precision = ""
         self.best: dict[str, Tensor] = {}
-        self.mean: dict[str, Tensor] = {}
         self.figures: dict[str, float] = {}
         self.latest: dict[str, float] = {}
         self.curve: list[dict[str, float | None]] = []
@@ -180,22 +184,22 @@ class _Run:
 
     @property
     def identity(self) -> str:
-        """What must agree for a checkpoint to be of use."""
+        """What must agree for a checkpoint to be used."""
         shapes = {k: list(v.shape) for k, v in self.network.state_dict().items()}
-        what = [_FORMAT, self.recipe.as_dict(), shapes, self.frame.seed]
+        what = [_FORMAT, self.recipe.as_dict(), shapes, self.settings.seed]
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
     def advance(self, objective: Objective) -> Tensor:
-        """One step of the optimizer."""
-        self._seed(self.step)
+        """Take one optimizer step and return its loss."""
+        self.seed_step(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate_at(self.step)
-        with _autocast(self.frame.device, self.precision):
+        with _autocast(self.settings.device, self.precision):
             loss = objective(self.step)
         if not torch.isfinite(loss):
             raise RobobenchError(
-                f"the loss became {loss.item()} at step {self.step}: the training diverged; a "
-                "lower rate in another --recipe would work"
+                f"the loss became {loss.item()} at step {self.step}: the training diverged; try "
+                "another --recipe with a lower learning rate"
             )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -205,7 +209,7 @@ class _Run:
         return loss.detach()
 
     def judge(self, figures: dict[str, float], loss: float | None) -> None:
-        """Note validation figures, and keep the network as the recipe says."""
+        """Record validation figures, and keep the weights if the recipe says so."""
         decisive = next(iter(figures))
         self.latest = figures
         self.curve.append(
@@ -216,46 +220,27 @@ class _Run:
             self.figures = figures
             self.best = _snapshot(self.network)
 
-    def take_into_mean(self) -> None:
-        """Average the weights with those of the ends before."""
-        before = self.recipe.averaged_ends.index(self.step)
-        mean = _snapshot(self.network)
-        for name, value in mean.items():
-            if before and value.is_floating_point():
-                mean[name] = torch.lerp(self.mean[name], value, 1 / (before + 1))
-        self.mean = mean
+    def load_average(self, objective: Objective) -> None:
+        """Load the averaged weights into the network, and recompute its batch statistics."""
+        assert self.average is not None
+        self.network.load_state_dict(self.average.module.state_dict())
+        with _autocast(self.settings.device, self.precision):
+            update_bn(range(_STATISTICS_BATCHES), _ObjectiveModule(self, objective))
 
-    def settle_mean(self, objective: Objective) -> None:
-        """Load the mean into the network, and measure the batch statistics that go with it."""
-        self.network.load_state_dict(self.mean)
-        norms = [
-            m for m in self.network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)
-        ]
-        usual = [m.momentum for m in norms]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # a plain mean over batches
-        self.network.train()
-        with torch.no_grad(), _autocast(self.frame.device, self.precision):
-            for step in range(_SETTLING_BATCHES if norms else 0):
-                self._seed(step)
-                objective(step)
-        for norm, momentum in zip(norms, usual, strict=True):
-            norm.momentum = momentum
-
-    def _seed(self, step: int) -> None:
-        """Random numbers that torch draws depend on the seed and the step."""
-        digest = hashlib.sha256(f"{self.frame.seed} {step}".encode()).digest()
+    def seed_step(self, step: int) -> None:
+        """Make the random numbers that torch draws depend only on the seed and the step."""
+        digest = hashlib.sha256(f"{self.settings.seed} {step}".encode()).digest()
         torch.manual_seed(int.from_bytes(digest[:7]))
 
     def store(self) -> None:
-        """Write the checkpoint and the curve, each aside and then renamed."""
-        path = self.frame.checkpoint
+        """Write the checkpoint and the curve, each under another name that is then changed."""
+        path = self.settings.checkpoint
         state = {
             "identity": self.identity,
             **{name: getattr(self, name) for name in _STORED},
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "average": self.average and self.average.state_dict(),
         }
         lines = "".join(f"{json.dumps(point)}\n" for point in self.curve)
         try:
@@ -266,26 +251,43 @@ class _Run:
             raise RobobenchError(f"checkpoint {path} cannot be written: {error}") from error
 
     def resume(self) -> None:
-        """Go back to the checkpoint, if there is one of the same training."""
-        path = self.frame.checkpoint
+        """Return to the checkpoint, if there is one of the same training."""
+        path = self.settings.checkpoint
         if not path.is_file():
             return
         try:
-            state = torch.load(path, map_location=self.frame.device, weights_only=True)
-        except Exception as error:  # torch's and the zip reader's own
+            state = torch.load(path, map_location=self.settings.device, weights_only=True)
+        except Exception as error:  # torch and the zip reader raise types of their own
             raise RobobenchError(
-                f"checkpoint {path} cannot be read ({type(error).__name__}): delete it to start anew"
+                f"checkpoint {path} cannot be read ({type(error).__name__}): delete it to start "
+                "over"
             ) from error
         if state.get("identity") != self.identity:
-            return  # of other settings: it is overwritten by the first one stored
+            return  # it has other settings; the next checkpoint overwrites it
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         for name in _STORED:
             setattr(self, name, state[name])
 
 
+class _ObjectiveModule(nn.Module):
+    """The objective as a module around the network, which is what `update_bn` takes."""
+
+    def __init__(self, state: _TrainingState, objective: Objective) -> None:
+        super().__init__()
+        self.network = state.network
+        self._seed_step = state.seed_step
+        self._objective = objective
+
+    def forward(self, step: int) -> Tensor:
+        self._seed_step(step)
+        return self._objective(step)
+
+
 def _snapshot(network: nn.Module) -> dict[str, Tensor]:
-    """A copy of its tensors that further training leaves alone."""
+    """A copy of its tensors that further training does not change."""
     return {name: value.detach().clone() for name, value in network.state_dict().items()}
 
 
@@ -307,15 +309,15 @@ def _autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
-def choose_precision(network: nn.Module, objective: Objective, frame: Frame) -> str:
-    """The frame's precision; where that is ``auto``, the one that a step is faster in."""
-    if frame.precision != "auto":
-        return frame.precision
+def choose_precision(network: nn.Module, objective: Objective, settings: LoopSettings) -> str:
+    """The precision of the settings; if that is ``auto``, the one in which a step is faster."""
+    if settings.precision != "auto":
+        return settings.precision
     before = _snapshot(network)
     network.train()
 
     def run(precision: str) -> None:
-        with _autocast(frame.device, precision):
+        with _autocast(settings.device, precision):
             loss = objective(0)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         _ = float(loss.detach())  # waits for the device
@@ -332,13 +334,13 @@ def _permutation(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
 
 
 def batch_positions(count: int, batch: int, seed: int, step: int) -> NDArray[np.int64]:
-    """Which of `count` images are in the batch of a step: every image once, then anew.
+    """The positions of the images in a step's batch: each image once per epoch, in random order.
 
     Args:
         count: Number of images.
-        batch: Images of a step.
-        seed: Of the order.
-        step: From zero.
+        batch: Batch size.
+        seed: Seed of the order.
+        step: Number of the step, from zero.
 
     Returns:
         int64, as many as `batch`.

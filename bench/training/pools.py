@@ -1,4 +1,4 @@
-"""Images to train on: drawn in batches, moved about, and degraded at random strengths."""
+"""Training images: read in batches, augmented, and degraded at random strengths."""
 
 from __future__ import annotations
 
@@ -14,27 +14,31 @@ from torch.nn.functional import affine_grid, grid_sample, pad
 
 from robobench.contracts import Dataset
 from robobench.corruptions import apply, apply_each, catalogue
+from robobench.datasets import nested_order, open_dataset, open_images
 from robobench.errors import RobobenchError
 from robobench.types import CLEAN, Degradation, Geometry
 
 _MEMORY_BYTES: Final = 2**29
 _READ_AT_ONCE: Final = 500
-# Training draws other random numbers than any evaluation: images of data sets count up from zero.
+# Training must draw other random numbers than an evaluation, whose image indices start at zero.
 _FIRST_TRAINING_INDEX: Final = 2**40
 _VALIDATION_SEED: Final = 7
 _VALIDATION_IMAGES: Final = 1000
 
 
 class ImagePool:
-    """Some images of a data set; kept in memory if they are few, else read batch by batch.
+    """Some images of a data set, kept in memory if they fit, else read batch by batch.
 
     Args:
-        dataset: Where they come from.
-        geometry: The size they are read at.
-        indices: int64, which ones; all if None.
+        dataset: Data set to read from.
+        geometry: How images are resized and cropped.
+        indices: int64, indices of the images; all if None.
 
     Attributes:
-        labels: int64 tensor; -1 where an image has none.
+        labels: int64 tensor; -1 for images without a label.
+
+    Raises:
+        RobobenchError: There are no images.
     """
 
     def __init__(
@@ -44,7 +48,9 @@ class ImagePool:
         self.geometry = geometry
         self.indices = np.arange(len(dataset)) if indices is None else indices
         if not len(self.indices):
-            raise RobobenchError(f"{dataset.name}: there is no image to train on")
+            raise RobobenchError(
+                f"{dataset.name}: expected at least one image to train on, got none"
+            )
         self.labels = torch.from_numpy(dataset.labels[self.indices])
         self._kept: Tensor | None = None
         first = self._read(self.indices[:1])
@@ -66,10 +72,6 @@ class ImagePool:
             return self._kept[torch.from_numpy(positions)]
         return self._read(self.indices[positions])
 
-    def all(self) -> Tensor:
-        """Every image; for small pools."""
-        return self.batch(np.arange(len(self)))
-
     def _read(self, indices: NDArray[np.int64]) -> Tensor:
         return self.dataset.read(indices, self.geometry)
 
@@ -77,15 +79,15 @@ class ImagePool:
 def move(
     images: Tensor, shift: int, generator: np.random.Generator, crop: int | None = None
 ) -> Tensor:
-    """Flip half of the images sideways and shift each, mirroring what lies beyond the border.
+    """Flip half of the images horizontally and shift each, with reflection at the borders.
 
-    It comes before the degradation, so that JPEG's grid still starts in the corner.
+    Applied before the degradation, so that the block grid of JPEG still starts in the corner.
 
     Args:
         images: uint8, N x 3 x H x W.
         shift: Largest shift in pixels.
-        generator: Where randomness comes from.
-        crop: Side of the square that is cut out at a random place instead of shifting.
+        generator: Source of random numbers.
+        crop: Side of a square that is cropped at a random position instead of shifting.
 
     Returns:
         uint8, N x 3 x H x W, or with sides of `crop` pixels.
@@ -103,25 +105,25 @@ def move(
     flips = generator.random(count) < 0.5
     columns[flips] = columns[flips][:, ::-1]
     which = torch.arange(count)[:, None, None]
-    # N x H x W x 3 after indexing between slices: channels go back to their place.
+    # Indexing gives N x H x W x 3.
     moved = padded.permute(0, 2, 3, 1)[which, rows[:, :, None], torch.from_numpy(columns)[:, None]]
     return moved.permute(0, 3, 1, 2)
 
 
 def warp(images: Tensor, warping: Mapping[str, float], generator: np.random.Generator) -> Tensor:
-    """Rotate, shear and zoom each image by a random amount, mirroring what lies beyond the border.
+    """Rotate, shear and zoom each image by a random amount, with reflection at the borders.
 
     Args:
         images: uint8, N x 3 x H x W.
-        warping: The largest ``rotation`` and ``shear`` in degrees, either way, and the largest
-            ``zoom`` as a share of the side, in or out.
-        generator: Where randomness comes from.
+        warping: Largest ``rotation`` and ``shear`` in degrees, in either direction, and largest
+            ``zoom`` as a fraction of the side, in or out.
+        generator: Source of random numbers.
 
     Returns:
         uint8 of the same shape, interpolated bilinearly.
     """
-    most = np.array([warping["rotation"], warping["shear"], warping["zoom"]])
-    angle, shear, zoom = generator.uniform(-1, 1, (len(images), 3)).T * most[:, None]
+    largest = np.array([warping["rotation"], warping["shear"], warping["zoom"]])
+    angle, shear, zoom = generator.uniform(-1, 1, (len(images), 3)).T * largest[:, None]
     angle, shear = np.deg2rad(angle), np.deg2rad(shear)
     zoom += 1
     zeros = np.zeros(len(images))
@@ -138,17 +140,18 @@ def warp(images: Tensor, warping: Mapping[str, float], generator: np.random.Gene
 
 
 class Degrader:
-    """Degrades each image of a batch on its own: a random corruption at a random strength.
+    """Degrades every image of a batch with a random corruption at a random strength.
 
     Args:
-        corruptions: Canonical names, each equally likely; none leaves images alone.
+        corruptions: Canonical names, equally likely; without any, images stay as they are.
         profile: Severity table, for corruptions without a range of levels.
-        ranges: Corruption -> lowest and highest native level, drawn evenly between (whole numbers
-            where the corruption knows no others); the five severities for what is not named.
-        seed: Of everything drawn.
-        clean_share: Share of the images that are left alone.
-        emphasis: Corruption -> lowest and highest level of a part of its range, and the share of
-            its images whose level is drawn from that part alone.
+        ranges: Corruption -> lowest and highest native level. Levels are drawn uniformly between
+            them (integers if the corruption takes only these); the level of a corruption that is
+            not named is that of one of the five severities.
+        seed: Seed of all random numbers.
+        clean_share: Fraction of the images that are not degraded.
+        emphasis: Corruption -> lowest and highest level of a part of its range, and the fraction
+            of its images whose level is drawn from that part.
     """
 
     def __init__(
@@ -169,15 +172,15 @@ class Degrader:
         self.clean_share = clean_share
 
     def __call__(self, images: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """Degrade a batch; equal steps do equal things.
+        """Degrade a batch; the result depends on the images, the seed and the step only.
 
         Args:
             images: uint8, N x 3 x H x W.
-            step: Number of the batch.
+            step: Number of the step.
 
         Returns:
-            uint8 images of the same shape, and float N: the native level of each, NaN where there
-            is none or nothing was done.
+            uint8 images of the same shape, and float32 N, their native levels: NaN if the corruption
+            has no such level or the image was not degraded.
         """
         count = len(images)
         levels = torch.full((count,), torch.nan)
@@ -212,7 +215,7 @@ class Degrader:
     def _levels(
         self, corruption: str, draws: NDArray[np.float64], severities: NDArray[np.int64]
     ) -> Tensor:
-        """A native level for each image, or its severity where the corruption has none."""
+        """The native level of each image, or its severity if the corruption has no native level."""
         native = catalogue.native(corruption)
         values: NDArray[Any]
         if native is None:
@@ -237,7 +240,14 @@ class Degrader:
 def validation_conditions(
     corruptions: Sequence[str], profile: str, ranges: Mapping[str, Sequence[float]], count: int = 5
 ) -> list[Degradation]:
-    """Where a network is validated: a few levels of each corruption's range, or its severities."""
+    """The conditions for validation: levels of each corruption's range, or its five severities.
+
+    Args:
+        corruptions: Canonical names.
+        profile: Severity table.
+        ranges: Corruption -> lowest and highest native level.
+        count: Number of levels of a range, evenly spaced.
+    """
     found = []
     for corruption in corruptions:
         native = catalogue.native(corruption)
@@ -252,7 +262,7 @@ def validation_conditions(
 
 
 def degrade_all(images: Tensor, degradation: Degradation) -> Tensor:
-    """Validation images under one condition, always the same ones."""
+    """Validation images under one condition, with the same random numbers every time."""
     if degradation.corruption == CLEAN:
         return images
     return apply(images, degradation, torch.arange(len(images)), _VALIDATION_SEED)
@@ -270,25 +280,25 @@ def open_pools(
     labelled: bool,
     seed: int,
 ) -> tuple[ImagePool, ImagePool, str, str]:
-    """Training and validation images, the severity table, and what they are in words.
+    """Open the training and validation images of a training.
 
     Args:
-        dataset: As the user wrote it.
-        geometry: Of the backbone.
-        images: Folder of other images to learn from; the data set's own training split if None.
-        limit: How many training images to take.
-        root: Where data lies.
-        download: Whether the data set may be fetched.
-        class_names: Of the backbone.
-        labelled: Whether labels are needed (then `images` has class folders).
-        seed: Of the choice where there is a limit.
+        dataset: Name of the data set, or ``folder:PATH``.
+        geometry: Geometry of the backbone.
+        images: Folder of other training images; the training split of the data set if None.
+        limit: Number of training images; all if None.
+        root: Folder of the data sets.
+        download: Whether the data set may be downloaded.
+        class_names: Classes of the backbone.
+        labelled: Whether labels are needed (`images` then has one sub-folder per class).
+        seed: Seed of the choice if there is a limit.
+
+    Returns:
+        Training images, validation images, the severity table, and a description of the images.
 
     Raises:
-        RobobenchError: There are no training images.
+        RobobenchError: There are no training images, or too few.
     """
-    from robobench.corruptions.catalogue import nearest_profile
-    from robobench.datasets import nested_order, open_dataset, open_images
-
     if images is None:
         train, held = (
             _own_split(dataset, split, root, download, class_names)
@@ -296,7 +306,7 @@ def open_pools(
         )
         order = nested_order(train.labels, seed)[:limit]
         text = f"{len(order)} images of the training split of {train.name}"
-        chosen = np.sort(held_order(held.labels))
+        chosen = np.sort(validation_order(held.labels))
         return (
             ImagePool(train, geometry, np.sort(order)),
             ImagePool(held, geometry, chosen),
@@ -310,9 +320,11 @@ def open_pools(
     order = nested_order(source.labels, seed)[:limit]
     held_out = max(1, len(order) // 5)
     if len(order) < 2:
-        raise RobobenchError(f"--images {images}: at least two images are needed, one is held out")
+        raise RobobenchError(
+            f"--images {images}: expected at least two images, one of them for validation"
+        )
     side = geometry.crop or geometry.resize
-    profile = nearest_profile(side) if side else source.profile
+    profile = catalogue.nearest_profile(side) if side else source.profile
     text = f"{len(order)} images of {Path(images).name}, {held_out} of them held out to choose by"
     return (
         ImagePool(source, geometry, order[held_out:]),
@@ -329,8 +341,6 @@ def _own_split(
     download: bool,
     class_names: Sequence[str] | None,
 ) -> Dataset:
-    from robobench.datasets import open_dataset
-
     try:
         return open_dataset(
             dataset, split=split, root=root, download=download, class_names=class_names
@@ -338,11 +348,13 @@ def _own_split(
     except RobobenchError as error:
         if ":" not in dataset:
             raise
-        raise RobobenchError(f"{error}; or --images DIR names photographs to learn from") from error
+        raise RobobenchError(f"{error}; or give training images with --images DIR") from error
 
 
-def held_order(labels: Any) -> Any:
-    """The validation images that are used, balanced between classes."""
-    from robobench.datasets import nested_order
+def validation_order(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Indices of the validation images that are used, balanced between classes.
 
+    Args:
+        labels: int64, of all validation images.
+    """
     return nested_order(labels, 0)[:_VALIDATION_IMAGES]

@@ -1,4 +1,4 @@
-"""Which trainings there are, in what order, and by which settings."""
+"""The default trainings and their order, and the recipes of a method."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from robobench.contracts import Method
 
 
-def planned() -> list[tuple[str, str]]:
-    """Method and training of everything that ``robobench train`` makes, the most valuable first.
+def default_trainings() -> list[tuple[str, str]]:
+    """Pairs of method and what it is trained on, for all default trainings, the most valuable first.
 
-    A method says so where it is registered: ``trainings`` names what it is trained on by default,
-    ``worth`` orders them (small first).
+    They come from the registration of each method: ``trainings`` names what it is trained on by
+    default, ``worth`` orders the methods (small first).
     """
     found = []
     for name in METHODS:
@@ -28,10 +28,10 @@ def planned() -> list[tuple[str, str]]:
 
 
 def recipe_named(method: str, backbone: Backbone | None, name: str | None) -> Recipe:
-    """A recipe of a method; its first one by default.
+    """A recipe of a method; its first one if no name is given.
 
     Raises:
-        RobobenchError: It has none, or none of that name.
+        RobobenchError: The method has no recipe, or none of that name.
     """
     kind: type[Method] = METHODS[method]
     recipes = kind.recipes(backbone)

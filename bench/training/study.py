@@ -1,7 +1,7 @@
-"""Studies: named lists of trainings that belong together, over several data sets and seeds.
+"""Studies: named lists of trainings that belong together, on several data sets and seeds.
 
-``robobench train --recipe NAME`` makes what is missing of the study of that name, each training
-with the recipe of the same name.
+``robobench train --recipe NAME`` trains what is missing of the study of that name, always with the
+recipe of the same name.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ class Training:
     """One training of a study.
 
     Attributes:
-        dataset: What it is for.
+        dataset: Registered name of the data set.
         method: Registered name.
-        trained_on: ``clean``, a corruption or a group; "" where the method itself says it.
-        seed: Of the training.
-        start: Data set whose `org` a classifier starts from, all but its last layer.
+        trained_on: ``clean``, a corruption or a group; empty if the method fixes it.
+        seed: Training seed.
+        start: Data set whose `org` a classifier starts from, except for its last layer.
     """
 
     dataset: str
@@ -36,15 +36,15 @@ def trainings_of(study: str, dataset: str | None = None) -> list[Training]:
 
     Args:
         study: Registered name.
-        dataset: Only those for this data set; all if None.
+        dataset: Only trainings on this data set; all if None.
 
     Raises:
-        RobobenchError: It has none for this data set.
+        RobobenchError: It has no training on this data set.
     """
-    everything: list[Training] = STUDIES[study]()
-    found = [t for t in everything if dataset in (None, t.dataset)]
+    trainings: list[Training] = STUDIES[study]()
+    found = [t for t in trainings if dataset in (None, t.dataset)]
     if not found:
-        known = list(dict.fromkeys(t.dataset for t in everything))
+        known = list(dict.fromkeys(t.dataset for t in trainings))
         raise unknown_name(f"data set of {study}", str(dataset), known)
     return [_complete(training) for training in found]
 

@@ -1,7 +1,7 @@
-"""What a method is given to be trained.
+"""What a method is given to train itself.
 
-A method's `fit` gets a `TrainingTask`: images, degradation, the frozen classifier, the loop, and
-where the result goes. It names its network and its loss; everything else is here.
+The `fit` of a method gets a `TrainingTask`: images, degradation, the frozen classifier, the training
+loop, and where to store the result. The method adds its network and its loss.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from robobench.errors import MissingWeights, RobobenchError
 from robobench.registry import METHODS
 from robobench.training.fitting import (
     Fit,
-    Frame,
+    LoopSettings,
     Objective,
     Validation,
     batch_positions,
@@ -54,28 +54,29 @@ _INFERENCE_BATCH: Final = 250
 
 @dataclass
 class TrainingTask:
-    """Everything that training one method once needs.
+    """Everything needed for one training of one method.
 
     Attributes:
         method: Registered name.
         dataset: Name of the data set that the weights are for.
         architecture: Name of the backbone.
-        backbone: The frozen classifier; None where that is what is trained.
+        backbone: The frozen classifier; None if it is what is trained.
         trained_on: ``clean``, a corruption or a group.
-        train_seed: Of everything random.
-        recipe: The settings.
-        train: Images to learn from, with labels or without.
-        validation: Images on which everything is chosen.
-        class_names: Of the data set.
+        train_seed: Seed of all random numbers.
+        recipe: Training settings.
+        train: Training images, with labels or without.
+        validation: Validation images, on which everything is chosen.
+        class_names: Classes of the data set.
         profile: Severity table.
-        command: The command that does this, for the card.
-        images: What the images are, for the card.
-        device: Where to train.
-        precision: ``auto`` measures which is faster.
+        command: Command that starts this training, for the card.
+        images: Description of the training images, for the card.
+        device: Torch device.
+        precision: ``fp32``, ``bf16``, or ``auto``, which measures the faster one.
         deadline: In the time of `time.monotonic`.
-        place: Folder for the weights.
-        progress: Told the stage, the share done and the latest figures.
-        start: File of weights that a classifier of our own starts from.
+        folder: Folder of the weights.
+        progress: Called with the stage, the share done and the latest figures.
+        start: File of weights from which one of our own classifiers starts.
+        saved: Path of the card, set by `save`.
     """
 
     method: str
@@ -94,22 +95,22 @@ class TrainingTask:
     device: str = "cpu"
     precision: str = "auto"
     deadline: float = math.inf
-    place: Path = field(default_factory=storage.folder)
+    folder: Path = field(default_factory=storage.folder)
     progress: Callable[[str, float, Mapping[str, float]], None] = lambda stage, share, figures: None
     start: Path | None = None
     saved: Path | None = None
 
     @property
     def frozen(self) -> Backbone:
-        """The classifier that the method stands on.
+        """The frozen classifier.
 
         Raises:
-            RobobenchError: There is none yet.
+            RobobenchError: There is none: it is what is trained.
         """
         if self.backbone is None:
             raise RobobenchError(
-                f"{self.method} needs a trained {self.architecture}; "
-                f"`robobench train --method org --dataset {self.dataset}` makes it"
+                f"{self.method} needs a trained {self.architecture}: "
+                f"`robobench train --method org --dataset {self.dataset}` trains it"
             )
         return self.backbone
 
@@ -120,7 +121,7 @@ class TrainingTask:
 
     @cached_property
     def degrader(self) -> Degrader:
-        """Degrades training batches as `trained_on` and the recipe say."""
+        """Degrades training batches according to `trained_on` and the recipe."""
         options = self.recipe.options
         return Degrader(
             trained_corruptions(self.trained_on),
@@ -133,7 +134,7 @@ class TrainingTask:
 
     @cached_property
     def conditions(self) -> list[tuple[Degradation, Tensor]]:
-        """Validation images under each condition that decides, clean if there is none."""
+        """The conditions of validation with the images under each; only clean if there are no others."""
         images = self.validation.batch(np.arange(min(len(self.validation), _VALIDATION_IMAGES)))
         images = images.to(self.device)
         names = trained_corruptions(self.trained_on)
@@ -142,13 +143,13 @@ class TrainingTask:
 
     @cached_property
     def clean(self) -> tuple[Tensor, Tensor]:
-        """Validation images as they are, and their labels."""
+        """Validation images without degradation, and their labels, on the device."""
         count = min(len(self.validation), _VALIDATION_IMAGES)
         images = self.validation.batch(np.arange(count)).to(self.device)
         return images, self.validation.labels[:count].to(self.device)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Clean training images of a step, flipped and shifted, and their labels."""
+        """Clean training images of a step, augmented, and their labels."""
         recipe = self.recipe
         positions = batch_positions(len(self.train), recipe.batch, self.train_seed, step)
         generator = np.random.default_rng([self.train_seed, step, 0])
@@ -178,16 +179,16 @@ class TrainingTask:
         stage: str = "network",
         recipe: Recipe | None = None,
     ) -> Fit:
-        """Train a network in the loop; its best weights are in it afterwards.
+        """Train a network, and leave in it the weights that the recipe keeps; see `fit_network`.
 
         Args:
-            network: What is trained, on the device.
-            objective: Step to loss.
-            validate: See `fit_network`.
-            stage: Names the checkpoint where a method trains several networks.
-            recipe: The settings; the task's own if None.
+            network: Network to train, on the device.
+            objective: Maps the number of a step to its loss.
+            validate: Returns figures of the network; the first one decides.
+            stage: Name of the checkpoint, for methods that train several networks.
+            recipe: Training settings; those of the task if None.
         """
-        frame = Frame(
+        settings = LoopSettings(
             seed=self.train_seed,
             checkpoint=self.checkpoint(stage),
             device=torch.device(self.device),
@@ -196,24 +197,27 @@ class TrainingTask:
             progress=lambda share, figures: self.progress(stage, share, figures),
         )
         return fit_network(
-            network, objective, validate, recipe or self.recipe, frame, self._use_precision
+            network, objective, validate, recipe or self.recipe, settings, self._use_precision
         )
 
     def _use_precision(self, precision: str) -> None:
-        if self.backbone is not None:  # what is frozen runs along
+        if self.backbone is not None:  # the frozen classifier runs in the same precision
             self.backbone.precision = precision
 
     def checkpoint(self, stage: str) -> Path:
-        """File of a stage's checkpoint."""
+        """Path of the checkpoint of a stage."""
         return (
-            self.place / "unfinished" / f"{storage.file_stem(self._card({}, {}, 0.0))}-{stage}.pt"
+            self.folder / "unfinished" / f"{storage.file_stem(self._card({}, {}, 0.0))}-{stage}.pt"
         )
 
     def fresh_network(self) -> nn.Module:
-        """A network of the backbone's architecture, to start a classifier from.
+        """A network of the backbone's architecture, from which the training of a classifier starts.
 
-        One of our own, untrained, where the backbone itself is trained or the recipe's option
-        ``from_scratch`` says so; else a copy of it.
+        It is a copy of the backbone; or untrained, if the backbone itself is what is trained or the
+        recipe has the option ``from_scratch``.
+
+        Raises:
+            RobobenchError: It must be untrained, and the architecture is not one of our own.
         """
         torch.manual_seed(self.train_seed)
         if self.backbone is not None and not self.recipe.options.get("from_scratch"):
@@ -230,10 +234,10 @@ class TrainingTask:
         return placed(network, self.device)
 
     def fresh_own_network(self) -> StagedNetwork:
-        """The same for a method that looks inside the network.
+        """The same, for methods that modify the network.
 
         Raises:
-            RobobenchError: The backbone is none of ours.
+            RobobenchError: The architecture is not one of our own.
         """
         network = self.fresh_network()
         if not isinstance(network, StagedNetwork):
@@ -253,8 +257,12 @@ class TrainingTask:
     def trained(self, method: str, trained_on: str) -> Weights:
         """The weights of another method that this one is built on.
 
+        Args:
+            method: Registered name.
+            trained_on: ``clean``, a corruption or a group.
+
         Raises:
-            MissingWeights: There are none; the message says how to make them.
+            MissingWeights: There are none; the message has the command that trains them.
         """
         found = storage.find(
             method,
@@ -281,15 +289,15 @@ class TrainingTask:
         )
 
     def require_labels(self) -> None:
-        """Refuse to train a classifier on images without labels.
+        """Check that every training image has a label.
 
         Raises:
             RobobenchError: Some image has none.
         """
         if not self.labelled:
             raise RobobenchError(
-                f"{self.method} on {self.dataset} needs labelled training images: --images DIR with "
-                "one sub-folder a class"
+                f"{self.method} on {self.dataset} needs labelled training images: give --images DIR "
+                "with one sub-folder per class"
             )
 
     def save(
@@ -299,16 +307,16 @@ class TrainingTask:
         network: Mapping[str, Any],
         minutes: float = 0,
     ) -> Path:
-        """Store the weights with their card and curves; checkpoints are then deleted.
+        """Store the weights with their card and training curves, and delete the checkpoints.
 
-        Where the recipe's option ``stored_as`` is ``float16``, filters and matrices are rounded to
-        half precision in the file, which halves it; biases and statistics are not.
+        With the recipe's option ``stored_as="float16"``, filters and matrices are rounded to half
+        precision, which halves the size of the file; biases and statistics are not.
 
         Args:
-            tensors: Name to tensor.
-            fit: Of the last stage.
-            network: What is needed to build the network again; stands in the card's recipe.
-            minutes: What other stages took.
+            tensors: Name -> tensor.
+            fit: Outcome of the last stage.
+            network: What is needed to build the network again; part of the recipe in the card.
+            minutes: Duration of the other stages.
 
         Returns:
             Path of the card.
@@ -317,11 +325,11 @@ class TrainingTask:
         card = self._card(recipe, fit.figures, fit.minutes + minutes)
         if self.recipe.options.get("stored_as") == "float16":
             tensors = {k: t.half() if t.ndim > 1 else t for k, t in tensors.items()}
-        self.saved = storage.save(card, tensors, self.place)
+        self.saved = storage.save(card, tensors, self.folder)
         stem = storage.file_stem(card)
-        curves = self.place / "curves"
+        curves = self.folder / "curves"
         curves.mkdir(exist_ok=True)
-        for path in (self.place / "unfinished").glob(f"{stem}-*.*"):
+        for path in (self.folder / "unfinished").glob(f"{stem}-*.*"):
             if path.suffix == ".jsonl":
                 path.replace(curves / path.name)
             else:
@@ -360,7 +368,7 @@ class TrainingTask:
 
 
 def in_batches(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """A function of many images, computed a few at a time."""
+    """Apply a function to many images in batches, and concatenate the results."""
     parts = [
         function(images[i : i + _INFERENCE_BATCH]) for i in range(0, len(images), _INFERENCE_BATCH)
     ]

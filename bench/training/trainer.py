@@ -1,4 +1,4 @@
-"""From an order for weights to `TrainingTask`s: what is wanted, what is there, and what it learns from."""
+"""From a request for weights to training: which methods, what exists already, and on which images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from robobench.environment import choose_device
 from robobench.errors import RobobenchError
 from robobench.registry import METHODS
 from robobench.training.pools import open_pools
-from robobench.training.recipes import planned, recipe_named
+from robobench.training.recipes import default_trainings, recipe_named
 from robobench.training.task import TrainingTask
 from robobench.types import CLEAN, Geometry
 from robobench.weights import storage
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Order:
-    """What all trainings of one command share; the arguments of ``robobench train``.
+class TrainingRequest:
+    """What a user asks for, apart from the method; the arguments of ``robobench train``.
 
     Attributes:
-        dataset: As the user wrote it.
-        backbone: Name of the classifier; the data set's own if None.
-        weights: File of its weights.
-        images: Folder of images to learn from.
-        limit: How many images.
-        seed: Of the training.
-        recipe: Named settings; each method's first if None.
-        data_root: Where data lies.
+        dataset: Name of the data set, or ``folder:PATH``.
+        backbone: Name of the classifier; that of the data set if None.
+        weights: File with the classifier's weights.
+        images: Folder of training images; the training split of the data set if None.
+        limit: Number of training images.
+        seed: Training seed.
+        recipe: Named settings; the first ones of each method if None.
+        data_root: Folder of the data sets.
         download: Whether downloads are allowed.
         split_at: Layer after which a module is plugged in.
         device: ``auto`` or a torch device.
         precision: ``auto``, ``fp32`` or ``bf16``.
         deadline: In the time of `time.monotonic`.
-        start: File of weights that the classifier itself starts from.
-        start_dataset: Or the data set whose `org` it starts from.
+        start: File of weights from which the classifier itself starts.
+        start_dataset: Data set whose `org` it starts from instead.
     """
 
     dataset: str = "shapes10"
@@ -71,38 +71,52 @@ class Order:
 
     @property
     def dataset_name(self) -> str:
-        """The data set's name without a path, as cards and cells have it."""
+        """The name of the data set without a path, as in cards and cells."""
         kind, colon, path = self.dataset.partition(":")
         return f"{kind}:{Path(path).resolve().name}" if colon else storage.base_dataset(kind)
 
 
 @dataclass(frozen=True)
-class Made:
-    """Where weights are, and whether they were trained just now."""
+class TrainingResult:
+    """The weights of one training.
+
+    Attributes:
+        card: Path of their card.
+        trained: False if they existed already.
+    """
 
     card: Path
     trained: bool
 
 
-def wanted(order: Order, method: str | None, trained_on: str | None) -> list[tuple[str, str]]:
-    """Methods and what to train each on, in the order of training.
+def requested_trainings(
+    request: TrainingRequest, method: str | None, trained_on: str | None
+) -> list[tuple[str, str]]:
+    """Pairs of method and what to train it on, in the order of training.
+
+    Args:
+        request: What all of them share.
+        method: ``NAME`` or ``NAME@TRAINED_ON``; everything that can be trained if None.
+        trained_on: Corruptions or groups joined by commas; what the method says if None.
 
     Raises:
-        RobobenchError: An unknown name, or a method that cannot be trained so.
+        RobobenchError: An unknown name, or a method that cannot be trained on that.
     """
     if method is None:
         if trained_on is not None:
-            raise RobobenchError("--trained-on needs --method: which method is to be trained so?")
-        plan = planned()
-        own = order.architecture in own_names() and order.weights is None
-        return plan if own else [job for job in plan if METHODS[job[0]].weights_of == "plugin"]
+            raise RobobenchError("--trained-on needs --method: name the method to train")
+        trainings = default_trainings()
+        own = request.architecture in own_names() and request.weights is None
+        return trainings if own else [t for t in trainings if METHODS[t[0]].weights_of == "plugin"]
     name, at, on = method.partition("@")
     name = METHODS.canonical(name)
     if at and trained_on:
-        raise RobobenchError(f"--method {method} and --trained-on {trained_on}: give one of both")
+        raise RobobenchError(
+            f"--method {method} and --trained-on {trained_on}: give only one of the two"
+        )
     kind: type[Method] = METHODS[name]
     if not kind.recipes(None) and kind.weights_of == "none":
-        raise RobobenchError(f"{name} has nothing to train: it can be run as it is")
+        raise RobobenchError(f"{name} has nothing to train: run it as it is")
     texts = (on or trained_on or "").split(",")
     names = [canonical_training(text.strip()) for text in texts if text.strip()]
     if kind.trained_on:
@@ -113,126 +127,133 @@ def wanted(order: Order, method: str | None, trained_on: str | None) -> list[tup
         return [(name, kind.trained_on)]
     if CLEAN in names:
         raise RobobenchError(
-            f"{name} is trained on degraded images; --trained-on clean means nothing"
+            f"{name} is trained on degraded images: --trained-on clean does not apply"
         )
     return [(name, t) for t in names or METHODS.entry(name).options.get("trainings", ())]
 
 
 def train_one(
-    order: Order,
+    request: TrainingRequest,
     name: str,
     trained_on: str,
     *,
     again: bool = False,
     progress: Callable[[str, float, Mapping[str, float]], None] = lambda *_: None,
-) -> Made:
-    """Train one method on one corruption or group, unless its weights are there.
+) -> TrainingResult:
+    """Train one method on one corruption or group, unless its weights exist.
+
+    Args:
+        request: What to train for, and with which settings.
+        name: Registered name of the method.
+        trained_on: ``clean``, a corruption or a group.
+        again: Train even if the weights exist.
+        progress: Called with the stage, the share done and the latest figures.
 
     Raises:
         RobobenchError: It cannot be trained; the message says why.
-        TimeLimitReached: The deadline came; the same call goes on from there.
+        TimeLimitReached: The deadline passed; the same call resumes the training.
     """
     method: type[Method] = METHODS[name]
     classifier = method.weights_of == "none"  # the backbone itself
-    if classifier and (order.architecture not in own_names() or order.weights):
+    if classifier and (request.architecture not in own_names() or request.weights):
         raise RobobenchError(
-            f"{name} of {order.architecture} is that network as it is: nothing is trained"
+            f"{name} is {request.architecture} as it is: there is nothing to train"
         )
-    if order.start and not classifier:
+    if request.start and not classifier:
         raise RobobenchError(
-            f"--start is for the classifier itself (--method org): {name} starts from that"
+            f"--start is for the classifier itself (--method org): {name} starts from the classifier"
         )
-    device = choose_device(order.device)
-    backbone = None if classifier else _backbone(order, device)
+    device = choose_device(request.device)
+    backbone = None if classifier else _backbone(request, device)
     if backbone is not None:
         check_applicable(name, method, backbone)
     if not again:
         found = storage.find(
             name,
-            dataset=order.dataset_name,
-            backbone_name=order.architecture if backbone is None else backbone.name,
+            dataset=request.dataset_name,
+            backbone_name=request.architecture if backbone is None else backbone.name,
             backbone_digest=None if backbone is None else backbone.digest,
             trained_on=trained_on,
-            train_seed=order.seed,
+            train_seed=request.seed,
         )
         if found:
-            return Made(found[0], trained=False)
-    geometry = _geometry(order) if backbone is None else backbone.geometry
+            return TrainingResult(found[0], trained=False)
+    geometry = _geometry(request) if backbone is None else backbone.geometry
     train, validation, profile, text = open_pools(
-        order.dataset,
+        request.dataset,
         geometry,
-        images=order.images,
-        limit=order.limit,
-        root=order.data_root,
-        download=order.download,
+        images=request.images,
+        limit=request.limit,
+        root=request.data_root,
+        download=request.download,
         class_names=None if backbone is None else backbone.class_names,
         labelled=method.weights_of in ("none", "classifier"),
-        seed=order.seed,
+        seed=request.seed,
     )
     task = TrainingTask(
         method=name,
-        dataset=order.dataset_name,
-        architecture=order.architecture if backbone is None else backbone.name,
+        dataset=request.dataset_name,
+        architecture=request.architecture if backbone is None else backbone.name,
         backbone=backbone,
         trained_on=trained_on,
-        train_seed=order.seed,
-        recipe=recipe_named(name, backbone, order.recipe),
+        train_seed=request.seed,
+        recipe=recipe_named(name, backbone, request.recipe),
         train=train,
         validation=validation,
         class_names=tuple(train.dataset.class_names) if backbone is None else backbone.class_names,
         profile=profile,
-        command=_command(order, name, trained_on),
+        command=_command(request, name, trained_on),
         images=text,
         device=device,
-        precision=order.precision,
-        deadline=order.deadline,
+        precision=request.precision,
+        deadline=request.deadline,
         progress=progress,
-        start=_start(order) if classifier else None,
+        start=_start(request) if classifier else None,
     )
     method.fit(task)
     if task.saved is None:
-        raise RobobenchError(f"{name}: its fit stored no weights (task.save was not called)")
-    return Made(task.saved, trained=True)
+        raise RobobenchError(f"{name}: its fit stored no weights: it must call task.save")
+    return TrainingResult(task.saved, trained=True)
 
 
-def _backbone(order: Order, device: str) -> Backbone:
+def _backbone(request: TrainingRequest, device: str) -> Backbone:
     return load_backbone(
-        order.architecture,
-        dataset=order.dataset_name,
-        weights=order.weights,
-        split_at=order.split_at,
+        request.architecture,
+        dataset=request.dataset_name,
+        weights=request.weights,
+        split_at=request.split_at,
         device=device,
-        download=order.download,
-        train_seed=order.seed,
+        download=request.download,
+        train_seed=request.seed,
     )
 
 
-def _start(order: Order) -> Path | None:
-    if order.start:
-        return Path(order.start)
-    if not order.start_dataset:
+def _start(request: TrainingRequest) -> Path | None:
+    if request.start:
+        return Path(request.start)
+    if not request.start_dataset:
         return None
-    card = own_classifier_card(order.architecture, order.start_dataset, 0)
+    card = own_classifier_card(request.architecture, request.start_dataset, 0)
     return card.with_name(storage.read_card(card).file)
 
 
-def _geometry(order: Order) -> Geometry:
-    return network_named(order.architecture, None, None).geometry
+def _geometry(request: TrainingRequest) -> Geometry:
+    return network_named(request.architecture, None, None).geometry
 
 
-def _command(order: Order, name: str, trained_on: str) -> str:
-    parts = [f"robobench train --method {name} --dataset {order.dataset_name}"]
-    parts.append(f"--backbone {order.architecture}")
+def _command(request: TrainingRequest, name: str, trained_on: str) -> str:
+    parts = [f"robobench train --method {name} --dataset {request.dataset_name}"]
+    parts.append(f"--backbone {request.architecture}")
     for option, value in (
-        ("--weights", order.weights and Path(order.weights).name),
-        ("--images", order.images and Path(order.images).name),
-        ("--limit", order.limit),
-        ("--start", order.start and Path(order.start).name),
-        ("--recipe", order.recipe),
+        ("--weights", request.weights and Path(request.weights).name),
+        ("--images", request.images and Path(request.images).name),
+        ("--limit", request.limit),
+        ("--start", request.start and Path(request.start).name),
+        ("--recipe", request.recipe),
     ):
         if value:
             parts.append(f"{option} {value}")
     if METHODS[name].trained_on is None:
         parts.append(f"--trained-on {trained_on}")
-    parts.append(f"--seed {order.seed}")
+    parts.append(f"--seed {request.seed}")
     return " ".join(parts)

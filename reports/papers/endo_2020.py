@@ -37,7 +37,7 @@ def _jpeg(title: str, dataset: str, published: dict[str, tuple[float, ...]]) -> 
     return Reproduction(
         title=title,
         dataset=dataset,
-        run=f"endo-2020-{dataset}-jpeg",
+        run_folder=f"endo-2020-{dataset}-jpeg",
         columns=_QUALITIES,
         rows=(
             Row("org", "Org", published["org"]),
@@ -55,7 +55,7 @@ def _jpeg(title: str, dataset: str, published: dict[str, tuple[float, ...]]) -> 
 
 def _levels(
     title: str,
-    run: str,
+    run_folder: str,
     columns: tuple[Column, ...],
     method: str,
     mean: tuple[float, ...],
@@ -65,7 +65,7 @@ def _levels(
     return Reproduction(
         title=title,
         dataset="cifar10",
-        run=run,
+        run_folder=run_folder,
         columns=columns,
         rows=(
             Row(method, "Mean", mean, "level mean"),
@@ -145,7 +145,7 @@ def table6() -> Reproduction:
     return Reproduction(
         title="Table 6. Interval mean accuracy of Gaussian noisy CIFAR-10",
         dataset="cifar10",
-        run="endo-2020-cifar10-noise",
+        run_folder="endo-2020-cifar10-noise",
         columns=_SIGMAS,
         rows=(
             Row("org", "Org", (0.796, 0.328, 0.138, 0.106, 0.101)),

@@ -13,7 +13,7 @@ from robobench.reports import tables
 from robobench.reports.builder import Report, page
 from robobench.reports.papers.blocks import report_of
 from robobench.reproductions.measuring import COLUMNS, Measured
-from robobench.reproductions.published import named
+from robobench.reproductions.published import find_reproduction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,9 @@ def read(name: str, folder: Path) -> Measured:
 
     from robobench.corruptions.catalogue import PROFILES
 
-    reproduction = named(name).with_all_rows()  # what was not evaluated is not in the file
+    reproduction = find_reproduction(
+        name
+    ).with_all_rows()  # what was not evaluated is not in the file
 
     def table(stem: str) -> pd.DataFrame:
         path = folder / f"{stem}.csv"

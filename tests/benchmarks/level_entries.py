@@ -26,7 +26,7 @@ from robobench.backbones.level_network import ENTRIES
 from robobench.datasets import open_dataset
 from robobench.files import write_whole
 from robobench.registry import METHODS
-from robobench.training.pools import degrade_all, held_order, open_pools
+from robobench.training.pools import degrade_all, open_pools, validation_order
 from robobench.training.recipes import recipe_named
 from robobench.training.task import TrainingTask
 from robobench.types import Context, Degradation
@@ -78,7 +78,7 @@ def trained(entry: str, seed: int, backbone: Backbone, steps: int, place: Path) 
             method=name, dataset=DATASET, architecture=backbone.name, backbone=backbone,
             trained_on="jpeg_compression", train_seed=seed, recipe=recipe, train=train,
             validation=validation, class_names=backbone.class_names, profile=profile,
-            command="tests/benchmarks/level_entries.py", images=text, place=folder,
+            command="tests/benchmarks/level_entries.py", images=text, folder=folder,
         )  # fmt: skip
         METHODS[name].fit(task)
         cards = list(folder.glob("*.json"))
@@ -88,7 +88,7 @@ def trained(entry: str, seed: int, backbone: Backbone, steps: int, place: Path) 
 def right_answers(method: robobench.Method, images: int) -> NDArray[np.bool_]:
     """bool, qualities x images: the held-out images under each quality."""
     data = open_dataset(DATASET, split="validation")
-    chosen = np.sort(held_order(data.labels))[:images]
+    chosen = np.sort(validation_order(data.labels))[:images]
     clean = data.read(chosen, method.backbone.geometry)
     labels = torch.from_numpy(data.labels[chosen])
     rows = []

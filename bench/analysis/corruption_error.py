@@ -1,8 +1,8 @@
 """Numbers of a whole grid: corruption error, mCE and interval mean accuracy, from the long table.
 
-Everything here takes the long table of `robobench.analysis.summary.results` or any frame with its columns,
-refuses to average over duplicates, and names what is missing instead of averaging over the rest.
-Several seeds of one cell are averaged; that is the only average that nobody asked for.
+Everything here takes the long table of `robobench.analysis.long_table.results` or any frame with
+its columns, refuses to average over duplicates, and names what is missing instead of averaging over
+the rest. Several seeds of one cell are averaged; that is the only average that nobody asked for.
 """
 
 import logging

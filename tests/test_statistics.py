@@ -9,8 +9,8 @@ from scipy.stats import binomtest, norm
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
+from robobench.analysis.outcomes import align, outcomes_of
 from robobench.analysis.statistics import (
-    align,
     bootstrap_accuracies,
     draw_train_seeds,
     holm,
@@ -149,22 +149,24 @@ def test_cells_with_other_images_meet_on_the_common_ones_and_it_is_said():
         (cell(), predictions([1, 0, 1, 0], [2, 3, 5, 8])),
         (cell(method="afd"), predictions([0, 1, 1], [3, 5, 9])),
     ]
-    aligned = align(items)
+    aligned = align(outcomes_of(items))
     assert aligned.index.tolist() == [3, 5]
     assert aligned.correct.tolist() == [[False, True], [False, True]]
     assert "2 images that all have" in aligned.notes[0]
 
 
 def test_equal_images_need_no_note_and_none_in_common_is_an_error():
-    assert (
-        align([(cell(), predictions([1, 0])), (cell(method="a"), predictions([1, 1]))]).notes == ()
-    )
+    def aligned(*cells):
+        return align(outcomes_of(cells))
+
+    other = cell(method="a")
+    assert aligned((cell(), predictions([1, 0])), (other, predictions([1, 1]))).notes == ()
     with pytest.raises(RobobenchError, match="no image in common"):
-        align([(cell(), predictions([1], [0])), (cell(method="a"), predictions([1], [1]))])
+        aligned((cell(), predictions([1], [0])), (other, predictions([1], [1])))
     with pytest.raises(RobobenchError, match="different data sets"):
-        align([(cell(), predictions([1])), (cell(dataset="other"), predictions([1]))])
+        aligned((cell(), predictions([1])), (cell(dataset="other"), predictions([1])))
     with pytest.raises(RobobenchError, match="no cells"):
-        align([])
+        aligned()
 
 
 # --- tests ---------------------------------------------------------------------------------------

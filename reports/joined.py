@@ -95,10 +95,10 @@ class JoinedRun(Run):
                     found[renamed] = run, cell
                     continue
                 earlier, original = found[renamed]
-                known, other = earlier.predictions(original), run.predictions(cell)
-                if not _same(known, other):
+                same, more = _compared(earlier.predictions(original), run.predictions(cell))
+                if not same:
                     changed[name] = changed.get(name, 0) + 1
-                if len(other) > len(known):
+                if more:
                     found[renamed] = run, cell
         for name, cells in changed.items():
             self.conflicts.append(
@@ -233,10 +233,11 @@ def _study(cell: Cell) -> _StudyKey:
     return cell.dataset, cell.split, cell.backbone
 
 
-def _same(one: Predictions, other: Predictions) -> bool:
-    """Whether two runs said the same of the images that both saw."""
+def _compared(one: Predictions, other: Predictions) -> tuple[bool, bool]:
+    """Whether two runs said the same of the images that both saw; whether the other saw more."""
     _, mine, theirs = np.intersect1d(one.index, other.index, return_indices=True)
-    return np.array_equal(one.predicted[mine], other.predicted[theirs])
+    same = np.array_equal(one.predicted[mine], other.predicted[theirs])
+    return same, len(other) > len(one)
 
 
 def _distinct_labels(runs: Sequence[Run]) -> list[str]:

@@ -133,6 +133,14 @@ def test_train_seeds_drawn_give_the_variance_of_a_mean_of_few():
     assert draw_train_seeds(1, 5, np.random.default_rng(0)) == pytest.approx(np.ones((6, 1)))
 
 
+def test_a_cells_samples_do_not_depend_on_how_many_cells_stand_beside_it():
+    correct = np.random.default_rng(0).random((150, 90)) < 0.7
+    whole = bootstrap_accuracies(correct, draws=70, seed=1)
+    for row in (0, 63, 64, 149):
+        alone = bootstrap_accuracies(correct[[row]], draws=70, seed=1)
+        assert np.array_equal(whole[:, [row]], alone)
+
+
 def test_an_interval_survives_infinite_samples_and_refuses_unknown_ones():
     assert percentile_interval(np.array([-np.inf, *range(998), np.inf])) == (
         pytest.approx(24, abs=1.5),

@@ -5,11 +5,20 @@ All numbers are fractions, also CE and the share recovered; reports multiply by 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robobench.analysis.corruption_error import SEVERITIES, interval_name, interval_parameter, spans
+from robobench.analysis.corruption_error import (
+    SEVERITIES,
+    corruption_error,
+    inside,
+    interval_name,
+    interval_parameter,
+    published_errors,
+    spans,
+)
 from robobench.analysis.long_table import severity_in_table
 from robobench.analysis.normalizers import ALEXNET, COMMON
 from robobench.analysis.series import Series, reference_of
@@ -192,28 +201,20 @@ def _put_intervals(
     for low, high in wanted:
         name, samples, lacking = interval_name(low, high), [], []
         for part, severities in zip(parts, graded, strict=True):
-            if len(parts) > 1 or (low, high) == _ALL_SEVERITIES:
-                parameter, lack = _severity_parameter(severities)
-            else:
-                parameter, lack = interval_parameter(
-                    [d.level for d in part], [float("nan")] * len(part), (low, high)
-                )
+            parameter, lack = interval_parameter(
+                [d.level for d in part],
+                [nan if s is None else s for s in severities],
+                (low, high),
+            )
             if lack:
                 lacking.append(f"no {part[0].corruption} {spans(lack)}")
                 continue
-            chosen = [
-                d for d, p in zip(part, parameter, strict=True) if low <= p <= high and p == int(p)
-            ]
+            chosen = [d for d, p in zip(part, parameter, strict=True) if inside((low, high), p)]
             samples.append(series.mean(chosen))
         if lacking:
             row.blank(name, ", ".join(lacking))
         else:
             row.put(name, np.mean(samples, axis=0))
-
-
-def _severity_parameter(severities: Sequence[int | None]) -> tuple[list[float], list[float]]:
-    parameter = [-1.0 if s is None else float(s) for s in severities]
-    return parameter, [float(s) for s in SEVERITIES if s not in severities]
 
 
 def _put_against(
@@ -266,7 +267,8 @@ def _ratio(above: Floats, below: Floats) -> Floats:
 
 def _put_mce(row: _SummaryRow, series: Series, profile: str) -> None:
     """MCE and relative mCE, where the data set has published errors to divide by."""
-    if series.dataset not in ALEXNET.datasets or profile.partition("+")[0] != ALEXNET.profile:
+    published, _ = published_errors(ALEXNET, series.dataset, profile)
+    if published is None:
         return
     ratios, relative, lacking = [], [], []
     clean = series.mean(series.clean) if series.clean else None
@@ -277,10 +279,10 @@ def _put_mce(row: _SummaryRow, series: Series, profile: str) -> None:
             lacking.append(f"no {corruption} {spans(lack)}")
             continue
         errors = 1 - series.mean([graded[s] for s in SEVERITIES])
-        theirs = ALEXNET.total(corruption) / len(SEVERITIES)
-        ratios.append(errors / theirs)
+        theirs = published[corruption] / len(SEVERITIES)
+        ratios.append(corruption_error(errors, theirs))
         if clean is not None:
-            relative.append((errors - (1 - clean)) / (theirs - ALEXNET.clean_error))
+            relative.append(corruption_error(errors, theirs, 1 - clean, published[CLEAN]))
     if lacking:
         row.blank("mCE", ", ".join(lacking))
         return

@@ -152,7 +152,7 @@ def draw(runs: Sequence[Run], kind: str, out: Path, normalizer: str | None = Non
 def _joined(runs: Sequence[Run], normalizer: str | None) -> Run:
     """The runs as one, which must hold something."""
     run = join(runs, normalizer)
-    if not run.items:
+    if not run.cells:
         raise RobobenchError(
             f"{run.label} has no cells yet, so there is nothing to report; `robobench run` fills it"
         )
@@ -182,7 +182,7 @@ def compose(
     return Report(
         title=f"Robustness of {' and '.join(dict.fromkeys(s.backbone for s in found))}",
         subtitle="; ".join(
-            (told, backbones, counted(methods, "method"), counted(len(run.items), "cell"))
+            (told, backbones, counted(methods, "method"), counted(len(run.cells), "cell"))
         ),
         notices=notices(run),
         parts=[part for part in parts if part.blocks or asked],

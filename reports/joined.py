@@ -17,6 +17,7 @@ from robobench.results.run import Run
 if TYPE_CHECKING:
     import pandas as pd
 
+    from robobench.analysis.series import Series
     from robobench.types import Cell, Predictions
 
 _StudyKey = tuple[str, str, str]
@@ -63,7 +64,8 @@ class JoinedRun(Run):
         self._other_images = self._images_in_conflict()
         self._apart = self._studies_in_conflict()
         self.manifest = self._joined_manifest()
-        known = {cell.method for run in runs for cell, _ in run.items}
+        self._sources = self._chosen_sources()
+        known = {cell.method for cell in self.cells}
         if known and reference not in known:
             raise unknown_name("method of these runs for --normalizer", reference, known)
 
@@ -73,65 +75,83 @@ class JoinedRun(Run):
         return " and ".join(self._names)
 
     @cached_property
-    def items(self) -> list[tuple[Cell, Predictions]]:
-        """Every cell once: of the run that has most images of it, the first of equals."""
-        found: dict[Cell, Predictions] = {}
+    def cells(self) -> list[Cell]:
+        """Every cell once, as it is called here."""
+        return list(self._sources)
+
+    def predictions(self, cell: Cell) -> Predictions:
+        """What was predicted in one cell."""
+        run, original = self._sources[cell]
+        return run.predictions(original)
+
+    def _chosen_sources(self) -> dict[Cell, tuple[Run, Cell]]:
+        """Where each cell is read: from the run that has most images of it, the first of equals."""
+        found: dict[Cell, tuple[Run, Cell]] = {}
         changed: dict[str, int] = {}
         for run, name in zip(self.runs, self._names, strict=True):
-            for cell, predictions in run.items:
+            for cell in run.cells:
                 renamed = self._renamed(cell, name)
-                other = found.setdefault(renamed, predictions)
-                if other is predictions:
+                if renamed not in found:
+                    found[renamed] = run, cell
                     continue
-                if not _same(other, predictions):
+                earlier, original = found[renamed]
+                same, more = _compared(earlier.predictions(original), run.predictions(cell))
+                if not same:
                     changed[name] = changed.get(name, 0) + 1
-                if len(predictions) > len(other):
-                    found[renamed] = predictions
+                if more:
+                    found[renamed] = run, cell
         for name, cells in changed.items():
             self.conflicts.append(
                 f"{counted(cells, 'cell')} of `{name}` are in an earlier run as well, with other "
                 "predictions from the same weights and images; one of the two is shown."
             )
-        return list(found.items())
+        return found
 
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The long table of all runs."""
         import pandas as pd
 
-        from robobench.analysis.summary import results
+        from robobench.analysis.long_table import results
 
-        parts = [results(items, profile=profile) for profile, items in self._by_study()]
+        parts = [results(self.each(cells), profile=profile) for profile, cells in self._by_study()]
         return pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
 
-    def summary(self) -> pd.DataFrame:
-        """The summary of all runs, against one reference."""
-        return self._joined_summary
+    @cached_property
+    def series(self) -> list[Series]:
+        """The series of all studies."""
+        return [series for _, part in self._series_by_study for series in part]
 
     @cached_property
-    def _joined_summary(self) -> pd.DataFrame:
+    def _series_by_study(self) -> list[tuple[str, list[Series]]]:
+        """With its severity table: what is missing in one study is not in another."""
+        from robobench.analysis.series import make_series
+
+        return [(profile, make_series(self.each(cells))) for profile, cells in self._by_study()]
+
+    @cached_property
+    def _summary(self) -> pd.DataFrame:
+        """The summary of all runs, against one reference."""
         import pandas as pd
 
         from robobench.analysis.summary import summarise
 
         parts = [
-            summarise(items, profile=profile, reference=self.reference)
-            for profile, items in self._by_study()
+            summarise(series, profile=profile, reference=self.reference)
+            for profile, series in self._series_by_study
         ]
         whole = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
         whole.attrs["notes"] = [note for part in parts for note in part.attrs.get("notes", [])]
         return whole
 
-    def _by_study(self) -> list[tuple[str, list[tuple[Cell, Predictions]]]]:
-        """Cells of each study with its severity table: what is missing in one is not in another."""
+    def _by_study(self) -> list[tuple[str, list[Cell]]]:
+        """The cells of each study with its severity table."""
         profiles: dict[_StudyKey, str] = {}
-        for run, name in zip(self.runs, self._names, strict=True):
-            for cell, _ in run.items:
-                profiles.setdefault(_study(self._renamed(cell, name)), run.manifest["profile"])
-        parts: dict[_StudyKey, list[tuple[Cell, Predictions]]] = {}
-        for cell, predictions in self.items:
-            parts.setdefault(_study(cell), []).append((cell, predictions))
-        return [(profiles[study], items) for study, items in parts.items()] or [("", [])]
+        parts: dict[_StudyKey, list[Cell]] = {}
+        for cell, (run, _) in self._sources.items():
+            profiles.setdefault(_study(cell), run.manifest["profile"])
+            parts.setdefault(_study(cell), []).append(cell)
+        return [(profiles[study], cells) for study, cells in parts.items()] or [("", [])]
 
     def _renamed(self, cell: Cell, name: str) -> Cell:
         if (cell.dataset, cell.split) in self._other_images:
@@ -146,7 +166,7 @@ class JoinedRun(Run):
         found: set[tuple[str, str]] = set()
         for run in self.runs:
             fingerprint = str(run.manifest.get("dataset", {}).get("fingerprint", ""))
-            for cell, _ in run.items:
+            for cell in run.cells:
                 place = cell.dataset, cell.split
                 if known.setdefault(place, fingerprint) != fingerprint:
                     found.add(place)
@@ -163,7 +183,7 @@ class JoinedRun(Run):
         profiles: dict[_StudyKey, str] = {}
         found: set[_StudyKey] = set()
         for run in self.runs:
-            for cell, _ in run.items:
+            for cell in run.cells:
                 study = _study(cell)
                 if study[:2] in self._other_images:
                     continue
@@ -213,10 +233,11 @@ def _study(cell: Cell) -> _StudyKey:
     return cell.dataset, cell.split, cell.backbone
 
 
-def _same(one: Predictions, other: Predictions) -> bool:
-    """Whether two runs said the same of the images that both saw."""
+def _compared(one: Predictions, other: Predictions) -> tuple[bool, bool]:
+    """Whether two runs said the same of the images that both saw; whether the other saw more."""
     _, mine, theirs = np.intersect1d(one.index, other.index, return_indices=True)
-    return np.array_equal(one.predicted[mine], other.predicted[theirs])
+    same = np.array_equal(one.predicted[mine], other.predicted[theirs])
+    return same, len(other) > len(one)
 
 
 def _distinct_labels(runs: Sequence[Run]) -> list[str]:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from robobench.analysis.series import Series
     from robobench.results.run import Run
-    from robobench.types import Cell, Predictions
 
 MEAN = "mean"
 ORACLE, BANK, ADAPTS = "\N{DAGGER}", "\N{DOUBLE DAGGER}", "\N{SECTION SIGN}"
@@ -137,17 +136,14 @@ class Study:
         return table[wanted]
 
     @cached_property
-    def items(self) -> list[tuple[Cell, Predictions]]:
-        """Its cells with their predictions."""
-        mine = (self.dataset, self.split, self.backbone)
-        return [i for i in self.run.items if (i[0].dataset, i[0].split, i[0].backbone) == mine]
-
-    @cached_property
     def series(self) -> dict[str, Series]:
         """By label of the row: its accuracies with their bootstrap samples."""
-        from robobench.analysis.series import make_series
-
-        found = {(s.method, s.trained_on): s for s in make_series(self.items)}
+        mine = (self.dataset, self.split, self.backbone)
+        found = {
+            (s.method, s.trained_on): s
+            for s in self.run.series
+            if (s.dataset, s.split, s.backbone) == mine
+        }
         return {row.label: found[row.method, row.trained_on] for row in self.rows}
 
     def _part(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -383,7 +379,7 @@ def _number(value: Any) -> float | None:
 def studies(run: Run) -> list[Study]:
     """The studies of a run, in the order of its table; the same objects each time.
 
-    What a study computes once (its bootstrap, say) then serves every section.
+    What a study computes once then serves every section.
     """
     known: list[Study] = vars(run).setdefault("_studies_of_report", [])
     if known:

@@ -64,7 +64,7 @@ def _gaps(run: Run) -> list[Text]:
                 where = "" if study.alone else f" on {study.title}"
                 named = ", ".join(lacking[:_SHOWN])
                 found.append(f"`{row.label}`{where}: {named}{more}")
-    planned, stored = run.manifest.get("cells"), len(run.items)
+    planned, stored = run.manifest.get("cells"), len(run.cells)
     if not found and (not isinstance(planned, int) or stored >= planned):
         return []
     short = isinstance(planned, int) and stored < planned

@@ -68,17 +68,10 @@ def p_values(study: Study, a: Row, b: Row) -> Mapping[str, float]:
 
     Exact sign-flip test over images; for a single cell it is McNemar's.
     """
-    from robobench.analysis.comparison import compare
+    from robobench.analysis.comparison import compare_pair
 
-    keys = {(row.method, row.trained_on) for row in (a, b)}
-    items = [
-        (cell, predictions)
-        for cell, predictions in study.items
-        if (cell.method, cell.trained_on) in keys
-    ]
-    labels = [study.series[row.label].label for row in (a, b)]
-    table = compare(items, *labels, bootstrap=1)  # the intervals are known already
-    return dict(zip(table["corruption"], table["p_holm"], strict=True))
+    rows = compare_pair(study.series[a.label], study.series[b.label])
+    return {str(row["corruption"]): float(row["p_holm"]) for row in rows}
 
 
 def embolden(

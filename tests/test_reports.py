@@ -425,7 +425,7 @@ def test_runs_of_different_machines_are_joined_with_a_warning(tmp_path):
     shown = table(only(report_.parts, "summary").blocks, "summary").frame
     assert list(shown.index) == ["org", "afd ‡", "twin §"]
     assert report_.notices[0].items == ("machine, device: cpu (one), cuda (two)",)
-    assert len(one.items) + len(other.items) > len(shown) * 11  # org counts once
+    assert len(one.cells) + len(other.cells) > len(shown) * 11  # org counts once
 
 
 def test_same_names_with_other_weights_are_shown_apart(tmp_path):

@@ -139,7 +139,7 @@ def test_nan_is_stored_as_no_answer(tmp_path, toy, registered):
             return probabilities
 
     run = robobench.run(methods="silent", corruptions="jpeg", severities="1", out=tmp_path, **toy)
-    silent = [p for c, p in run.items if c.method == "silent"]
+    silent = [p for c, p in run.each() if c.method == "silent"]
     assert all((p.predicted == -1).sum() == 300 for p in silent)
     assert all(np.isnan(p.confidence).sum() == 300 for p in silent)
 

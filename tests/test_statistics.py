@@ -9,8 +9,8 @@ from scipy.stats import binomtest, norm
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
+from robobench.analysis.outcomes import align, outcomes_of
 from robobench.analysis.statistics import (
-    align,
     bootstrap_accuracies,
     draw_train_seeds,
     holm,
@@ -133,6 +133,14 @@ def test_train_seeds_drawn_give_the_variance_of_a_mean_of_few():
     assert draw_train_seeds(1, 5, np.random.default_rng(0)) == pytest.approx(np.ones((6, 1)))
 
 
+def test_a_cells_samples_do_not_depend_on_how_many_cells_stand_beside_it():
+    correct = np.random.default_rng(0).random((150, 90)) < 0.7
+    whole = bootstrap_accuracies(correct, draws=70, seed=1)
+    for row in (0, 63, 64, 149):
+        alone = bootstrap_accuracies(correct[[row]], draws=70, seed=1)
+        assert np.array_equal(whole[:, [row]], alone)
+
+
 def test_an_interval_survives_infinite_samples_and_refuses_unknown_ones():
     assert percentile_interval(np.array([-np.inf, *range(998), np.inf])) == (
         pytest.approx(24, abs=1.5),
@@ -149,22 +157,24 @@ def test_cells_with_other_images_meet_on_the_common_ones_and_it_is_said():
         (cell(), predictions([1, 0, 1, 0], [2, 3, 5, 8])),
         (cell(method="afd"), predictions([0, 1, 1], [3, 5, 9])),
     ]
-    aligned = align(items)
+    aligned = align(outcomes_of(items))
     assert aligned.index.tolist() == [3, 5]
     assert aligned.correct.tolist() == [[False, True], [False, True]]
     assert "2 images that all have" in aligned.notes[0]
 
 
 def test_equal_images_need_no_note_and_none_in_common_is_an_error():
-    assert (
-        align([(cell(), predictions([1, 0])), (cell(method="a"), predictions([1, 1]))]).notes == ()
-    )
+    def aligned(*cells):
+        return align(outcomes_of(cells))
+
+    other = cell(method="a")
+    assert aligned((cell(), predictions([1, 0])), (other, predictions([1, 1]))).notes == ()
     with pytest.raises(RobobenchError, match="no image in common"):
-        align([(cell(), predictions([1], [0])), (cell(method="a"), predictions([1], [1]))])
+        aligned((cell(), predictions([1], [0])), (other, predictions([1], [1])))
     with pytest.raises(RobobenchError, match="different data sets"):
-        align([(cell(), predictions([1])), (cell(dataset="other"), predictions([1]))])
+        aligned((cell(), predictions([1])), (cell(dataset="other"), predictions([1])))
     with pytest.raises(RobobenchError, match="no cells"):
-        align([])
+        aligned()
 
 
 # --- tests ---------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robobench.analysis.series import Items, Series, find_series, make_series
+from robobench.analysis.series import Series, find_series
 from robobench.analysis.statistics import holm, percentile_interval, sign_flip
 from robobench.errors import RobobenchError
 from robobench.types import CLEAN, Degradation
@@ -18,17 +18,13 @@ if TYPE_CHECKING:
 MEAN = "mean"
 
 
-def compare(
-    items: Items, a: str, b: str, *, bootstrap: int = 1000, seed: int = 0
-) -> "pd.DataFrame":
+def compare(everything: Sequence[Series], a: str, b: str) -> "pd.DataFrame":
     """Method `b` against method `a`, image by image, one row a corruption.
 
     Args:
-        items: Cells with their predictions.
+        everything: The series of a run.
         a: ``METHOD`` or ``METHOD@TRAINED_ON``, the one compared with.
         b: The other.
-        bootstrap: Samples, of images drawn jointly for both.
-        seed: Of the bootstrap.
 
     Returns:
         dataset, split, backbone, a, b, corruption (``clean`` first, ``mean`` last), n, cells (how
@@ -45,19 +41,19 @@ def compare(
     """
     import pandas as pd
 
-    everything = make_series(items, draws=bootstrap, seed=seed)
     firsts = {(s.dataset, s.split, s.backbone): s for s in find_series(a, everything)}
     rows: list[dict[str, Any]] = []
     for second in find_series(b, everything):
         first = firsts.get((second.dataset, second.split, second.backbone))
         if first is not None:
-            rows += _compare(first, second)
+            rows += compare_pair(first, second)
     if not rows:
         raise RobobenchError(f"{a} and {b} have no cell in common: evaluate both on the same grid")
     return pd.DataFrame(rows)
 
 
-def _compare(first: Series, second: Series) -> list[dict[str, Any]]:
+def compare_pair(first: Series, second: Series) -> list[dict[str, Any]]:
+    """The rows of `compare` for two series of one data set; none where they share no cell."""
     common = [d for d in first.accuracies if d in second.accuracies]
     names = list(dict.fromkeys(d.corruption for d in sorted(common, key=lambda d: not d.is_clean)))
     rows = [

@@ -1,16 +1,25 @@
 """Numbers of a whole grid: corruption error, mCE and interval mean accuracy, from the long table.
 
-Everything here takes the long table of `robobench.analysis.summary.results` or any frame with its columns,
-refuses to average over duplicates, and names what is missing instead of averaging over the rest.
-Several seeds of one cell are averaged; that is the only average that nobody asked for.
+Everything here takes the long table of `robobench.analysis.long_table.results` or any frame with
+its columns, refuses to average over duplicates, and names what is missing instead of averaging over
+the rest. Several seeds of one cell are averaged; that is the only average that nobody asked for.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from robobench.analysis.frame_errors import (
+    SERIES,
+    by_corruption,
+    errors_in,
+    refuse_duplicates,
+    seeds_by_parameter,
+    series_name,
+)
 from robobench.analysis.normalizers import COMMON, NORMALIZERS, Normalizer, find_normalizer
+from robobench.analysis.statistics import Floats
 from robobench.errors import RobobenchError
 from robobench.types import CLEAN
 
@@ -18,8 +27,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SEVERITIES = (1, 2, 3, 4, 5)
-SERIES = ("dataset", "method", "backbone", "trained_on")
-_SEEDS = ("train_seed", "seed")
+
+# An error that was measured, or measured and sampled.
+_Error = TypeVar("_Error", float, Floats)
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +58,30 @@ def spans(values: Iterable[float]) -> str:
     return ", ".join(f"{a:g}" if a == b else f"{a:g}-{b:g}" for a, b in runs)
 
 
+def corruption_error(
+    errors: _Error,
+    reference: float,
+    clean: _Error | float = 0.0,
+    reference_clean: float = 0.0,
+    *,
+    unit: float = 1.0,
+) -> _Error:
+    """CE, or relative CE where clean errors are given (Hendrycks & Dietterich 2019, section 4).
+
+    CE is the sum over severities of the error / the same sum of the normaliser, relative CE the
+    same with each side's clean error subtracted: a ratio of sums, not a mean of ratios, which
+    differ by a point and more.
+
+    Args:
+        errors: Sum over severities, or mean, like all that follow.
+        reference: The normaliser's.
+        clean: On clean images, as often as there are severities in a sum.
+        reference_clean: The normaliser's.
+        unit: 1 for a fraction, 100 for percent.
+    """
+    return unit * (errors - clean) / (reference - reference_clean)
+
+
 def interval_parameter(
     levels: Sequence[float], severities: Sequence[float], interval: tuple[float, float]
 ) -> tuple[list[float], list[float]]:
@@ -62,7 +96,8 @@ def interval_parameter(
         interval: Whole numbers, both ends included.
 
     Returns:
-        The parameter of each cell, and the whole numbers of the interval that no cell has.
+        The parameter of each cell, for `inside`, and the whole numbers of the interval that no cell
+        has.
     """
     wanted = range(int(interval[0]), int(interval[1]) + 1)
     by_severity = not any(isnan(s) for s in severities)
@@ -70,6 +105,12 @@ def interval_parameter(
     lacking = [[float(w) for w in wanted if w not in set(option)] for option in options]
     best = next((i for i, lack in enumerate(lacking) if not lack), 0)
     return options[best], lacking[best]
+
+
+def inside(interval: tuple[float, float], parameter: float) -> bool:
+    """Whether an interval mean counts a parameter: whole numbers, both ends included."""
+    low, high = interval
+    return low <= parameter <= high and parameter == int(parameter)
 
 
 def interval_mean_accuracy(
@@ -99,27 +140,26 @@ def interval_mean_accuracy(
     wanted = [_interval(i) for i in intervals]
     if "level" not in frame and "severity" not in frame:
         raise RobobenchError("the frame has neither a column level nor severity: one is needed")
-    rows = _errors(frame)
+    rows = errors_in(frame)
     rows = rows[rows["corruption"] != CLEAN]
     for column, other in (("level", "severity"), ("severity", "level")):
         if column not in rows:  # a frame with severities only has them as its levels
             rows[column] = rows[other] if column == "level" else float("nan")
-    _refuse_duplicates(rows, ["corruption", "level"])
+    refuse_duplicates(rows, ["corruption", "level"])
     found, missing = [], []
-    for key, corruption, group in _by_corruption(rows):
+    for key, corruption, group in by_corruption(rows):
         entry: dict[str, Any] = {**key, "corruption": corruption}
         for low, high in wanted:
             parameter, lacking = interval_parameter(
                 group["level"].tolist(), group["severity"].tolist(), (low, high)
             )
-            table = _seeds_by_parameter(group.assign(parameter=parameter))
-            found_at = [float(c) for c in table.columns]
-            inside = table[[c for c in found_at if low <= c <= high and c == int(c)]]
-            lacking += [float(c) for c in inside.columns if inside[c].isna().any()]
+            table = seeds_by_parameter(group.assign(parameter=parameter))
+            counted = table[[c for c in table.columns if inside((low, high), float(c))]]
+            lacking += [float(c) for c in counted.columns if counted[c].isna().any()]
             name = interval_name(low, high)
-            entry[name] = float("nan") if lacking else 1.0 - float(inside.to_numpy().mean())
+            entry[name] = float("nan") if lacking else 1.0 - float(counted.to_numpy().mean())
             if lacking:
-                missing.append(f"{name} of {_named(key)} {corruption}: no {spans(lacking)}")
+                missing.append(f"{name} of {series_name(key)} {corruption}: no {spans(lacking)}")
         found.append(entry)
     keys = [k for k in SERIES if k in rows]
     names = [interval_name(*i) for i in wanted]
@@ -135,11 +175,7 @@ def corruption_errors(
     normalizer: str = "alexnet",
     corruptions: Sequence[str] = COMMON,
 ) -> "pd.DataFrame":
-    """Corruption error (CE) and relative CE of each corruption, in percent.
-
-    CE = sum over severities of the error / the same sum of the normaliser, and relative CE the same
-    with each side's clean error subtracted (Hendrycks & Dietterich 2019, section 4). A ratio of
-    sums, not a mean of ratios: those differ by a point and more.
+    """Corruption error (CE) and relative CE of each corruption, in percent; see `corruption_error`.
 
     Args:
         frame: Long table; see `mce`.
@@ -157,15 +193,15 @@ def corruption_errors(
 
     if "severity" not in frame:
         raise RobobenchError("the frame has no column severity, which a corruption error sums over")
-    rows = _errors(frame)
+    rows = errors_in(frame)
     rows = rows[rows["severity"].isin(SEVERITIES) | (rows["corruption"] == CLEAN)]
     rows.loc[rows["corruption"] == CLEAN, "severity"] = 0
-    _refuse_duplicates(rows, ["corruption", "severity"])
+    refuse_duplicates(rows, ["corruption", "severity"])
     keys = [k for k in SERIES if k in rows]
     sums: dict[tuple[Any, ...], dict[str, float]] = {}
     gaps: dict[tuple[Any, ...], dict[str, str]] = {}
-    for key, corruption, group in _by_corruption(rows):
-        table = _seeds_by_parameter(group.assign(parameter=group["severity"]))
+    for key, corruption, group in by_corruption(rows):
+        table = seeds_by_parameter(group.assign(parameter=group["severity"]))
         wanted = [0.0] if corruption == CLEAN else [float(s) for s in SEVERITIES]
         lacking = [s for s in wanted if s not in table or table[s].isna().any()]
         series = tuple(key.values())
@@ -229,7 +265,7 @@ def mce(frame: "pd.DataFrame", normalizer: str = "alexnet") -> "pd.DataFrame":
         found.append(row)
         lack = list(dict.fromkeys(m for m in group["missing"] if m))
         if lack:
-            missing.append(f"{_named(key)}: {'; '.join(lack)}".removeprefix(": "))
+            missing.append(f"{series_name(key)}: {'; '.join(lack)}".removeprefix(": "))
     result = pd.DataFrame(found)
     if result.empty or result["mce"].isna().all():
         raise RobobenchError(
@@ -256,13 +292,14 @@ def _ratio(
         return {"missing": f"{normalizer} has no {corruption}"}
     if not reference[corruption]:
         return {"missing": f"{normalizer} makes no error on {corruption}"}
-    entry: dict[str, Any] = {"ce": 100 * own[corruption] / reference[corruption], "missing": ""}
+    sums = own[corruption], reference[corruption]
+    entry: dict[str, Any] = {"ce": corruption_error(*sums, unit=100), "missing": ""}
     if CLEAN not in own or CLEAN not in reference:
         return {**entry, "missing": "relative mCE needs the clean images"}
-    loss = reference[corruption] - len(SEVERITIES) * reference[CLEAN]
-    if not loss:
+    clean = len(SEVERITIES) * own[CLEAN], len(SEVERITIES) * reference[CLEAN]
+    if reference[corruption] == clean[1]:
         return {**entry, "missing": f"{normalizer} loses nothing on {corruption}"}
-    return {**entry, "relative_ce": 100 * (own[corruption] - 5 * own[CLEAN]) / loss}
+    return {**entry, "relative_ce": corruption_error(*sums, *clean, unit=100)}
 
 
 def _reference(
@@ -273,7 +310,7 @@ def _reference(
 ) -> tuple[Mapping[str, float] | None, str]:
     """The normaliser's sums for a series, or None and why there are none."""
     if normalizer in NORMALIZERS:
-        return _published(find_normalizer(normalizer), key.get("dataset"), profile)
+        return published_errors(find_normalizer(normalizer), key.get("dataset"), profile)
     names = list(key)
     if "method" not in names:
         find_normalizer(normalizer)
@@ -298,9 +335,19 @@ def _reference(
     return None, f"{normalizer} was not evaluated on {key.get('dataset', 'it')}"
 
 
-def _published(
+def published_errors(
     normalizer: Normalizer, dataset: str | None, profile: str | None
 ) -> tuple[Mapping[str, float] | None, str]:
+    """What a data set's errors are divided by: sums over severities by corruption, and clean.
+
+    Args:
+        normalizer: Published errors.
+        dataset: Name, or None where it is not known.
+        profile: Severity table of the run, or None.
+
+    Returns:
+        The errors, or None where they are for other images; and why.
+    """
     if dataset is not None and dataset not in normalizer.datasets:
         return None, (
             f"{dataset} has no published {normalizer.name} errors (they are for "
@@ -322,64 +369,3 @@ def _interval(interval: tuple[int, int]) -> tuple[int, int]:
             f"interval {interval}: two whole numbers are expected, the smaller first, as in (1, 20)"
         )
     return int(low), int(high)
-
-
-def _errors(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """A copy of the frame's rows of accuracy or error, with the errors as column ``error``."""
-    lacking = [c for c in ("corruption", "metric", "value") if c not in frame]
-    if lacking:
-        raise RobobenchError(f"the frame has no column {lacking[0]}; it has {list(frame.columns)}")
-    for metric in ("accuracy", "error"):
-        rows = frame[frame["metric"] == metric].copy()
-        if len(rows):
-            break
-    else:
-        raise RobobenchError("the frame has no row whose metric is accuracy or error")
-    value = rows["value"].astype(float)
-    if (value > 1).any() or (value < 0).any():
-        raise RobobenchError(
-            f"{metric} {value.max():g} in the frame: fractions from 0 to 1 are expected, not percent"
-        )
-    rows["error"] = 1.0 - value if metric == "accuracy" else value
-    for column in ("severity", "level"):
-        if column in rows:
-            rows[column] = rows[column].astype("Float64").astype(float)
-    return rows.dropna(subset=["error"])
-
-
-def _refuse_duplicates(rows: "pd.DataFrame", what: list[str]) -> None:
-    identity = [c for c in (*SERIES, *what, *_SEEDS) if c in rows]
-    twice = rows[rows.duplicated(identity, keep=False)]
-    if twice.empty:
-        return
-    first = twice.iloc[0]
-    same = twice[(twice[identity].fillna("") == first[identity].fillna("")).all(axis=1)]
-    differ = [c for c in rows if c not in identity and same[c].nunique(dropna=False) > 1]
-    named = ", ".join(f"{c} {first[c]}" for c in identity)
-    raise RobobenchError(
-        f"{len(same)} rows for one cell ({named})"
-        + (f", which differ in {', '.join(map(str, differ))}" if differ else "")
-        + ": averaging over them would hide it; leave one of them in the frame"
-    )
-
-
-def _by_corruption(
-    rows: "pd.DataFrame",
-) -> Iterator[tuple[dict[str, Any], str, "pd.DataFrame"]]:
-    """Series (what identifies it), corruption and rows, in order of appearance."""
-    keys = [k for k in SERIES if k in rows]
-    for values, group in rows.groupby([*keys, "corruption"], sort=False, dropna=False):
-        yield dict(zip(keys, values[:-1], strict=True)), str(values[-1]), group
-
-
-def _seeds_by_parameter(group: "pd.DataFrame") -> "pd.DataFrame":
-    """Errors, a row for each seed, a column for each ``parameter``; NaN where there is none."""
-    seeds = [s for s in _SEEDS if s in group]
-    group = group.dropna(subset=["parameter"])
-    return group.assign(_=0).pivot_table(
-        index=[*seeds, "_"], columns="parameter", values="error", aggfunc="mean", dropna=False
-    )
-
-
-def _named(key: Mapping[str, Any]) -> str:
-    return " ".join(str(value) for value in key.values() if value)

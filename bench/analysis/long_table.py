@@ -1,20 +1,20 @@
 """The long table: one row a cell and metric, the form in which everything else takes results."""
 
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
 from robobench.analysis.metrics import measured, normal_interval
-from robobench.analysis.series import Items
 from robobench.errors import RobobenchError
 from robobench.registry import METRICS
-from robobench.types import Degradation
+from robobench.types import Cell, Degradation, Predictions
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 @cache
-def severity_of(degradation: Degradation, profile: str) -> int | None:
+def severity_in_table(degradation: Degradation, profile: str) -> int | None:
     """Severity 1 to 5 of a degradation under a profile; 0 for clean, None where it has none."""
     from robobench.corruptions import catalogue
 
@@ -29,11 +29,13 @@ def severity_of(degradation: Degradation, profile: str) -> int | None:
         return int(degradation.level) if table else None
 
 
-def results(items: Items, *, profile: str = "", intervals: bool = True) -> "pd.DataFrame":
+def results(
+    cells: Iterable[tuple[Cell, Predictions]], *, profile: str = "", intervals: bool = True
+) -> "pd.DataFrame":
     """The long table: every registered metric and every extra column of every cell.
 
     Args:
-        items: Cells with their predictions.
+        cells: With their predictions, taken one at a time.
         profile: Severity table of the run, which native levels are looked up in.
         intervals: Whether to give 95 % intervals: Wilson for what counts images, normal for means
             of per-image columns and log-likelihoods; elsewhere they are NaN.
@@ -47,7 +49,7 @@ def results(items: Items, *, profile: str = "", intervals: bool = True) -> "pd.D
 
     metrics = {name: METRICS[name] for name in METRICS}
     rows = []
-    for cell, predictions in items:
+    for cell, predictions in cells:
         key = {
             "dataset": cell.dataset,
             "split": cell.split,
@@ -56,7 +58,7 @@ def results(items: Items, *, profile: str = "", intervals: bool = True) -> "pd.D
             "trained_on": cell.trained_on,
             "train_seed": cell.train_seed,
             "corruption": cell.corruption,
-            "severity": severity_of(cell.degradation, profile or cell.profile),
+            "severity": severity_in_table(cell.degradation, profile or cell.profile),
             "level": cell.level,
             "seed": cell.seed,
             "n": len(predictions),

@@ -8,15 +8,14 @@ along the array, and brings its interval with it.
 
 import zlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
+from robobench.analysis.outcomes import Aligned, Outcomes, align, outcomes_of
 from robobench.analysis.statistics import (
-    Aligned,
     Floats,
-    align,
     bootstrap_accuracies,
     draw_train_seeds,
     percentile_interval,
@@ -24,8 +23,6 @@ from robobench.analysis.statistics import (
 )
 from robobench.errors import RobobenchError, unknown_name
 from robobench.types import CLEAN, Cell, Degradation, Predictions
-
-Items = Sequence[tuple[Cell, Predictions]]
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,9 @@ class Series:
         return percentile_interval(self.mean(degradations)[1:])
 
 
-def make_series(items: Items, *, draws: int = 1000, seed: int = 0) -> list[Series]:
+def make_series(
+    cells: Iterable[tuple[Cell, Predictions]], *, draws: int = 1000, seed: int = 0
+) -> list[Series]:
     """Group cells into series and sample their accuracies.
 
     The images are drawn once for a data set. With several trainings these are drawn first, the same
@@ -104,7 +103,7 @@ def make_series(items: Items, *, draws: int = 1000, seed: int = 0) -> list[Serie
     of seed 1.
 
     Args:
-        items: Cells with their predictions; several data sets are taken apart.
+        cells: With their predictions, taken one at a time; several data sets are taken apart.
         draws: Bootstrap samples; 0 for none.
         seed: Of the bootstrap.
 
@@ -115,14 +114,14 @@ def make_series(items: Items, *, draws: int = 1000, seed: int = 0) -> list[Serie
         RobobenchError: Two cells differ only in what no table shows (geometry, weights), or cells
             of one data set have no image in common.
     """
-    sources: dict[tuple[str, str], list[tuple[Cell, Predictions]]] = defaultdict(list)
-    for cell, predictions in items:
-        sources[cell.dataset, cell.split].append((cell, predictions))
+    sources: dict[tuple[str, str], list[Outcomes]] = defaultdict(list)
+    for one in outcomes_of(cells):
+        sources[one.cell.dataset, one.cell.split].append(one)
     return [series for part in sources.values() for series in _of_source(part, draws, seed)]
 
 
-def _of_source(items: Items, draws: int, seed: int) -> list[Series]:
-    aligned = align(items)
+def _of_source(found: Sequence[Outcomes], draws: int, seed: int) -> list[Series]:
+    aligned = align(found)
     accuracies = bootstrap_accuracies(aligned.correct, draws, seed)
     groups: dict[tuple[str, str, str], dict[Degradation, dict[int, list[int]]]] = {}
     for row, cell in enumerate(aligned.cells):
@@ -132,7 +131,7 @@ def _of_source(items: Items, draws: int, seed: int) -> list[Series]:
             if aligned.cells[other].seed == cell.seed:
                 raise _indistinct(aligned.cells[other], cell)
         rows_of_seed.append(row)
-    found = []
+    series = []
     for (method, backbone, trained_on), group in groups.items():
         seeds = tuple(sorted({s for trained in group.values() for s in trained}))
         rng = np.random.default_rng([seed, zlib.crc32(repr(seeds).encode())])
@@ -148,7 +147,7 @@ def _of_source(items: Items, draws: int, seed: int) -> list[Series]:
             by_seed = [accuracies[:, trained[s]].mean(axis=1) for s in seeds]
             means[degradation] = np.einsum("ds,sd->d", weights, np.stack(by_seed))
             rows[degradation] = {s: tuple(trained[s]) for s in seeds}
-        found.append(
+        series.append(
             Series(
                 dataset=aligned.cells[0].dataset,
                 split=aligned.cells[0].split,
@@ -162,7 +161,7 @@ def _of_source(items: Items, draws: int, seed: int) -> list[Series]:
                 gaps=tuple(gaps),
             )
         )
-    return found
+    return series
 
 
 def _indistinct(one: Cell, other: Cell) -> RobobenchError:

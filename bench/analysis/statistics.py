@@ -7,20 +7,15 @@ methods is known far better than either of them.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robobench.errors import RobobenchError
-from robobench.types import Cell, Predictions
-
 Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
-# Draws in one block: bounds memory at this many times the number of images.
+# Draws in one block, and cells: bounds memory at this many times the number of images.
 _BLOCK = 64
 
 
@@ -41,73 +36,6 @@ def wilson(right: Any, count: Any, confidence: float = CONFIDENCE) -> tuple[Floa
     low, high = proportion_confint(right, count, alpha=1 - confidence, method="wilson")
     # Rounding may leave an end 1e-17 outside.
     return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
-
-
-@dataclass(frozen=True)
-class Aligned:
-    """Cells on the same images.
-
-    Attributes:
-        cells: What stands in each row of `correct`.
-        index: int64 N, rising: the images' places in their data set.
-        correct: bool, cells x N.
-        notes: What had to be left out, for people.
-    """
-
-    cells: tuple[Cell, ...]
-    index: NDArray[np.int64]
-    correct: NDArray[np.bool_]
-    notes: tuple[str, ...] = ()
-
-    def where(self, cell: Cell) -> int:
-        """The row of a cell."""
-        return self.cells.index(cell)
-
-
-def align(items: Sequence[tuple[Cell, Predictions]]) -> Aligned:
-    """Bring cells onto the images that all of them have.
-
-    Cells of one data set may hold different numbers of images (``--limit`` was raised, a run was
-    interrupted); what is compared has to be compared on the same ones.
-
-    Raises:
-        RobobenchError: There is nothing, several data sets are mixed, or no image is common.
-    """
-    if not items:
-        raise RobobenchError("there are no cells: `robobench run` makes them")
-    sources = sorted({(cell.dataset, cell.split) for cell, _ in items})
-    if len(sources) > 1:
-        names = ", ".join(f"{d} {s}" for d, s in sources)
-        raise RobobenchError(f"cells of different data sets have no images in common: {names}")
-    index = reduce(np.intersect1d, _distinct([p.index for _, p in items]))
-    sizes = [len(p) for _, p in items]
-    if not len(index):
-        raise RobobenchError(
-            f"the cells of {sources[0][0]} have no image in common: compare runs on the same images"
-        )
-    notes: tuple[str, ...] = ()
-    if max(sizes) != len(index) or min(sizes) != len(index):
-        fewer = sum(size < max(sizes) for size in sizes)
-        note = (
-            f"{fewer} of {len(items)} cells of {sources[0][0]} have fewer images than the "
-            f"{max(sizes)} of others: means, differences and their intervals are over the "
-            f"{len(index)} images that all have"
-        )
-        notes = (note,)
-    correct = np.empty((len(items), len(index)), np.bool_)
-    for row, (_, predictions) in enumerate(items):
-        whole = len(predictions) == len(index)
-        chosen = slice(None) if whole else np.searchsorted(predictions.index, index)
-        correct[row] = predictions.correct[chosen]
-    return Aligned(tuple(cell for cell, _ in items), index, correct, notes)
-
-
-def _distinct(arrays: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
-    seen: list[NDArray[np.int64]] = []
-    for array in arrays:
-        if not any(array is other or np.array_equal(array, other) for other in seen):
-            seen.append(array)
-    return seen
 
 
 def image_draws(count: int, draws: int, rng: np.random.Generator) -> Iterator[NDArray[np.float32]]:
@@ -141,13 +69,17 @@ def bootstrap_accuracies(correct: NDArray[np.bool_], draws: int = 1000, seed: in
         computed along the last axis therefore has its value in row 0 and its samples below.
     """
     cells, count = correct.shape
-    values = correct.T.astype(np.float32)
     result = np.empty((1 + draws, cells))
     result[0] = correct.mean(axis=1)
     row = 1
     for counts in image_draws(count, draws, np.random.default_rng([seed, count])):
-        # Counts and their sums are whole numbers below 2**24: exact in float32, their share is not.
-        result[row : row + len(counts)] = (counts @ values).astype(np.float64) / count
+        below = result[row : row + len(counts)]
+        for first in range(0, cells, _BLOCK):
+            block = slice(first, first + _BLOCK)
+            # Counts and their sums are whole numbers below 2**24: exact in float32, in whatever
+            # order they are added; their share is not.
+            right = counts @ correct[block].astype(np.float32).T
+            below[:, block] = right.astype(np.float64) / count
         row += len(counts)
     return result
 

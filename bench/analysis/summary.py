@@ -5,15 +5,23 @@ All numbers are fractions, also CE and the share recovered; reports multiply by 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robobench.analysis.comparison import compare
-from robobench.analysis.corruption_error import SEVERITIES, interval_name, interval_parameter, spans
-from robobench.analysis.long_table import results, severity_of
+from robobench.analysis.corruption_error import (
+    SEVERITIES,
+    corruption_error,
+    inside,
+    interval_name,
+    interval_parameter,
+    published_errors,
+    spans,
+)
+from robobench.analysis.long_table import severity_in_table
 from robobench.analysis.normalizers import ALEXNET, COMMON
-from robobench.analysis.series import Items, Series, make_series, reference_of
+from robobench.analysis.series import Series, reference_of
 from robobench.analysis.statistics import Floats, percentile_interval
 from robobench.types import CLEAN, Degradation
 
@@ -21,8 +29,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEAN = "mean"
-
-__all__ = ["MEAN", "compare", "results", "severity_of", "summarise"]
 
 # Endo et al. 2020, tables 3, 4 and 6.
 QUALITY_INTERVALS = ((1, 20), (21, 40), (41, 60), (61, 80), (81, 100))
@@ -37,7 +43,7 @@ _ALL_SEVERITIES = (SEVERITIES[0], SEVERITIES[-1])
 
 
 @dataclass
-class _Row:
+class _SummaryRow:
     """A row of the summary under construction."""
 
     values: dict[str, Any]
@@ -55,21 +61,14 @@ class _Row:
 
 
 def summarise(
-    items: Items,
-    *,
-    profile: str = "",
-    reference: str = "org",
-    bootstrap: int = 1000,
-    seed: int = 0,
+    everything: Sequence[Series], *, profile: str = "", reference: str = "org"
 ) -> "pd.DataFrame":
     """One row a method and corruption, each number with a 95 % interval.
 
     Args:
-        items: Cells with their predictions, of one run.
+        everything: The series of one run.
         profile: Severity table of the run.
         reference: Method that CE and the share recovered are measured against.
-        bootstrap: Samples, of images drawn jointly for all cells (and of trainings, if several).
-        seed: Of the bootstrap.
 
     Returns:
         A row for each (dataset, split, method, backbone, trained_on, corruption), the reference's
@@ -87,10 +86,11 @@ def summarise(
     """
     import pandas as pd
 
-    everything = make_series(items, draws=bootstrap, seed=seed)
     sources = list(dict.fromkeys((s.dataset, s.split) for s in everything))
-    everything.sort(key=lambda s: (sources.index((s.dataset, s.split)), s.method != reference))
-    rows: list[_Row] = []
+    everything = sorted(
+        everything, key=lambda s: (sources.index((s.dataset, s.split)), s.method != reference)
+    )
+    rows: list[_SummaryRow] = []
     for series in everything:
         other = reference_of(series, everything, reference)
         present = [CLEAN] if series.clean else []
@@ -132,12 +132,12 @@ def _row(
     name: str,
     profile: str,
     reference: str,
-) -> _Row:
+) -> _SummaryRow:
     """The row of one corruption, or of the mean over several."""
     parts = [series.degradations(c) for c in corruptions]
     flat = [d for part in parts for d in part]
     worst = min(flat, key=lambda d: float(series.accuracies[d][0]))
-    row = _Row(
+    row = _SummaryRow(
         {
             "dataset": series.dataset,
             "split": series.split,
@@ -173,17 +173,17 @@ def _levels(degradations: Sequence[Degradation], profile: str) -> str:
     """What a row averages over: ``severity 1-5``, ``1-100`` or nothing for clean."""
     if degradations[0].is_clean:
         return ""
-    severities = [severity_of(d, profile) for d in degradations]
+    severities = [severity_in_table(d, profile) for d in degradations]
     if all(s is not None for s in severities):
         return f"severity {spans(s for s in severities if s is not None)}"
     return spans(d.level for d in degradations)
 
 
 def _put_intervals(
-    row: _Row, series: Series, parts: Sequence[Sequence[Degradation]], profile: str
+    row: _SummaryRow, series: Series, parts: Sequence[Sequence[Degradation]], profile: str
 ) -> None:
     """Interval mean accuracies: of severities, and the published ones of a sweep."""
-    graded = [[severity_of(d, profile) for d in part] for part in parts]
+    graded = [[severity_in_table(d, profile) for d in part] for part in parts]
     swept = [any(s is None for s in severities) for severities in graded]
     wanted: list[tuple[int, int]] = [] if any(swept) else [_ALL_SEVERITIES]
     if len(parts) == 1 and swept[0]:
@@ -201,18 +201,15 @@ def _put_intervals(
     for low, high in wanted:
         name, samples, lacking = interval_name(low, high), [], []
         for part, severities in zip(parts, graded, strict=True):
-            if len(parts) > 1 or (low, high) == _ALL_SEVERITIES:
-                parameter, lack = _severity_parameter(severities)
-            else:
-                parameter, lack = interval_parameter(
-                    [d.level for d in part], [float("nan")] * len(part), (low, high)
-                )
+            parameter, lack = interval_parameter(
+                [d.level for d in part],
+                [nan if s is None else s for s in severities],
+                (low, high),
+            )
             if lack:
                 lacking.append(f"no {part[0].corruption} {spans(lack)}")
                 continue
-            chosen = [
-                d for d, p in zip(part, parameter, strict=True) if low <= p <= high and p == int(p)
-            ]
+            chosen = [d for d, p in zip(part, parameter, strict=True) if inside((low, high), p)]
             samples.append(series.mean(chosen))
         if lacking:
             row.blank(name, ", ".join(lacking))
@@ -220,13 +217,8 @@ def _put_intervals(
             row.put(name, np.mean(samples, axis=0))
 
 
-def _severity_parameter(severities: Sequence[int | None]) -> tuple[list[float], list[float]]:
-    parameter = [-1.0 if s is None else float(s) for s in severities]
-    return parameter, [float(s) for s in SEVERITIES if s not in severities]
-
-
 def _put_against(
-    row: _Row,
+    row: _SummaryRow,
     series: Series,
     other: Series | None,
     parts: Sequence[Sequence[Degradation]],
@@ -273,23 +265,24 @@ def _ratio(above: Floats, below: Floats) -> Floats:
     return np.where(below > 0, above / safe, beyond)
 
 
-def _put_mce(row: _Row, series: Series, profile: str) -> None:
+def _put_mce(row: _SummaryRow, series: Series, profile: str) -> None:
     """MCE and relative mCE, where the data set has published errors to divide by."""
-    if series.dataset not in ALEXNET.datasets or profile.partition("+")[0] != ALEXNET.profile:
+    published, _ = published_errors(ALEXNET, series.dataset, profile)
+    if published is None:
         return
     ratios, relative, lacking = [], [], []
     clean = series.mean(series.clean) if series.clean else None
     for corruption in COMMON:
-        graded = {severity_of(d, profile): d for d in series.degradations(corruption)}
+        graded = {severity_in_table(d, profile): d for d in series.degradations(corruption)}
         lack = [s for s in SEVERITIES if s not in graded]
         if lack:
             lacking.append(f"no {corruption} {spans(lack)}")
             continue
         errors = 1 - series.mean([graded[s] for s in SEVERITIES])
-        theirs = ALEXNET.total(corruption) / len(SEVERITIES)
-        ratios.append(errors / theirs)
+        theirs = published[corruption] / len(SEVERITIES)
+        ratios.append(corruption_error(errors, theirs))
         if clean is not None:
-            relative.append((errors - (1 - clean)) / (theirs - ALEXNET.clean_error))
+            relative.append(corruption_error(errors, theirs, 1 - clean, published[CLEAN]))
     if lacking:
         row.blank("mCE", ", ".join(lacking))
         return

@@ -19,7 +19,7 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -27,29 +27,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robobench.analysis.series import Items
+from robobench.analysis.outcomes import Outcomes, outcomes_of
 from robobench.errors import RobobenchError
-from robobench.types import Cell
+from robobench.types import Cell, Predictions
 
 BASELINE_FORMAT = 1
 _KEPT = ("command", "configuration", "profile", "versions", "machine")
 _METHOD = ("label", "backbone", "train_seed", "weights")
 _DATASET = ("name", "split", "fingerprint", "count", "indices_digest")
-
-
-@dataclass(frozen=True)
-class Outcomes:
-    """What is left of a cell: right or wrong, image by image.
-
-    Attributes:
-        cell: Which.
-        index: int64 N, rising: places in the data set.
-        correct: bool N.
-    """
-
-    cell: Cell
-    index: NDArray[np.int64]
-    correct: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -65,33 +50,34 @@ class Baseline:
     facts: Mapping[str, Any]
 
 
-def freeze(items: Items, manifest: Mapping[str, Any]) -> bytes:
+def freeze(cells: Iterable[tuple[Cell, Predictions]], manifest: Mapping[str, Any]) -> bytes:
     """A run as the content of a baseline file.
 
     Args:
-        items: All cells of the run.
+        cells: All of the run with their predictions, taken one at a time.
         manifest: Its ``manifest.json``.
 
     Raises:
         RobobenchError: There are no cells.
     """
-    if not items:
+    found = outcomes_of(cells)
+    if not found:
         raise RobobenchError("the run has no cells to freeze: `robobench run` makes them")
-    rows = [asdict(cell) for cell, _ in items]
+    rows = [asdict(one.cell) for one in found]
     common = {
         f.name: rows[0][f.name]
         for f in fields(Cell)
         if all(row[f.name] == rows[0][f.name] for row in rows)
     }
     images: dict[str, dict[str, Any]] = {}
-    cells = []
-    for row, (_, predictions) in zip(rows, items, strict=True):
-        index = np.ascontiguousarray(predictions.index, dtype=np.int64)
+    frozen = []
+    for row, one in zip(rows, found, strict=True):
+        index = np.ascontiguousarray(one.index, dtype=np.int64)
         name = hashlib.sha256(index.tobytes()).hexdigest()[:12]
         images.setdefault(name, {"count": len(index), "index": _pack(np.diff(index, prepend=0))})
         own = {k: v for k, v in row.items() if k not in common}
-        right = predictions.correct
-        cells.append(
+        right = one.correct
+        frozen.append(
             {**own, "images": name, "right": int(right.sum()), "correct": _pack(np.packbits(right))}
         )
     dataset = manifest.get("dataset", {})
@@ -103,12 +89,12 @@ def freeze(items: Items, manifest: Mapping[str, Any]) -> bytes:
         "methods": [{k: m[k] for k in _METHOD if k in m} for m in manifest.get("methods", [])],
         "common": common,
         "images": images,
-        "cells": cells,
+        "cells": frozen,
     }
     content["digest"] = _digest(content)
     # A line a cell: a file that is refreshed shows in a diff what changed.
     text = json.dumps({**content, "cells": None}, indent=1)
-    lines = ",\n".join("  " + json.dumps(cell) for cell in cells)
+    lines = ",\n".join("  " + json.dumps(cell) for cell in frozen)
     return text.replace('"cells": null', f'"cells": [\n{lines}\n ]').encode() + b"\n"
 
 
@@ -141,13 +127,13 @@ def read_baseline(path: str | Path) -> Baseline:
         name: np.cumsum(_unpack(entry["index"], np.int64))
         for name, entry in content["images"].items()
     }
-    outcomes = []
+    found = []
     for entry in content.pop("cells"):
         images = index[entry.pop("images")]
         bits, _ = entry.pop("correct"), entry.pop("right")
         correct = np.unpackbits(_unpack(bits, np.uint8), count=len(images)).astype(np.bool_)
-        outcomes.append(Outcomes(Cell.from_dict({**content["common"], **entry}), images, correct))
-    return Baseline(tuple(outcomes), content)
+        found.append(Outcomes(Cell.from_dict({**content["common"], **entry}), images, correct))
+    return Baseline(tuple(found), content)
 
 
 def _digest(content: Mapping[str, Any]) -> str:

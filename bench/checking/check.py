@@ -7,7 +7,7 @@ and a collapse in a single cell is not diluted by the others.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
 from typing import Any
@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robobench.analysis.series import Items
+from robobench.analysis.outcomes import Outcomes, outcomes_of
 from robobench.analysis.statistics import holm, loss_exceeds, paired_loss
-from robobench.checking.baseline import Baseline, Outcomes
+from robobench.checking.baseline import Baseline
 from robobench.errors import CheckFailed, RobobenchError
-from robobench.types import Cell
+from robobench.types import Cell, Predictions
 
 WORSE, BETTER, SAME, NOT_COMPARABLE = "worse", "better", "same", "not comparable"
 _MACHINE = ("device", "device_name", "precision", "threads", "platform")
@@ -107,7 +107,7 @@ class CheckResult:
 
 
 def check(
-    items: Items,
+    cells: Iterable[tuple[Cell, Predictions]],
     manifest: Mapping[str, Any],
     baseline: Baseline,
     *,
@@ -121,7 +121,7 @@ def check(
     train seed where both sides have only one; such differences are said.
 
     Args:
-        items: All cells of the run.
+        cells: All of the run with their predictions, taken one at a time.
         manifest: Its ``manifest.json``.
         baseline: As `robobench.checking.baseline.read_baseline` returns it.
         tolerance: Loss in points (percent) that is tolerated, 0 or more.
@@ -138,15 +138,13 @@ def check(
     if not 0 < alpha < 0.5:
         raise RobobenchError(f"alpha {alpha:g}: a number between 0 and 0.5 is expected, like 0.05")
     _refuse_other_images(manifest.get("dataset", {}), baseline.facts["dataset"])
-    now = [Outcomes(c, np.asarray(p.index), p.correct) for c, p in items]
+    now = outcomes_of(cells)
     pairs, added, notes = _pair(now, baseline.outcomes)
     margin = tolerance / 100
-    losses = [_loss(before, after) for before, after in pairs]
     labels = _labels([o.cell for o in now])
-    cells = _judge(
+    verdicts = _judge(
         [(labels[after.cell], after.cell.degradation.label) for _, after in pairs],
         [(before.correct, _on(after, before.index)) for before, after in pairs],
-        losses,
         margin,
         alpha,
     )
@@ -155,7 +153,7 @@ def check(
         groups[labels[after.cell]].append(i)
     means, detectable = _judge_means(groups, pairs, margin, alpha)
     blank = float("nan")
-    cells += [
+    verdicts += [
         Verdict(
             *(labels[o.cell], o.cell.degradation.label, 0, blank, float(o.correct.mean())),
             *(blank, blank, blank, NOT_COMPARABLE, "not in the baseline"),
@@ -163,7 +161,7 @@ def check(
         for o in added
     ]
     notes += _differences(manifest, baseline.facts)
-    return CheckResult(tuple(means), tuple(cells), tolerance, alpha, detectable, tuple(notes))
+    return CheckResult(tuple(means), tuple(verdicts), tolerance, alpha, detectable, tuple(notes))
 
 
 def _judge_means(
@@ -175,34 +173,35 @@ def _judge_means(
     """A verdict for each method over its cells, and the loss that would be found."""
     from scipy import stats
 
-    names, states, losses = [], [], []
+    names, states = [], []
     for label, members in groups.items():
         index = reduce(np.intersect1d, [pairs[i][0].index for i in members])
         then = np.mean([_on(pairs[i][0], index) for i in members], axis=0)
         today = np.mean([_on(pairs[i][1], index) for i in members], axis=0)
         names.append((label, f"mean of {len(members)} cells"))
         states.append((then, today))
-        losses.append(then - today)
-    verdicts = _judge(names, states, losses, margin, alpha)
-    reach = stats.norm.isf(alpha / 2 / max(len(losses), 1)) + stats.norm.isf(0.2)
-    errors = [paired_loss(loss)[1] for loss in losses]
+    verdicts = _judge(names, states, margin, alpha)
+    reach = stats.norm.isf(alpha / 2 / max(len(states), 1)) + stats.norm.isf(0.2)
+    errors = [paired_loss(_loss(then, today))[1] for then, today in states]
     return verdicts, 100 * (margin + float(reach) * max(errors, default=0.0))
 
 
 def _judge(
     names: Sequence[tuple[str, str]],
     states: Sequence[tuple[NDArray[Any], NDArray[Any]]],
-    losses: Sequence[NDArray[np.float64]],
     margin: float,
     alpha: float,
 ) -> list[Verdict]:
     """One family of tests, with half of alpha: adjusted p are doubled."""
-    lost = np.minimum(1.0, 2 * holm([loss_exceeds(loss, margin) for loss in losses]))
-    gained = np.minimum(1.0, 2 * holm([loss_exceeds(-loss, margin) for loss in losses]))
+    chances = [
+        (loss_exceeds(loss, margin), loss_exceeds(-loss, margin))
+        for loss in (_loss(then, today) for then, today in states)
+    ]
+    lost = np.minimum(1.0, 2 * holm([p for p, _ in chances]))
+    gained = np.minimum(1.0, 2 * holm([q for _, q in chances]))
     verdicts = []
-    for (method, what), (then, today), loss, p, q in zip(
-        names, states, losses, lost, gained, strict=True
-    ):
+    for (method, what), (then, today), p, q in zip(names, states, lost, gained, strict=True):
+        loss = _loss(then, today)
         mean, error = paired_loss(loss)
         outcome = WORSE if p <= alpha else BETTER if q <= alpha else SAME
         large = outcome == SAME and float(loss.mean()) > margin
@@ -223,9 +222,10 @@ def _judge(
     return verdicts
 
 
-def _loss(before: Outcomes, after: Outcomes) -> NDArray[np.float64]:
-    """Per image 1 where it was right and is not any more, -1 the other way, else 0."""
-    return before.correct.astype(np.float64) - _on(after, before.index)
+def _loss(then: NDArray[Any], today: NDArray[Any]) -> NDArray[np.float64]:
+    """Per image 1 where it was right and is not any more, -1 the other way; shares in a mean."""
+    loss: NDArray[np.float64] = then.astype(np.float64) - today
+    return loss
 
 
 def _on(outcomes: Outcomes, index: NDArray[np.int64]) -> NDArray[np.bool_]:

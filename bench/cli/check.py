@@ -51,7 +51,7 @@ def check(
 
     frozen = read_baseline(baseline)
     loaded = load(run)
-    result = compare(loaded.items, loaded.manifest, frozen, tolerance=tolerance, alpha=alpha)
+    result = compare(loaded.each(), loaded.manifest, frozen, tolerance=tolerance, alpha=alpha)
     click.echo(check_report.as_text(result), nl=False)
     if junit:
         write_aside(Path(junit), check_report.as_junit(result))

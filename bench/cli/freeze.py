@@ -18,9 +18,9 @@ def freeze(run: str, out: str) -> None:
     from robobench.results.run import load
 
     loaded = load(run)
-    content = frozen(loaded.items, loaded.manifest)
+    content = frozen(loaded.each(), loaded.manifest)
     write_aside(Path(out), content)
-    cells = len(loaded.items)
+    cells = len(loaded.cells)
     click.echo(
         f"{out}: {cells} cells, {len(content) / 1024:.0f} KB; `robobench check RUN` reads it"
     )

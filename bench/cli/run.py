@@ -108,7 +108,7 @@ def run(config: str | None, dry_run: bool, no_report: bool, **options: Any) -> N
             done = execute(plan, advance=advance)
     except CellsFailed:
         stored = load(configuration.folder)
-        if stored.items:
+        if stored.cells:
             _show(stored, report=not no_report)
         raise
     _show(done, report=not no_report)

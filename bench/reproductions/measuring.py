@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from robobench.analysis.series import Items, Series, make_series
+from robobench.analysis.series import Series, make_series
 from robobench.analysis.statistics import (
     Floats,
     draw_train_seeds,
@@ -30,6 +30,7 @@ COLUMNS = ("row", "column", "published", "ours", "ci_low", "ci_high", "n", "trai
 _DRAWS = 1000
 _LEVEL = "estimated_level"
 
+Items = Sequence[tuple[Cell, Predictions]]
 Parts = Mapping[str, Sequence[Degradation]]
 
 

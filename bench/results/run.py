@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from robobench.types import Cell, Predictions
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from robobench.analysis.series import Series
 
 
 class Run:
@@ -43,8 +46,8 @@ class Run:
         return self.folder.name
 
     @cached_property
-    def items(self) -> list[tuple[Cell, Predictions]]:
-        """Every cell of this run with its predictions, checked.
+    def cells(self) -> list[Cell]:
+        """Every cell of this run, clean ones first.
 
         Cells of weights that were trained anew since are left aside: `robobench verify` names them.
         """
@@ -53,17 +56,39 @@ class Run:
             for m in self.manifest["methods"]
         }
         return [
-            (cell, predictions)
-            for cell, predictions in self.store.items()
+            cell
+            for cell in self.store.cells()
             if cell.weights in current.get((cell.method, cell.trained_on, cell.train_seed), ())
         ]
+
+    def each(self, cells: Iterable[Cell] | None = None) -> Iterator[tuple[Cell, Predictions]]:
+        """Cells with their predictions, read and checked one at a time.
+
+        A run may hold more predictions than memory does: keep what follows from them.
+
+        Args:
+            cells: Which; all by default.
+        """
+        for cell in self.cells if cells is None else cells:
+            yield cell, self.predictions(cell)
+
+    def predictions(self, cell: Cell) -> Predictions:
+        """What was predicted in one cell."""
+        return self.store.get(cell)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The long table: one row a cell and metric."""
-        from robobench.analysis.summary import results
+        from robobench.analysis.long_table import results
 
-        return results(self.items, profile=self.manifest["profile"])
+        return results(self.each(), profile=self.manifest["profile"])
+
+    @cached_property
+    def series(self) -> list[Series]:
+        """Its methods' accuracies with their bootstrap samples, made once for all tables."""
+        from robobench.analysis.series import make_series
+
+        return make_series(self.each())
 
     def summary(self) -> pd.DataFrame:
         """One row a method and corruption: accuracy, intervals, CE, share recovered."""
@@ -73,17 +98,13 @@ class Run:
     def _summary(self) -> pd.DataFrame:
         from robobench.analysis.summary import summarise
 
-        return summarise(self.items, profile=self.manifest["profile"])
+        return summarise(self.series, profile=self.manifest["profile"])
 
     def compare(self, a: str, b: str) -> pd.DataFrame:
         """Method `b` against method `a` on the same images, one row a corruption."""
-        from robobench.analysis.summary import compare
+        from robobench.analysis.comparison import compare
 
-        return compare(self.items, a, b)
-
-    def predictions(self, cell: Cell) -> Predictions:
-        """What was predicted in one cell."""
-        return self.store.get(cell)
+        return compare(self.series, a, b)
 
 
 def load(folder: str | Path) -> Run:

@@ -84,20 +84,27 @@ class Store:
         """
         found, predictions = read_cell(self.path(cell))
         if found != cell:
-            raise RobobenchError(
-                f"{self.path(cell)} holds another cell than its name says: remove it and run again"
-            )
+            raise _misnamed(self.path(cell))
         return predictions
 
     def cells(self) -> list[Cell]:
-        """All cells that are stored, sorted, clean ones first."""
-        cells = [read_cell_key(p) for p in sorted(self.cells_folder.glob("*.npz"))]
+        """All cells that are stored, sorted, clean ones first; only their headers are read.
+
+        Raises:
+            RobobenchError: A file is no cell's, or holds another cell than its name says.
+        """
+        cells = [self._named(path) for path in sorted(self.cells_folder.glob("*.npz"))]
         return sorted(cells, key=lambda c: (not c.degradation.is_clean, c))
 
-    def items(self) -> list[tuple[Cell, Predictions]]:
-        """All cells with their predictions, each read and checked once."""
-        pairs = [read_cell(p) for p in sorted(self.cells_folder.glob("*.npz"))]
-        return sorted(pairs, key=lambda pair: (not pair[0].degradation.is_clean, pair[0]))
+    def _named(self, path: Path) -> Cell:
+        cell = read_cell_key(path)
+        if self.path(cell) != path:
+            raise _misnamed(path)
+        return cell
+
+
+def _misnamed(path: Path) -> RobobenchError:
+    return RobobenchError(f"{path} holds another cell than its name says: remove it and run again")
 
 
 def _arrays(predictions: Predictions) -> dict[str, NDArray[Any]]:

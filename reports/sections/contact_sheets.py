@@ -101,10 +101,10 @@ def _contact_sheet(run: Run, lines: list[tuple[str, list[dict[str, Any]]]]) -> F
 
 def _strength(run: Run, entry: Mapping[str, Any]) -> str:
     """What to call one strength of a corruption: its severity where it is one, else its level."""
-    from robobench.analysis.summary import severity_of
+    from robobench.analysis.long_table import severity_in_table
 
     level, profile = float(entry["level"]), str(run.manifest.get("profile", ""))
-    found = severity_of(Degradation(str(entry["corruption"]), level), profile)
+    found = severity_in_table(Degradation(str(entry["corruption"]), level), profile)
     return f"level {level:g}" if found is None else f"severity {found}"
 
 

@@ -1,0 +1,98 @@
+"""Right or wrong, image by image: what every table over several cells needs, and all it keeps.
+
+A cell's predictions take 32 bytes an image and more, its outcomes one. Tables over a whole run
+therefore read its cells one after the other and hold outcomes only.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robobench.errors import RobobenchError
+from robobench.types import Cell, Predictions
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What is left of a cell: right or wrong, image by image.
+
+    Attributes:
+        cell: Which.
+        index: int64 N, rising: places in the data set.
+        correct: bool N.
+    """
+
+    cell: Cell
+    index: NDArray[np.int64]
+    correct: NDArray[np.bool_]
+
+
+def outcomes_of(cells: Iterable[tuple[Cell, Predictions]]) -> list[Outcomes]:
+    """The outcomes of cells, which are taken one at a time; cells on the same images share `index`."""
+    found: list[Outcomes] = []
+    indices: list[NDArray[np.int64]] = []
+    for cell, predictions in cells:
+        index = np.asarray(predictions.index)
+        known = next((other for other in indices if np.array_equal(other, index)), None)
+        if known is None:
+            indices.append(known := index)
+        found.append(Outcomes(cell, known, predictions.correct))
+    return found
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Cells on the same images.
+
+    Attributes:
+        cells: What stands in each row of `correct`.
+        index: int64 N, rising: the images' places in their data set.
+        correct: bool, cells x N.
+        notes: What had to be left out, for people.
+    """
+
+    cells: tuple[Cell, ...]
+    index: NDArray[np.int64]
+    correct: NDArray[np.bool_]
+    notes: tuple[str, ...] = ()
+
+
+def align(found: Sequence[Outcomes]) -> Aligned:
+    """Bring cells onto the images that all of them have.
+
+    Cells of one data set may hold different numbers of images (``--limit`` was raised, a run was
+    interrupted); what is compared has to be compared on the same ones.
+
+    Raises:
+        RobobenchError: There is nothing, several data sets are mixed, or no image is common.
+    """
+    if not found:
+        raise RobobenchError("there are no cells: `robobench run` makes them")
+    sources = sorted({(one.cell.dataset, one.cell.split) for one in found})
+    if len(sources) > 1:
+        names = ", ".join(f"{d} {s}" for d, s in sources)
+        raise RobobenchError(f"cells of different data sets have no images in common: {names}")
+    distinct = {id(one.index): one.index for one in found}
+    index = reduce(np.intersect1d, distinct.values())
+    sizes = [len(one.index) for one in found]
+    if not len(index):
+        raise RobobenchError(
+            f"the cells of {sources[0][0]} have no image in common: compare runs on the same images"
+        )
+    notes: tuple[str, ...] = ()
+    if max(sizes) != len(index) or min(sizes) != len(index):
+        fewer = sum(size < max(sizes) for size in sizes)
+        note = (
+            f"{fewer} of {len(found)} cells of {sources[0][0]} have fewer images than the "
+            f"{max(sizes)} of others: means, differences and their intervals are over the "
+            f"{len(index)} images that all have"
+        )
+        notes = (note,)
+    correct = np.empty((len(found), len(index)), np.bool_)
+    for row, one in enumerate(found):
+        whole = len(one.index) == len(index)
+        correct[row] = one.correct if whole else one.correct[np.searchsorted(one.index, index)]
+    return Aligned(tuple(one.cell for one in found), index, correct, notes)

@@ -1,0 +1,118 @@
+"""A run's tables hold the predictions of a cell or two, however many cells there are."""
+
+import gc
+
+import pytest
+from made_up_cells import CLEAN, JPEG, study
+
+from robobench.checking.baseline import freeze, read_baseline
+from robobench.checking.check import check
+from robobench.errors import RobobenchError
+from robobench.reports.builder import build
+from robobench.reports.joined import join
+from robobench.results import store
+from robobench.results.manifest import write_manifest
+from robobench.results.run import load
+from robobench.types import Predictions
+
+METHODS = ("org", "afd", "ddp")
+
+
+def write_run(folder, methods=METHODS, images=40, weights="w"):
+    """A run's folder: every method on the clean images and five qualities of JPEG."""
+    shares = {d: 0.9 - 0.1 * place for place, d in enumerate((CLEAN, *JPEG))}
+    for cell, predictions in study(dict.fromkeys(methods, shares), images):
+        store.Store(folder).put(cell, predictions)
+    told = {"trained_on": "", "train_seed": 0, "weights": {"": weights}}
+    dataset = {"name": "shapes10", "split": "test", "fingerprint": "f"}
+    write_manifest(
+        folder,
+        {
+            "profile": "cifar-c",
+            "dataset": {**dataset, "count": images, "total": images},
+            "methods": [{"label": m, "method": m, **told} for m in methods],
+        },
+    )
+    return folder
+
+
+@pytest.fixture
+def most(monkeypatch):
+    """A function that tells how many cells' predictions were held at once at most."""
+    held = {"now": 0, "most": 0}
+
+    class Counted(Predictions):
+        def __init__(self, *args, **columns):
+            super().__init__(*args, **columns)
+            held["now"] += 1
+            held["most"] = max(held["most"], held["now"])
+
+        def __del__(self):
+            held["now"] -= 1
+
+    gc.collect()
+    monkeypatch.setattr(store, "Predictions", Counted)
+    return lambda: held["most"]
+
+
+def test_tables_and_comparison_hold_no_more_than_two_cells(tmp_path, most):
+    run = load(write_run(tmp_path / "run"))
+    assert len(run.frame[run.frame["metric"] == "accuracy"]) == 18
+    assert len(run.summary()) == 9
+    assert len(run.compare("org", "afd")) == 3
+    assert 1 <= most() <= 2
+
+
+def test_a_report_holds_no_more_than_two_cells(tmp_path, most):
+    build(load(write_run(tmp_path / "run")), tmp_path / "report", formats=("csv",))
+    assert 1 <= most() <= 2
+
+
+def test_runs_that_share_cells_hold_no_more_than_two_at_a_time(tmp_path, most):
+    one = load(write_run(tmp_path / "one", ("org", "afd")))
+    other = load(write_run(tmp_path / "other", ("org", "ddp"), images=60))
+    run = join([one, other])
+    assert len(run.cells) == 18
+    assert set(run.summary()["method"]) == set(METHODS)
+    assert 1 <= most() <= 2
+    shared = [cell for cell in run.cells if cell.method == "org"]
+    assert {len(run.predictions(cell)) for cell in shared} == {
+        60
+    }  # of the run that has most images
+
+
+def test_freeze_and_check_hold_no_more_than_two_cells(tmp_path, most):
+    run = load(write_run(tmp_path / "run"))
+    (tmp_path / "baseline.json").write_bytes(freeze(run.each(), run.manifest))
+    result = check(run.each(), run.manifest, read_baseline(tmp_path / "baseline.json"))
+    assert result.outcome == "same"
+    assert len(result.cells) == 18
+    assert 1 <= most() <= 2
+
+
+def test_the_bootstrap_is_made_once_for_all_tables(tmp_path, monkeypatch):
+    from robobench.analysis import series
+
+    made = []
+    original = series.bootstrap_accuracies
+    monkeypatch.setattr(
+        series, "bootstrap_accuracies", lambda *a, **k: made.append(a) or original(*a, **k)
+    )
+    run = load(write_run(tmp_path / "run"))
+    build(run, tmp_path / "report", formats=("csv",))
+    run.compare("org", "afd")
+    assert len(made) == 1
+
+
+def test_cells_of_weights_that_were_trained_anew_since_are_left_aside(tmp_path):
+    run = load(write_run(tmp_path / "run", weights="newer"))
+    assert run.cells == []
+    assert len(run.store.cells()) == 18
+
+
+def test_a_cell_under_another_name_is_refused_before_any_table(tmp_path):
+    run = load(write_run(tmp_path / "run"))
+    path = run.store.path(run.cells[0])
+    path.rename(path.with_name("copy.npz"))
+    with pytest.raises(RobobenchError, match=r"copy\.npz holds another cell than its name says"):
+        _ = load(run.folder).frame

@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 
 import robobench
-from robobench.analysis.console import print_summary
 from robobench.reports.builder import draw
+from robobench.reports.run_summary import print_summary
 
 ROOT = Path(__file__).parent.parent
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from robobench.types import Cell, Predictions
 
-_StudyKey = tuple[str, str, str]
+_BoardKey = tuple[str, str, str]
 
 
 def join(runs: Sequence[Run], normalizer: str | None = None) -> Run:
@@ -61,7 +61,7 @@ class JoinedRun(Run):
         self.store = runs[0].store
         self._names = _distinct_labels(runs)
         self._other_images = self._images_in_conflict()
-        self._apart = self._studies_in_conflict()
+        self._apart = self._boards_in_conflict()
         self.manifest = self._joined_manifest()
         known = {cell.method for run in runs for cell, _ in run.items}
         if known and reference not in known:
@@ -101,7 +101,7 @@ class JoinedRun(Run):
 
         from robobench.analysis.summary import results
 
-        parts = [results(items, profile=profile) for profile, items in self._by_study()]
+        parts = [results(items, profile=profile) for profile, items in self._by_board()]
         return pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
 
     def summary(self) -> pd.DataFrame:
@@ -116,27 +116,27 @@ class JoinedRun(Run):
 
         parts = [
             summarise(items, profile=profile, reference=self.reference)
-            for profile, items in self._by_study()
+            for profile, items in self._by_board()
         ]
         whole = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
         whole.attrs["notes"] = [note for part in parts for note in part.attrs.get("notes", [])]
         return whole
 
-    def _by_study(self) -> list[tuple[str, list[tuple[Cell, Predictions]]]]:
-        """Cells of each study with its severity table: what is missing in one is not in another."""
-        profiles: dict[_StudyKey, str] = {}
+    def _by_board(self) -> list[tuple[str, list[tuple[Cell, Predictions]]]]:
+        """Cells of each leaderboard with its severity table: what is missing in one is not in another."""
+        profiles: dict[_BoardKey, str] = {}
         for run, name in zip(self.runs, self._names, strict=True):
             for cell, _ in run.items:
-                profiles.setdefault(_study(self._renamed(cell, name)), run.manifest["profile"])
-        parts: dict[_StudyKey, list[tuple[Cell, Predictions]]] = {}
+                profiles.setdefault(_board(self._renamed(cell, name)), run.manifest["profile"])
+        parts: dict[_BoardKey, list[tuple[Cell, Predictions]]] = {}
         for cell, predictions in self.items:
-            parts.setdefault(_study(cell), []).append((cell, predictions))
-        return [(profiles[study], items) for study, items in parts.items()] or [("", [])]
+            parts.setdefault(_board(cell), []).append((cell, predictions))
+        return [(profiles[board], items) for board, items in parts.items()] or [("", [])]
 
     def _renamed(self, cell: Cell, name: str) -> Cell:
         if (cell.dataset, cell.split) in self._other_images:
             return replace(cell, dataset=f"{cell.dataset} [{name}]")
-        if _study(cell) in self._apart:
+        if _board(cell) in self._apart:
             return replace(cell, backbone=f"{cell.backbone} [{name}]")
         return cell
 
@@ -157,22 +157,22 @@ class JoinedRun(Run):
             )
         return found
 
-    def _studies_in_conflict(self) -> set[_StudyKey]:
-        """Studies that two runs have under one name though weights or geometry differ."""
+    def _boards_in_conflict(self) -> set[_BoardKey]:
+        """Leaderboards that two runs have under one name though weights or geometry differ."""
         seen: dict[tuple[Any, ...], str] = {}
-        profiles: dict[_StudyKey, str] = {}
-        found: set[_StudyKey] = set()
+        profiles: dict[_BoardKey, str] = {}
+        found: set[_BoardKey] = set()
         for run in self.runs:
             for cell, _ in run.items:
-                study = _study(cell)
-                if study[:2] in self._other_images:
+                board = _board(cell)
+                if board[:2] in self._other_images:
                     continue
-                if profiles.setdefault(study, run.manifest["profile"]) != run.manifest["profile"]:
-                    found.add(study)
-                shown = (*study, cell.method, cell.trained_on, cell.train_seed)
+                if profiles.setdefault(board, run.manifest["profile"]) != run.manifest["profile"]:
+                    found.add(board)
+                shown = (*board, cell.method, cell.trained_on, cell.train_seed)
                 place = (*shown, cell.corruption, cell.level, cell.seed)
                 if seen.setdefault(place, cell.digest) != cell.digest:
-                    found.add(study)
+                    found.add(board)
         for dataset, split, backbone in sorted(found):
             self.conflicts.append(
                 f"The runs disagree on what `{backbone}` on `{dataset}` ({split}) is: weights, "
@@ -187,7 +187,7 @@ class JoinedRun(Run):
         for run, name in zip(self.runs, self._names, strict=True):
             for entry in run.manifest.get("methods", []):
                 backbone = entry.get("backbone", "")
-                apart = any(study[2] == backbone for study in self._apart)
+                apart = any(board[2] == backbone for board in self._apart)
                 methods.append({**entry, "backbone": f"{backbone} [{name}]"} if apart else entry)
             refused += run.manifest.get("not_applicable", [])
             samples += [
@@ -209,7 +209,7 @@ class JoinedRun(Run):
         return joined
 
 
-def _study(cell: Cell) -> _StudyKey:
+def _board(cell: Cell) -> _BoardKey:
     return cell.dataset, cell.split, cell.backbone
 
 

@@ -1,6 +1,6 @@
 """What sections ask of a run: which methods, corruptions and cells it has, in the order of a table.
 
-A `Study` is the part of a run that may be compared: one data set and one classifier.
+A `Leaderboard` is the part of a run that may be compared: one data set and one classifier.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from robobench.reports.blocks import Unit, Value
+from robobench.reports.blocks import Unit, Value, file_stem
 from robobench.types import CLEAN, MATCHED
 
 if TYPE_CHECKING:
@@ -53,11 +53,11 @@ class _Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class MethodRow:
     """A method as a row of tables and a line of plots.
 
     Attributes:
-        label: Its name, with ``@TRAINED_ON`` where the study has it more than once.
+        label: Its name, with ``@TRAINED_ON`` where the leaderboard has it more than once.
         method: As `Cell.method`.
         trained_on: As `Cell.trained_on`.
         oracle: Whether it is told what nobody knows in use.
@@ -85,9 +85,14 @@ class Row:
         """Label and marks: ``jpg-trueqf †``."""
         return f"{self.label} {self.marks}".rstrip()
 
+    def of(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The method's rows of a long table."""
+        mine = (frame["method"] == self.method) & (frame["trained_on"] == self.trained_on)
+        return frame[mine]
+
 
 @dataclass(frozen=True)
-class Study:
+class Leaderboard:
     """One data set and one classifier of a run: what may stand in one table.
 
     Attributes:
@@ -96,7 +101,7 @@ class Study:
         split: Its part.
         backbone: The classifier's name.
         reference: Label of the method that losses are measured from.
-        alone: Whether the run has no other study.
+        alone: Whether the run has no other board.
     """
 
     run: Run
@@ -113,13 +118,13 @@ class Study:
 
     @property
     def suffix(self) -> str:
-        """What the names of tables and plots end with, so that studies do not overwrite each other."""
+        """What the names of tables and plots end with, so that two do not share a file."""
         parts = "" if self.alone else f"-{self.dataset}-{self.split}-{self.backbone}"
-        return "".join(c if c.isalnum() or c in "-_" else "-" for c in parts)
+        return file_stem(parts)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """The long table of this study."""
+        """The long table of this board."""
         return self._part(self.run.frame)
 
     @cached_property
@@ -158,7 +163,7 @@ class Study:
         return frame[wanted]
 
     @cached_property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[MethodRow]:
         """The methods, the reference first, then in the order in which the run names them."""
         pairs = list(
             dict.fromkeys(zip(self.accuracy["method"], self.accuracy["trained_on"], strict=True))
@@ -176,7 +181,7 @@ class Study:
             )
             several = names.count(method) > 1 and bool(trained_on)
             rows.append(
-                Row(
+                MethodRow(
                     label=f"{method}@{trained_on}" if several else method,
                     method=method,
                     trained_on=trained_on,
@@ -201,12 +206,12 @@ class Study:
         return [row.label for row in self.rows]
 
     @property
-    def reference_row(self) -> Row | None:
+    def reference_row(self) -> MethodRow | None:
         """The reference, if it was evaluated."""
         return next((row for row in self.rows if row.label == self.reference), None)
 
     @property
-    def others(self) -> list[Row]:
+    def others(self) -> list[MethodRow]:
         """All rows but the reference."""
         return [row for row in self.rows if row.label != self.reference]
 
@@ -277,7 +282,9 @@ class Study:
             for line in lines
         }
 
-    def points(self, row: Row, corruption: str, axis: Literal["severity", "level"]) -> list[Point]:
+    def points(
+        self, row: MethodRow, corruption: str, axis: Literal["severity", "level"]
+    ) -> list[Point]:
         """The accuracies along a corruption, rising in x.
 
         Several seeds are averaged; the interval is then the hull of theirs, which is no smaller
@@ -303,12 +310,12 @@ class Study:
             for x, found in sorted(grouped.items())
         ]
 
-    def clean(self, row: Row) -> Value:
+    def clean(self, row: MethodRow) -> Value:
         """Accuracy on clean images."""
         return self.summed(row, CLEAN, "accuracy", why="the clean images were not evaluated")
 
     def summed(
-        self, row: Row, corruption: str, column: str, unit: Unit = "percent", why: str = ""
+        self, row: MethodRow, corruption: str, column: str, unit: Unit = "percent", why: str = ""
     ) -> Value:
         """A number of the summary with its interval; a dash with its reason where there is none.
 
@@ -326,7 +333,7 @@ class Study:
             value, _number(line.get(f"{column}_low")), _number(line.get(f"{column}_high")), unit
         )
 
-    def reason(self, row: Row, corruption: str) -> str:
+    def reason(self, row: MethodRow, corruption: str) -> str:
         """Why a method has no number for a corruption."""
         for entry in self.run.manifest.get("not_applicable", []):
             if entry["method"] in (row.label, row.method) and entry["corruption"] == corruption:
@@ -346,17 +353,17 @@ class Study:
             known.update(dict.fromkeys((cell.level, cell.seed) for cell in cells))
         return found
 
-    def _absent(self, row: Row, corruption: str) -> list[float]:
+    def _absent(self, row: MethodRow, corruption: str) -> list[float]:
         """Levels of a corruption that others have and a method lacks."""
         cells = self._cells.get((row.method, row.trained_on, corruption), [])
         have = {(cell.level, cell.seed) for cell in cells}
         return [pair[0] for pair in self._levels.get(corruption, {}) if pair not in have]
 
-    def complete(self, row: Row, corruption: str) -> bool:
+    def complete(self, row: MethodRow, corruption: str) -> bool:
         """Whether a method has every level of a corruption that any method has."""
         return not self._absent(row, corruption)
 
-    def lacking(self, row: Row) -> list[str]:
+    def lacking(self, row: MethodRow) -> list[str]:
         """Cells that other methods have and this one lacks, as people call them."""
         return [
             CLEAN if corruption == CLEAN else f"{corruption} {level:g}"
@@ -365,7 +372,7 @@ class Study:
             for level in self._absent(row, corruption)
         ]
 
-    def marks(self, rows: Sequence[Row] | None = None) -> list[str]:
+    def marks(self, rows: Sequence[MethodRow] | None = None) -> list[str]:
         """What the signs in row headings mean, of those that occur."""
         used = "".join(row.marks for row in (self.rows if rows is None else rows))
         return [f"{sign} {meaning}." for sign, meaning in _MARKS.items() if sign in used]
@@ -380,19 +387,19 @@ def _number(value: Any) -> float | None:
     return None if math.isnan(number) else number
 
 
-def studies(run: Run) -> list[Study]:
-    """The studies of a run, in the order of its table; the same objects each time.
+def leaderboards(run: Run) -> list[Leaderboard]:
+    """The leaderboards of a run, in the order of its table; the same objects each time.
 
-    What a study computes once (its bootstrap, say) then serves every section.
+    What one computes once (its bootstrap, say) then serves every section.
     """
-    known: list[Study] = vars(run).setdefault("_studies_of_report", [])
+    known: list[Leaderboard] = vars(run).setdefault("_leaderboards", [])
     if known:
         return known
     frame = run.frame
     found = list(dict.fromkeys(zip(*(frame[key] for key in _KEYS), strict=True)))
     reference = str(run.manifest.get("configuration", {}).get("normalizer") or "org")
     known += [
-        Study(run, dataset, split, backbone, reference, alone=len(found) == 1)
+        Leaderboard(run, dataset, split, backbone, reference, alone=len(found) == 1)
         for dataset, split, backbone in found
     ]
     return known

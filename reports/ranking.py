@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from robobench.reports.blocks import Value
-from robobench.reports.leaderboard import MEAN, Row, Study
+from robobench.reports.leaderboard import MEAN, Leaderboard, MethodRow
 from robobench.types import CLEAN
 
 BOLD_NOTE = (
@@ -31,11 +31,11 @@ class Difference:
     high: float
 
 
-def differences(study: Study, a: Row, b: Row) -> Mapping[str, Difference]:
+def differences(board: Leaderboard, a: MethodRow, b: MethodRow) -> Mapping[str, Difference]:
     """The gain of `b` on `a`, image by image, where both have every level.
 
     Args:
-        study: What both belong to.
+        board: What both belong to.
         a: The method compared with.
         b: The other.
 
@@ -44,18 +44,18 @@ def differences(study: Study, a: Row, b: Row) -> Mapping[str, Difference]:
     """
     from robobench.analysis.statistics import percentile_interval
 
-    first, second = study.series[a.label], study.series[b.label]
+    first, second = board.series[a.label], board.series[b.label]
     found: dict[str, Any] = {}
-    for corruption in [CLEAN, *study.corruptions]:
+    for corruption in [CLEAN, *board.corruptions]:
         levels, others = (
             [d for d in series.accuracies if d.corruption == corruption]
             for series in (first, second)
         )
-        whole = study.complete(a, corruption) and study.complete(b, corruption)
+        whole = board.complete(a, corruption) and board.complete(b, corruption)
         if levels and whole and set(levels) == set(others):
             found[corruption] = second.mean(levels) - first.mean(levels)
     degraded = [samples for name, samples in found.items() if name != CLEAN]
-    if degraded and len(degraded) == len(study.corruptions):
+    if degraded and len(degraded) == len(board.corruptions):
         found[MEAN] = sum(degraded) / len(degraded)
     return {
         name: Difference(float(samples[0]), *percentile_interval(samples[1:]))
@@ -63,7 +63,7 @@ def differences(study: Study, a: Row, b: Row) -> Mapping[str, Difference]:
     }
 
 
-def p_values(study: Study, a: Row, b: Row) -> Mapping[str, float]:
+def p_values(board: Leaderboard, a: MethodRow, b: MethodRow) -> Mapping[str, float]:
     """How likely so large a difference is by chance, by corruption, adjusted by Holm.
 
     Exact sign-flip test over images; for a single cell it is McNemar's.
@@ -73,16 +73,16 @@ def p_values(study: Study, a: Row, b: Row) -> Mapping[str, float]:
     keys = {(row.method, row.trained_on) for row in (a, b)}
     items = [
         (cell, predictions)
-        for cell, predictions in study.items
+        for cell, predictions in board.items
         if (cell.method, cell.trained_on) in keys
     ]
-    labels = [study.series[row.label].label for row in (a, b)]
+    labels = [board.series[row.label].label for row in (a, b)]
     table = compare(items, *labels, bootstrap=1)  # the intervals are known already
     return dict(zip(table["corruption"], table["p_holm"], strict=True))
 
 
 def embolden(
-    study: Study, rows: Sequence[Row], values: Sequence[Value], corruption: str
+    board: Leaderboard, rows: Sequence[MethodRow], values: Sequence[Value], corruption: str
 ) -> list[Value]:
     """The same accuracies, the best in bold if it is told apart from the second."""
     ranked = sorted(
@@ -92,7 +92,7 @@ def embolden(
     if len(ranked) < 2:
         return list(values)
     best, second = ranked[:2]
-    found = differences(study, rows[second], rows[best]).get(corruption)
+    found = differences(board, rows[second], rows[best]).get(corruption)
     if found is None or found.low <= 0:
         return list(values)
     return [v.strong() if place == best else v for place, v in enumerate(values)]

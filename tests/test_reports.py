@@ -20,7 +20,7 @@ from robobench.errors import RobobenchError
 from robobench.reports import markup, style, tables
 from robobench.reports.blocks import DASH, MINUS, Plot, Table, Text, Value
 from robobench.reports.builder import FORMATS, build, compose, draw
-from robobench.reports.leaderboard import studies
+from robobench.reports.leaderboard import leaderboards
 from robobench.reports.notices import notices
 from robobench.results.manifest import write_manifest
 from robobench.results.run import load
@@ -328,7 +328,7 @@ def test_csv_holds_fractions_with_their_intervals(built, run):
 
 
 def test_rows_are_marked(run):
-    found = {row.label: row.heading for row in studies(run)[0].rows}
+    found = {row.label: row.heading for row in leaderboards(run)[0].rows}
     assert found == {"org": "org", "afd": "afd ‡", "twin": "twin §", "truth": "truth †"}
     notes = " ".join(table(section_of(run, "summary").blocks, "summary").notes)
     assert all(word in notes for word in ("oracle", "a bank", "adapts to the batch"))

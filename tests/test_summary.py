@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 from robobench.analysis.comparison import compare
-from robobench.analysis.console import print_summary
 from robobench.analysis.corruption_error import interval_mean_accuracy, mce
 from robobench.analysis.normalizers import ALEXNET, COMMON
 from robobench.analysis.statistics import mcnemar, wilson
 from robobench.analysis.summary import results, summarise
 from robobench.corruptions import catalogue
 from robobench.errors import RobobenchError
+from robobench.reports.run_summary import print_summary
 from robobench.types import Cell, Degradation, Predictions
 
 CELL = Cell("shapes10", "test", "as-is", "crop", "", "clean", 0.0, 0, "org", "vgg", "w", "", 0)

@@ -75,13 +75,13 @@ def _one(prepared: Prepared, out: Path, dry_run: bool) -> None:
         return
     with progress(prepared.plans) as advance:
         prepared.execute(advance)
-    from robobench.reports.papers.console import show
+    from robobench.reports.papers.console import print_measured
     from robobench.reports.papers.files import write
     from robobench.reproductions.measuring import measure
 
     measured = measure(prepared)
     written = write(measured, out)
-    show(measured)
+    print_measured(measured)
     click.echo(f"written: {out / prepared.name}{{{','.join(_endings(written, prepared.name))}}}")
 
 

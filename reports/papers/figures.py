@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _BAND = 0.16
 
 
-def figure_of(measured: Measured) -> Figure:
+def reproduced_figure(measured: Measured) -> Figure:
     """Lines of all rows over the level, with the published numbers."""
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""The blocks of a reproduced table or figure: the paper's numbers, ours, and how they differ."""
+"""The page of a reproduction: the paper's numbers beside ours, and how they differ, in blocks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import pandas as pd
 from robobench.registry import METHODS
 from robobench.reports.blocks import Block, Plot, Table, Text, Value
 from robobench.reports.builder import Part, Report
-from robobench.reports.papers.figures import figure_of, unit_of_level
+from robobench.reports.papers.figures import reproduced_figure, unit_of_level
 from robobench.reports.papers.sentences import comparison, verdict
 from robobench.types import ORACLE_NEEDS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from robobench.reproductions.measuring import Measured
     from robobench.reproductions.published import Reproduction, Row
 
+PUBLISHED, OURS, DIFFERENCE = "published", "ours", "difference"
 _ORACLE = "\N{DAGGER}"
 
 
@@ -50,7 +53,7 @@ def result_blocks(measured: Measured) -> list[Block]:
             Plot(
                 measured.name,
                 _figure_caption(measured),
-                figure_of(measured),
+                reproduced_figure(measured),
                 f"{reproduction.title}: lines over the level for {', '.join(drawn)}.",
             )
         ]
@@ -127,7 +130,7 @@ def values_of(measured: Measured, row: Row) -> dict[str, dict[str, Value]]:
     levels = row.statistic != "accuracy"
     unit: Any = "level" if levels else "percent"
     apart: Any = "level difference" if levels else "points"
-    lines: dict[str, dict[str, Value]] = {"published": {}, "ours": {}, "difference": {}}
+    lines: dict[str, dict[str, Value]] = {PUBLISHED: {}, OURS: {}, DIFFERENCE: {}}
     for name in column_names(measured.reproduction):
         if name not in table.index:
             for line in lines.values():
@@ -137,25 +140,30 @@ def values_of(measured: Measured, row: Row) -> dict[str, dict[str, Value]]:
         published, ours, low, high = (
             float(found[key]) for key in ("published", "ours", "ci_low", "ci_high")
         )
-        lines["published"][name] = Value(published, unit=unit)
-        lines["ours"][name] = Value(ours, low, high, unit)
-        lines["difference"][name] = Value(
-            ours - published, low - published, high - published, apart
-        )
-    if all(value.missing for value in lines["published"].values()):
-        return {"ours": lines["ours"]}
+        lines[PUBLISHED][name] = Value(published, unit=unit)
+        lines[OURS][name] = Value(ours, low, high, unit)
+        lines[DIFFERENCE][name] = Value(ours - published, low - published, high - published, apart)
+    if all(value.missing for value in lines[PUBLISHED].values()):
+        return {OURS: lines[OURS]}
     return lines
 
 
 def result_frame(measured: Measured) -> pd.DataFrame:
-    """Cells are `Value`; a line each for what is published, ours, and the difference."""
-    index, lines = [], []
-    for row in _present(measured):
-        for what, values in values_of(measured, row).items():
-            index.append(f"{heading(row)}, {what}")
-            lines.append(values)
-    frame = pd.DataFrame(lines, index=index, dtype=object)
-    frame.columns.name = "truth" if measured.reproduction.of_levels else "network"
+    """Cells are `Value`; a group for each row: what is published, ours, and the difference."""
+    lines = {
+        (heading(row), what): values
+        for row in _present(measured)
+        for what, values in values_of(measured, row).items()
+    }
+    return _grouped(lines, "truth" if measured.reproduction.of_levels else "network")
+
+
+def _grouped(lines: Mapping[tuple[str, str], Mapping[str, Value]], corner: str) -> pd.DataFrame:
+    """A frame of lines, each headed by its group and its name."""
+    frame = pd.DataFrame(
+        list(lines.values()), index=pd.MultiIndex.from_tuples(list(lines)), dtype=object
+    )
+    frame.columns.name = corner
     return frame
 
 
@@ -201,18 +209,17 @@ def gain_blocks(measured: Measured) -> list[Block]:
 
 
 def gain_frame(measured: Measured) -> pd.DataFrame:
-    """Cells are `Value`: the published gain, ours, its controls, a line each."""
+    """Cells are `Value`; a group each for the claimed gain, published and ours, and its controls."""
     gains, gain = measured.gains, measured.reproduction.gain
     names = column_names(measured.reproduction)
-    index, lines = [], []
+    lines: dict[tuple[str, str], dict[str, Value]] = {}
     for name in dict.fromkeys(gains["row"]):
         rows = gains[gains["row"] == name].set_index("column")
         published = {
             n: Value(float(rows["published"].get(n, float("nan"))), unit="points") for n in names
         }
         if not all(value.missing for value in published.values()):
-            index.append(f"{gain_label(name)}, published")
-            lines.append(published)
+            lines[gain_label(name), PUBLISHED] = published
         ours = {}
         for n in names:
             found: Any = rows.loc[n] if n in rows.index else None
@@ -224,11 +231,8 @@ def gain_frame(measured: Measured) -> pd.DataFrame:
                 )
             )
         claimed = gain is not None and name == gain.name
-        index.append(f"{gain_label(name)}, ours" if claimed else gain_label(name))
-        lines.append(ours)
-    frame = pd.DataFrame(lines, index=index, dtype=object)
-    frame.columns.name = "difference"
-    return frame
+        lines[gain_label(name), OURS if claimed else ""] = ours
+    return _grouped(lines, DIFFERENCE)
 
 
 def _gain_notes(measured: Measured) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from robobench.reports.blocks import Unit, Value, file_stem
-from robobench.types import CLEAN, MATCHED
+from robobench.reports.method_row import MARKS, MethodRow
+from robobench.types import CLEAN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,12 +23,6 @@ if TYPE_CHECKING:
     from robobench.types import Cell, Predictions
 
 MEAN = "mean"
-ORACLE, BANK, ADAPTS = "\N{DAGGER}", "\N{DOUBLE DAGGER}", "\N{SECTION SIGN}"
-_MARKS = {
-    ORACLE: "oracle: is told the true level or corruption, which nobody knows in use",
-    BANK: "a bank: for each corruption the weights trained on it, so it is told the corruption",
-    ADAPTS: "adapts to the batch: a prediction depends on the other images beside it",
-}
 _KEYS = ["dataset", "split", "backbone"]
 
 
@@ -50,45 +45,6 @@ class _Cell:
     level: float
     seed: int
     point: Point
-
-
-@dataclass(frozen=True)
-class MethodRow:
-    """A method as a row of tables and a line of plots.
-
-    Attributes:
-        label: Its name, with ``@TRAINED_ON`` where the leaderboard has it more than once.
-        method: As `Cell.method`.
-        trained_on: As `Cell.trained_on`.
-        oracle: Whether it is told what nobody knows in use.
-        adapts: Whether it adapts to the batch.
-        parameters: Numbers that run, or None where the run does not say.
-        macs: Multiply-adds for one image, or None.
-    """
-
-    label: str
-    method: str
-    trained_on: str
-    oracle: bool = False
-    adapts: bool = False
-    parameters: float | None = None
-    macs: float | None = None
-
-    @property
-    def marks(self) -> str:
-        """The signs that explain themselves under a table."""
-        signs = ((self.oracle, ORACLE), (self.trained_on == MATCHED, BANK), (self.adapts, ADAPTS))
-        return "".join(sign for told, sign in signs if told)
-
-    @property
-    def heading(self) -> str:
-        """Label and marks: ``jpg-trueqf †``."""
-        return f"{self.label} {self.marks}".rstrip()
-
-    def of(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The method's rows of a long table."""
-        mine = (frame["method"] == self.method) & (frame["trained_on"] == self.trained_on)
-        return frame[mine]
 
 
 @dataclass(frozen=True)
@@ -375,7 +331,7 @@ class Leaderboard:
     def marks(self, rows: Sequence[MethodRow] | None = None) -> list[str]:
         """What the signs in row headings mean, of those that occur."""
         used = "".join(row.marks for row in (self.rows if rows is None else rows))
-        return [f"{sign} {meaning}." for sign, meaning in _MARKS.items() if sign in used]
+        return [f"{sign} {meaning}." for sign, meaning in MARKS.items() if sign in used]
 
 
 def _number(value: Any) -> float | None:

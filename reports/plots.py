@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 
 from robobench.errors import RobobenchError, unknown_name
 from robobench.reports.blocks import DASH, MINUS
-from robobench.reports.leaderboard import MEAN, Leaderboard, MethodRow, Point
+from robobench.reports.leaderboard import MEAN, Leaderboard, Point
+from robobench.reports.method_row import MethodRow
 from robobench.reports.ranking import differences
 from robobench.reports.style import REFERENCE, WIDTH, Look, looks, percent
 from robobench.types import CLEAN

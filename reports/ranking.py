@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from robobench.reports.blocks import Value
-from robobench.reports.leaderboard import MEAN, Leaderboard, MethodRow
+from robobench.reports.leaderboard import MEAN, Leaderboard
+from robobench.reports.method_row import MethodRow
 from robobench.types import CLEAN
 
 BOLD_NOTE = (

@@ -80,9 +80,9 @@ def print_table(
 
 
 def fits(console: Console, table: Table) -> bool:
-    """Whether a table needs no second block of columns."""
-    laid = lay_out(table)
-    return len(list(_blocks(laid, console.width, ()))) <= 1
+    """Whether a table needs no second block of columns; a log has room for any."""
+    blocks = list(_blocks(lay_out(table), console.width, ()))
+    return not console.is_terminal or len(blocks) == 1
 
 
 def grid(

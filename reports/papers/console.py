@@ -27,15 +27,16 @@ def print_measured(measured: Measured, file: TextIO | None = None) -> None:
     if not measured.reproduction.figure:
         for block in [*result_blocks(measured), *gain_blocks(measured)]:
             shown = _narrow(block, measured) if console.is_terminal else block
-            print_block(console, shown, stacked=(OURS, ""))
+            print_block(console, shown, stacked=(OURS,))
     for note in measured.notes:
         print_text(console, f"note: {note}", "dim")
 
 
 def _narrow(block: Block, measured: Measured) -> Block:
-    """A table with the short headings of its columns."""
+    """A table with the short headings of its columns, and a name for every row."""
     if not isinstance(block, Table):
         return block
     reproduction = measured.reproduction
     short = {column.name: column.heading for column in reproduction.columns}
-    return replace(block, frame=block.frame.rename(columns=short | {reproduction.whole: "all"}))
+    frame = block.frame.rename(columns=short | {reproduction.whole: "all"})
+    return replace(block, frame=frame.rename(index={"": OURS}, level=1))

@@ -9,7 +9,8 @@ import pandas as pd
 from robobench import section
 from robobench.registry import METRICS
 from robobench.reports.blocks import Block, Table, Text, Value
-from robobench.reports.leaderboard import Leaderboard, MethodRow, leaderboards
+from robobench.reports.leaderboard import Leaderboard, leaderboards
+from robobench.reports.method_row import MethodRow
 from robobench.types import CLEAN
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import pandas as pd
 
 from robobench import section
 from robobench.reports.blocks import Block, Table, Text, Value, counted
-from robobench.reports.leaderboard import MEAN, Leaderboard, MethodRow, leaderboards
+from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
+from robobench.reports.method_row import MethodRow
 from robobench.reports.ranking import BOLD_NOTE, differences, embolden
 from robobench.types import CLEAN
 

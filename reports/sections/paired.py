@@ -9,7 +9,8 @@ import pandas as pd
 
 from robobench import section
 from robobench.reports.blocks import Block, Plot, Table, Text, Value
-from robobench.reports.leaderboard import Leaderboard, MethodRow, leaderboards
+from robobench.reports.leaderboard import Leaderboard, leaderboards
+from robobench.reports.method_row import MethodRow
 from robobench.reports.plots import paired_figure
 from robobench.reports.ranking import Difference, differences, p_values
 

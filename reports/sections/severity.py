@@ -8,7 +8,8 @@ import pandas as pd
 
 from robobench import section
 from robobench.reports.blocks import Block, Plot, Table, Text, Value, file_stem
-from robobench.reports.leaderboard import Leaderboard, MethodRow, leaderboards
+from robobench.reports.leaderboard import Leaderboard, leaderboards
+from robobench.reports.method_row import MethodRow
 from robobench.reports.plots import severity_figure
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from robobench.reports.blocks import Unit, Value, file_stem
+from robobench.reports.blocks import Value, file_stem
 from robobench.reports.method_row import MARKS, MethodRow
 from robobench.types import CLEAN
 
@@ -270,9 +270,7 @@ class Leaderboard:
         """Accuracy on clean images."""
         return self.summed(row, CLEAN, "accuracy", why="the clean images were not evaluated")
 
-    def summed(
-        self, row: MethodRow, corruption: str, column: str, unit: Unit = "percent", why: str = ""
-    ) -> Value:
+    def summed(self, row: MethodRow, corruption: str, column: str, why: str = "") -> Value:
         """A number of the summary with its interval; a dash with its reason where there is none.
 
         A mean over some of a corruption's levels is no number to set beside means over all.
@@ -285,9 +283,7 @@ class Leaderboard:
             told = [part for part in str(line.get("missing", "")).split("; ") if ": " in part]
             said = dict(part.split(": ", 1) for part in told).get(column)
             return Value(None, why=said or why or self.reason(row, corruption))
-        return Value(
-            value, _number(line.get(f"{column}_low")), _number(line.get(f"{column}_high")), unit
-        )
+        return Value(value, _number(line.get(f"{column}_low")), _number(line.get(f"{column}_high")))
 
     def reason(self, row: MethodRow, corruption: str) -> str:
         """Why a method has no number for a corruption."""

@@ -13,13 +13,13 @@ import pandas as pd
 
 from robobench.analysis.corruption_error import interval_name
 from robobench.reports.blocks import Table, Value
+from robobench.reports.leaderboard import MEAN
 from robobench.reports.screen import fits, print_table, screen
 from robobench.types import CLEAN, MATCHED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MEAN = "mean"
 _SEVERITIES = interval_name(1, 5)
 _RECOVERED = "recovered"
 _Trained = tuple[str, str]  # method, trained_on

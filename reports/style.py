@@ -113,7 +113,7 @@ def percent(axes: Axes, which: Literal["x", "y"] = "y", *, signed: bool = False)
     axis.set_major_formatter(FuncFormatter(shown))
 
 
-def figure_file(figure: Figure, form: Format, name: str = "figure") -> bytes:
+def figure_file(figure: Figure, form: Format, name: str) -> bytes:
     """A figure as a file: the same figure gives the same bytes on the same libraries.
 
     Args:
@@ -165,7 +165,7 @@ def share(figure: Figure) -> float:
     return round(float(figure.get_figwidth()) / WIDTH, 3)
 
 
-def inline_svg(svg: bytes, alt: str, width: float = 1.0) -> str:
+def inline_svg(svg: bytes, alt: str, width: float) -> str:
     """An SVG file as an element of an HTML page: no prologue, with a description.
 
     Args:

@@ -123,7 +123,7 @@ def test_a_narrow_terminal_gets_blocks_of_columns_and_every_number(width):
 
 def test_stacked_rows_have_their_intervals_below():
     lines = [plain(line.plain) for line in grid(grouped_table(), 80, stacked=("afd",))]
-    assert lines[3:5] == [" afd         20.0     -", " 95 %    10.0…30.0"]
+    assert lines[3:5] == [" afd         20.0     -", " 95 %   10.0…30.0"]
 
 
 def test_colours_tell_what_is_beyond_noise():

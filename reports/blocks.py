@@ -77,6 +77,14 @@ class Value:
         """Both ends in a form of one's own, such as ``{}…{}``; nothing without an interval."""
         return form.format(*(_shown(end, self.unit) for end in self.ends)) if self.ends else ""
 
+    @property
+    def half_width(self) -> str:
+        """Half of the interval, without a sign: ``1.1``; or nothing."""
+        if not self.ends:
+            return ""
+        low, high = self.ends
+        return _shown((high - low) / 2, self.unit).removeprefix("+")
+
     def strong(self) -> Value:
         """The same value in bold."""
         return replace(self, bold=True)

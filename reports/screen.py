@@ -62,7 +62,10 @@ def print_table(
     stacked: Collection[str] = (),
     coloured: Collection[str] = (),
 ) -> None:
-    """Print a table alone: on a terminal in as many blocks of columns as its width asks for.
+    """Print a table alone.
+
+    Where a terminal has no room for both ends of all intervals it shows half of their widths; where
+    it has none for these, the columns come in blocks.
 
     Args:
         console: From `screen`.
@@ -80,9 +83,8 @@ def print_table(
 
 
 def fits(console: Console, table: Table) -> bool:
-    """Whether a table needs no second block of columns; a log has room for any."""
-    blocks = list(_blocks(lay_out(table), console.width, ()))
-    return not console.is_terminal or len(blocks) == 1
+    """Whether there is room for a table with both ends of its intervals; a log has it for any."""
+    return not console.is_terminal or _needed(lay_out(table), _beside) <= console.width
 
 
 def grid(
@@ -100,7 +102,7 @@ def grid(
 
     Args:
         table: What to show.
-        width: Letters that a line may have; columns beyond make a block of their own.
+        width: Letters that a line may have.
         gap: Spaces between columns.
         stacked: See `print_table`.
         coloured: See `print_table`.
@@ -110,11 +112,12 @@ def grid(
 
     laid = lay_out(table)
     found: list[Styled] = []
-    for columns in _blocks(laid, width, stacked, gap):
+    beside = _nothing if stacked else _beside if _needed(laid, _beside, gap) <= width else _half
+    for columns in _blocks(laid, width, beside, stacked, gap):
         if found:
             found.append(Styled())
         margin = _margin(laid, stacked)
-        places = [(k, " " * gap, _width(laid, k, stacked)) for k in columns]
+        places = [(k, " " * gap, _width(laid, k, beside, stacked)) for k in columns]
 
         def aligned(k: int, text: str, size: int) -> str:
             return text.ljust(size) if laid.kinds[k] == "text" else text.rjust(size)
@@ -131,7 +134,7 @@ def grid(
             shown = Styled.assemble((name.ljust(margin), "bold" if bold else ""))
             for k, space, size in places:
                 cell = line.cells[k]
-                number, interval = _parts(cell, stacked)
+                number, interval = cell.text, _after(cell, beside)
                 style = _style(cell, line.name in stacked, laid.columns[k] in coloured)
                 padded = aligned(k, f"{number}{interval}", size)
                 start = len(padded) - len(padded.lstrip())
@@ -148,14 +151,43 @@ def grid(
     return found
 
 
+_Beside = Callable[[Cell], str]  # what of its interval stands beside a number
+
+
+def _beside(cell: Cell) -> str:
+    return cell.interval(_ENDS)
+
+
+def _half(cell: Cell) -> str:
+    half = cell.value.half_width if cell.value else ""
+    return f"+-{half}" if half else ""
+
+
+def _nothing(cell: Cell) -> str:
+    del cell
+    return ""
+
+
+def _after(cell: Cell, beside: _Beside) -> str:
+    """What stands faintly after a number: the letter of its footnote, or of its interval."""
+    text = f"({cell.sign})" if cell.sign else beside(cell)
+    return f" {text}" if text else ""
+
+
+def _needed(laid: Layout, beside: _Beside, gap: int = 1) -> int:
+    """The width of the whole table."""
+    columns = range(len(laid.columns))
+    return _margin(laid, ()) + sum(gap + _width(laid, k, beside, ()) for k in columns)
+
+
 def _blocks(
-    laid: Layout, width: int, stacked: Collection[str], gap: int = 1
+    laid: Layout, width: int, beside: _Beside, stacked: Collection[str], gap: int
 ) -> Iterator[list[int]]:
     """The places of the columns, as many together as fit a line, one at least."""
     block: list[int] = []
     taken = _margin(laid, stacked)
     for k in range(len(laid.columns)):
-        more = gap + _width(laid, k, stacked)
+        more = gap + _width(laid, k, beside, stacked)
         if block and taken + more > width:
             yield block
             block, taken = [], _margin(laid, stacked)
@@ -171,22 +203,10 @@ def _margin(laid: Layout, stacked: Collection[str]) -> int:
     return max([*names, len(_INTERVAL) + 1] if stacked else names, default=0)
 
 
-def _width(laid: Layout, k: int, stacked: Collection[str]) -> int:
-    cells = [line.cells[k] for line in laid.lines]
-    sizes = [sum(map(len, _parts(cell, stacked))) for cell in cells]
-    if stacked:
-        sizes += [
-            len(line.cells[k].interval(_STACKED)) for line in laid.lines if line.name in stacked
-        ]
+def _width(laid: Layout, k: int, beside: _Beside, stacked: Collection[str]) -> int:
+    sizes = [len(line.cells[k].text + _after(line.cells[k], beside)) for line in laid.lines]
+    sizes += [len(line.cells[k].interval(_STACKED)) for line in laid.lines if line.name in stacked]
     return max([len(laid.columns[k]), *sizes])
-
-
-def _parts(cell: Cell, stacked: Collection[str]) -> tuple[str, str]:
-    """The number, and what stands faintly beside it."""
-    if cell.sign:
-        return cell.text, f" ({cell.sign})"
-    ends = "" if stacked else cell.interval(_ENDS)
-    return cell.text, f" {ends}" if ends else ""
 
 
 def _telling(laid: Layout, columns: Sequence[int]) -> Iterator[Line]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
 
 from robobench.reports.blocks import Block, Table, Text
@@ -84,7 +86,7 @@ def print_table(
 
 def fits(console: Console, table: Table) -> bool:
     """Whether there is room for a table with both ends of its intervals; a log has it for any."""
-    return not console.is_terminal or _needed(lay_out(table), _beside) <= console.width
+    return not console.is_terminal or _Grid(lay_out(table)).whole <= console.width
 
 
 def grid(
@@ -110,51 +112,25 @@ def grid(
     """
     from rich.text import Text as Styled
 
-    laid = lay_out(table)
+    made = _Grid(lay_out(table), gap, stacked, coloured, written)
+    if made.whole > width:
+        made = replace(made, beside=_half)
     found: list[Styled] = []
-    beside = _nothing if stacked else _beside if _needed(laid, _beside, gap) <= width else _half
-    for columns in _blocks(laid, width, beside, stacked, gap):
-        if found:
-            found.append(Styled())
-        margin = _margin(laid, stacked)
-        places = [(k, " " * gap, _width(laid, k, beside, stacked)) for k in columns]
-
-        def aligned(k: int, text: str, size: int) -> str:
-            return text.ljust(size) if laid.kinds[k] == "text" else text.rjust(size)
-
-        heads = "".join(space + aligned(k, laid.columns[k], size) for k, space, size in places)
-        found.append(Styled((" " * margin + heads).rstrip(), style="dim"))
+    for columns in made.blocks(width):
+        found += [Styled()] if found else []
+        found.append(made.header(columns))
         before = ""
-        for line in _telling(laid, columns):
+        for line in _telling(made.laid, columns):
             if line.group != before:
                 found.append(Styled(line.group, style="bold cyan"))
                 before = line.group
-            name = f"{' ' if line.group else ''}{line.name}"
-            bold = line.name in stacked or any(line.cells[k].bold for k in columns)
-            shown = Styled.assemble((name.ljust(margin), "bold" if bold else ""))
-            for k, space, size in places:
-                cell = line.cells[k]
-                number, interval = cell.text, _after(cell, beside)
-                style = _style(cell, line.name in stacked, laid.columns[k] in coloured)
-                padded = aligned(k, f"{number}{interval}", size)
-                start = len(padded) - len(padded.lstrip())
-                shown.append(space + padded[:start])
-                shown.append(written(number), style)
-                shown.append(written(padded[start + len(number) :]), "dim")
-            shown.rstrip()
-            found.append(shown)
-            ends = [line.cells[k].interval(_STACKED) for k in columns]
-            if line.name in stacked and any(ends):
-                told = (end.rjust(size) for end, (_, _, size) in zip(ends, places, strict=True))
-                text = f" {_INTERVAL}".ljust(margin) + "".join(" " * gap + end for end in told)
-                found.append(Styled(written(text.rstrip()), style="dim"))
+            found.append(made.row(line, columns))
+            if line.name in stacked and any(line.cells[k].interval() for k in columns):
+                found.append(made.ends(line, columns))
     return found
 
 
-_Beside = Callable[[Cell], str]  # what of its interval stands beside a number
-
-
-def _beside(cell: Cell) -> str:
+def _both(cell: Cell) -> str:
     return cell.interval(_ENDS)
 
 
@@ -163,50 +139,102 @@ def _half(cell: Cell) -> str:
     return f"+-{half}" if half else ""
 
 
-def _nothing(cell: Cell) -> str:
-    del cell
-    return ""
+@dataclass(frozen=True)
+class _Grid:
+    """A table on a terminal of so many letters; the arguments of `grid`, and what it measures.
 
+    Attributes:
+        beside: What of an interval stands beside its number, if rows are not stacked.
+    """
 
-def _after(cell: Cell, beside: _Beside) -> str:
-    """What stands faintly after a number: the letter of its footnote, or of its interval."""
-    text = f"({cell.sign})" if cell.sign else beside(cell)
-    return f" {text}" if text else ""
+    laid: Layout
+    gap: int = 1
+    stacked: Collection[str] = ()
+    coloured: Collection[str] = ()
+    written: Callable[[str], str] = str
+    beside: Callable[[Cell], str] = _both
 
+    @cached_property
+    def margin(self) -> int:
+        """The width of the names of rows; those of groups stand on lines of their own."""
+        names = [len(line.name) + bool(line.group) for line in self.laid.lines]
+        return max([*names, len(_INTERVAL) + 1] if self.stacked else names, default=0)
 
-def _needed(laid: Layout, beside: _Beside, gap: int = 1) -> int:
-    """The width of the whole table."""
-    columns = range(len(laid.columns))
-    return _margin(laid, ()) + sum(gap + _width(laid, k, beside, ()) for k in columns)
+    @cached_property
+    def widths(self) -> list[int]:
+        """Of the columns."""
+        found = [len(name) for name in self.laid.columns]
+        for line in self.laid.lines:
+            for k, cell in enumerate(line.cells):
+                below = cell.interval(_STACKED) if line.name in self.stacked else ""
+                found[k] = max(found[k], len(cell.text + self.after(cell)), len(below))
+        return found
 
+    @property
+    def whole(self) -> int:
+        """The width of all columns beside each other."""
+        return self.margin + sum(self.gap + width for width in self.widths)
 
-def _blocks(
-    laid: Layout, width: int, beside: _Beside, stacked: Collection[str], gap: int
-) -> Iterator[list[int]]:
-    """The places of the columns, as many together as fit a line, one at least."""
-    block: list[int] = []
-    taken = _margin(laid, stacked)
-    for k in range(len(laid.columns)):
-        more = gap + _width(laid, k, beside, stacked)
-        if block and taken + more > width:
+    def blocks(self, width: int) -> Iterator[list[int]]:
+        """The places of the columns, as many together as fit a line, one at least."""
+        block: list[int] = []
+        taken = self.margin
+        for k, needed in enumerate(self.widths):
+            more = self.gap + needed
+            if block and taken + more > width:
+                yield block
+                block, taken = [], self.margin
+            block.append(k)
+            taken += more
+        if block:
             yield block
-            block, taken = [], _margin(laid, stacked)
-        block.append(k)
-        taken += more
-    if block:
-        yield block
 
+    def after(self, cell: Cell) -> str:
+        """What stands faintly after a number: the letter of its footnote, or of its interval."""
+        text = f"({cell.sign})" if cell.sign else "" if self.stacked else self.beside(cell)
+        return f" {text}" if text else ""
 
-def _margin(laid: Layout, stacked: Collection[str]) -> int:
-    """How wide the names of rows are; those of groups stand on lines of their own."""
-    names = [len(line.name) + bool(line.group) for line in laid.lines]
-    return max([*names, len(_INTERVAL) + 1] if stacked else names, default=0)
+    def aligned(self, k: int, length: int) -> tuple[str, str]:
+        """The spaces before and after a text of some length in a column."""
+        free = " " * (self.widths[k] - length)
+        left = self.laid.kinds[k] == "text"
+        return " " * self.gap + ("" if left else free), free if left else ""
 
+    def header(self, columns: Sequence[int]) -> Styled:
+        """The names of the columns."""
+        from rich.text import Text as Styled
 
-def _width(laid: Layout, k: int, beside: _Beside, stacked: Collection[str]) -> int:
-    sizes = [len(line.cells[k].text + _after(line.cells[k], beside)) for line in laid.lines]
-    sizes += [len(line.cells[k].interval(_STACKED)) for line in laid.lines if line.name in stacked]
-    return max([len(laid.columns[k]), *sizes])
+        names = {k: self.laid.columns[k] for k in columns}
+        shown = "".join(name.join(self.aligned(k, len(name))) for k, name in names.items())
+        return Styled((" " * self.margin + shown).rstrip(), style="dim")
+
+    def row(self, line: Line, columns: Sequence[int]) -> Styled:
+        """A name and its cells."""
+        from rich.text import Text as Styled
+
+        strong = line.name in self.stacked
+        name = f"{' ' if line.group else ''}{line.name}".ljust(self.margin)
+        bold = strong or any(line.cells[k].bold for k in columns)
+        shown = Styled.assemble((name, "bold" if bold else ""))
+        for k in columns:
+            cell, after = line.cells[k], self.after(line.cells[k])
+            space, rest = self.aligned(k, len(cell.text + after))
+            style = _style(cell, strong, self.laid.columns[k] in self.coloured)
+            shown.append(space)
+            shown.append(self.written(cell.text), style)
+            shown.append(self.written(after), "dim")
+            shown.append(rest)
+        shown.rstrip()
+        return shown
+
+    def ends(self, line: Line, columns: Sequence[int]) -> Styled:
+        """The intervals of a row, below it."""
+        from rich.text import Text as Styled
+
+        told = {k: line.cells[k].interval(_STACKED) for k in columns}
+        shown = "".join(end.join(self.aligned(k, len(end))) for k, end in told.items())
+        text = f" {_INTERVAL}".ljust(self.margin) + shown
+        return Styled(self.written(text.rstrip()), style="dim")
 
 
 def _telling(laid: Layout, columns: Sequence[int]) -> Iterator[Line]:

@@ -15,16 +15,16 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from robobench.analysis.console import print_summary
 from robobench.baselines import recipe_endo_2020
 from robobench.errors import RobobenchError
 from robobench.files import write_whole
 from robobench.registry import REPRODUCTIONS
 from robobench.reports import markup, tables
 from robobench.reports.blocks import Block, Table, Text, Value
-from robobench.reports.papers.blocks import gain_blocks, result_blocks
 from robobench.reports.papers.files import read
+from robobench.reports.papers.page import gain_blocks, result_blocks
 from robobench.reports.papers.sentences import comparison, verdict
+from robobench.reports.run_summary import print_summary
 from robobench.reproductions.measuring import Measured
 from robobench.results.run import Run, load
 from robobench.training.recipes import recipe_named

@@ -4,12 +4,11 @@ python docs/make_readme.py
 """
 
 import io
-import re
 from pathlib import Path
 
 import robobench
-from robobench.analysis.console import print_summary
 from robobench.reports.builder import draw
+from robobench.reports.run_summary import print_summary
 
 ROOT = Path(__file__).parent.parent
 
@@ -22,9 +21,10 @@ def main() -> None:
     draw([run], "severity", ROOT / "docs" / "severity.svg")
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
-    made = f"\\1\n{table.getvalue().strip()}\n\\2"
-    text = re.sub(r"(<!-- result: .*? -->\n).*?(<!-- end -->)", made, text, flags=re.DOTALL)
-    readme.write_text(text, encoding="utf-8")
+    begin = text.index("-->\n", text.index("<!-- result: ")) + len("-->\n")
+    end = text.index("<!-- end -->")
+    made = f"\n{table.getvalue().strip()}\n"
+    readme.write_text(text[:begin] + made + text[end:], encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -38,7 +38,8 @@ class Value:
         unit: ``percent`` (of a fraction), ``points`` (difference of two percentages, signed),
             ``number`` (as it is), ``count`` (with k, M, G), ``p`` (a p-value), ``level`` (two
             decimals) or ``level difference`` (likewise, signed).
-        bold: Whether it is the best of its column and told apart from the second.
+        bold: Whether it stands out: the best of its column (in a report, if told apart from the
+            second).
         why: For a dash: the reason, which becomes a note under the table.
     """
 
@@ -60,14 +61,29 @@ class Value:
         return DASH if self.value is None or self.missing else _shown(self.value, self.unit)
 
     @property
+    def ends(self) -> tuple[float, float] | None:
+        """Of the interval; None where there is none or it is a point, as for a reference."""
+        if self.missing or self.low is None or self.high is None:
+            return None
+        told_apart = self.low < self.high  # which NaN is not
+        return (self.low, self.high) if told_apart else None
+
+    @property
     def interval(self) -> str:
-        """``[70.1, 72.3]``; empty where there is none or it is a point, as for a reference."""
-        ends = (self.low, self.high)
-        if self.missing or any(end is None or math.isnan(end) for end in ends):
+        """``[70.1, 72.3]``, or nothing."""
+        return self.ends_as("[{}, {}]")
+
+    def ends_as(self, form: str) -> str:
+        """Both ends in a form of one's own, such as ``{}…{}``; nothing without an interval."""
+        return form.format(*(_shown(end, self.unit) for end in self.ends)) if self.ends else ""
+
+    @property
+    def half_width(self) -> str:
+        """Half of the interval, without a sign: ``1.1``; or nothing."""
+        if not self.ends:
             return ""
-        if self.low == self.high:
-            return ""
-        return "[" + ", ".join(_shown(end, self.unit) for end in ends if end is not None) + "]"
+        low, high = self.ends
+        return _shown((high - low) / 2, self.unit).removeprefix("+")
 
     def strong(self) -> Value:
         """The same value in bold."""
@@ -120,7 +136,8 @@ class Table:
         name: Stem of its files, without spaces.
         caption: What it shows, in which unit.
         frame: Cells are `Value`, text or whole numbers; the index is the row's heading, with its
-            meaning in ``frame.columns.name``.
+            meaning in ``frame.columns.name``. An index of two levels groups the rows: named, each
+            level is a column; without names they are one heading, "group, row".
         notes: Lines below the table: marks of rows, how intervals were made.
         folded: Whether HTML shows it only when asked.
         wraps: Whether the last column holds running text.
@@ -152,6 +169,11 @@ class Plot:
 
 
 Block = Text | Table | Plot
+
+
+def file_stem(name: str) -> str:
+    """A name as a part of the names of files and anchors: letters, digits, ``-`` and ``_``."""
+    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
 
 
 def counted(number: int, noun: str) -> str:

@@ -14,7 +14,7 @@ from robobench.registry import SECTIONS
 from robobench.reports import markup, style, tables
 from robobench.reports.blocks import Block, Plot, Table, Text, counted
 from robobench.reports.joined import join
-from robobench.reports.leaderboard import studies
+from robobench.reports.leaderboard import leaderboards
 from robobench.reports.notices import notices
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Report:
     def draw(self, plot: Plot, form: style.Format) -> bytes:
         """A plot as a file; drawn once for all formats."""
         if (plot.name, form) not in self._drawn:
-            self._drawn[plot.name, form] = style.render(plot.figure, form, plot.name)
+            self._drawn[plot.name, form] = style.figure_file(plot.figure, form, plot.name)
         return self._drawn[plot.name, form]
 
     @cached_property
@@ -133,17 +133,17 @@ def draw(runs: Sequence[Run], kind: str, out: Path, normalizer: str | None = Non
     Raises:
         RobobenchError: The kind or the suffix is unknown, or the runs have nothing for it.
     """
-    from robobench.reports.plots import figure_of
+    from robobench.reports.plots import plot_of_kind
 
     form = out.suffix.removeprefix(".").lower()
     if form not in style.FORMATS:
         raise unknown_name("format of a plot", form, style.FORMATS)
     run = _joined(runs, normalizer)
     written = []
-    for study in studies(run):
+    for board in leaderboards(run):
         with style.room():
-            data = style.render(figure_of(kind, study), form, kind)
-        path = out.with_name(f"{out.stem}{study.suffix}{out.suffix}")
+            data = style.figure_file(plot_of_kind(kind, board), form, kind)
+        path = out.with_name(f"{out.stem}{board.suffix}{out.suffix}")
         write_aside(path, data)
         written.append(path)
     return written
@@ -175,7 +175,7 @@ def compose(
         parts = [_call(name, run) for name in names]
     asked = sections is not None
     _refuse_same_names(parts)
-    found = studies(run)
+    found = leaderboards(run)
     told = ", ".join(dict.fromkeys(f"`{s.dataset}` ({s.split})" for s in found))
     backbones = ", ".join(dict.fromkeys(f"`{s.backbone}`" for s in found))
     methods = len({label for s in found for label in s.labels})

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from robobench.analysis.series import Series
     from robobench.types import Cell, Predictions
 
-_StudyKey = tuple[str, str, str]
+_BoardKey = tuple[str, str, str]
 
 
 def join(runs: Sequence[Run], normalizer: str | None = None) -> Run:
@@ -62,7 +62,7 @@ class JoinedRun(Run):
         self.store = runs[0].store
         self._names = _distinct_labels(runs)
         self._other_images = self._images_in_conflict()
-        self._apart = self._studies_in_conflict()
+        self._apart = self._boards_in_conflict()
         self.manifest = self._joined_manifest()
         self._sources = self._chosen_sources()
         known = {cell.method for cell in self.cells}
@@ -114,20 +114,20 @@ class JoinedRun(Run):
 
         from robobench.analysis.long_table import results
 
-        parts = [results(self.each(cells), profile=profile) for profile, cells in self._by_study()]
+        parts = [results(self.each(cells), profile=profile) for profile, cells in self._by_board()]
         return pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
 
     @cached_property
     def series(self) -> list[Series]:
-        """The series of all studies."""
-        return [series for _, part in self._series_by_study for series in part]
+        """The series of all leaderboards."""
+        return [series for _, part in self._series_by_board for series in part]
 
     @cached_property
-    def _series_by_study(self) -> list[tuple[str, list[Series]]]:
-        """With its severity table: what is missing in one study is not in another."""
+    def _series_by_board(self) -> list[tuple[str, list[Series]]]:
+        """With its severity table: what is missing in one leaderboard is not in another."""
         from robobench.analysis.series import make_series
 
-        return [(profile, make_series(self.each(cells))) for profile, cells in self._by_study()]
+        return [(profile, make_series(self.each(cells))) for profile, cells in self._by_board()]
 
     @cached_property
     def _summary(self) -> pd.DataFrame:
@@ -138,25 +138,25 @@ class JoinedRun(Run):
 
         parts = [
             summarise(series, profile=profile, reference=self.reference)
-            for profile, series in self._series_by_study
+            for profile, series in self._series_by_board
         ]
         whole = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
         whole.attrs["notes"] = [note for part in parts for note in part.attrs.get("notes", [])]
         return whole
 
-    def _by_study(self) -> list[tuple[str, list[Cell]]]:
-        """The cells of each study with its severity table."""
-        profiles: dict[_StudyKey, str] = {}
-        parts: dict[_StudyKey, list[Cell]] = {}
+    def _by_board(self) -> list[tuple[str, list[Cell]]]:
+        """The cells of each leaderboard with its severity table."""
+        profiles: dict[_BoardKey, str] = {}
+        parts: dict[_BoardKey, list[Cell]] = {}
         for cell, (run, _) in self._sources.items():
-            profiles.setdefault(_study(cell), run.manifest["profile"])
-            parts.setdefault(_study(cell), []).append(cell)
-        return [(profiles[study], cells) for study, cells in parts.items()] or [("", [])]
+            profiles.setdefault(_board(cell), run.manifest["profile"])
+            parts.setdefault(_board(cell), []).append(cell)
+        return [(profiles[board], cells) for board, cells in parts.items()] or [("", [])]
 
     def _renamed(self, cell: Cell, name: str) -> Cell:
         if (cell.dataset, cell.split) in self._other_images:
             return replace(cell, dataset=f"{cell.dataset} [{name}]")
-        if _study(cell) in self._apart:
+        if _board(cell) in self._apart:
             return replace(cell, backbone=f"{cell.backbone} [{name}]")
         return cell
 
@@ -177,22 +177,22 @@ class JoinedRun(Run):
             )
         return found
 
-    def _studies_in_conflict(self) -> set[_StudyKey]:
-        """Studies that two runs have under one name though weights or geometry differ."""
+    def _boards_in_conflict(self) -> set[_BoardKey]:
+        """Leaderboards that two runs have under one name though weights or geometry differ."""
         seen: dict[tuple[Any, ...], str] = {}
-        profiles: dict[_StudyKey, str] = {}
-        found: set[_StudyKey] = set()
+        profiles: dict[_BoardKey, str] = {}
+        found: set[_BoardKey] = set()
         for run in self.runs:
             for cell in run.cells:
-                study = _study(cell)
-                if study[:2] in self._other_images:
+                board = _board(cell)
+                if board[:2] in self._other_images:
                     continue
-                if profiles.setdefault(study, run.manifest["profile"]) != run.manifest["profile"]:
-                    found.add(study)
-                shown = (*study, cell.method, cell.trained_on, cell.train_seed)
+                if profiles.setdefault(board, run.manifest["profile"]) != run.manifest["profile"]:
+                    found.add(board)
+                shown = (*board, cell.method, cell.trained_on, cell.train_seed)
                 place = (*shown, cell.corruption, cell.level, cell.seed)
                 if seen.setdefault(place, cell.digest) != cell.digest:
-                    found.add(study)
+                    found.add(board)
         for dataset, split, backbone in sorted(found):
             self.conflicts.append(
                 f"The runs disagree on what `{backbone}` on `{dataset}` ({split}) is: weights, "
@@ -207,7 +207,7 @@ class JoinedRun(Run):
         for run, name in zip(self.runs, self._names, strict=True):
             for entry in run.manifest.get("methods", []):
                 backbone = entry.get("backbone", "")
-                apart = any(study[2] == backbone for study in self._apart)
+                apart = any(board[2] == backbone for board in self._apart)
                 methods.append({**entry, "backbone": f"{backbone} [{name}]"} if apart else entry)
             refused += run.manifest.get("not_applicable", [])
             samples += [
@@ -229,7 +229,7 @@ class JoinedRun(Run):
         return joined
 
 
-def _study(cell: Cell) -> _StudyKey:
+def _board(cell: Cell) -> _BoardKey:
     return cell.dataset, cell.split, cell.backbone
 
 

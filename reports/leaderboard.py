@@ -1,6 +1,6 @@
 """What sections ask of a run: which methods, corruptions and cells it has, in the order of a table.
 
-A `Study` is the part of a run that may be compared: one data set and one classifier.
+A `Leaderboard` is the part of a run that may be compared: one data set and one classifier.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from robobench.reports.blocks import Unit, Value
-from robobench.types import CLEAN, MATCHED
+from robobench.reports.blocks import Value, file_stem
+from robobench.reports.method_row import MARKS, MethodRow
+from robobench.types import CLEAN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
     from robobench.results.run import Run
 
 MEAN = "mean"
-ORACLE, BANK, ADAPTS = "\N{DAGGER}", "\N{DOUBLE DAGGER}", "\N{SECTION SIGN}"
-_MARKS = {
-    ORACLE: "oracle: is told the true level or corruption, which nobody knows in use",
-    BANK: "a bank: for each corruption the weights trained on it, so it is told the corruption",
-    ADAPTS: "adapts to the batch: a prediction depends on the other images beside it",
-}
 _KEYS = ["dataset", "split", "backbone"]
 
 
@@ -52,41 +47,7 @@ class _Cell:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A method as a row of tables and a line of plots.
-
-    Attributes:
-        label: Its name, with ``@TRAINED_ON`` where the study has it more than once.
-        method: As `Cell.method`.
-        trained_on: As `Cell.trained_on`.
-        oracle: Whether it is told what nobody knows in use.
-        adapts: Whether it adapts to the batch.
-        parameters: Numbers that run, or None where the run does not say.
-        macs: Multiply-adds for one image, or None.
-    """
-
-    label: str
-    method: str
-    trained_on: str
-    oracle: bool = False
-    adapts: bool = False
-    parameters: float | None = None
-    macs: float | None = None
-
-    @property
-    def marks(self) -> str:
-        """The signs that explain themselves under a table."""
-        signs = ((self.oracle, ORACLE), (self.trained_on == MATCHED, BANK), (self.adapts, ADAPTS))
-        return "".join(sign for told, sign in signs if told)
-
-    @property
-    def heading(self) -> str:
-        """Label and marks: ``jpg-trueqf †``."""
-        return f"{self.label} {self.marks}".rstrip()
-
-
-@dataclass(frozen=True)
-class Study:
+class Leaderboard:
     """One data set and one classifier of a run: what may stand in one table.
 
     Attributes:
@@ -95,7 +56,7 @@ class Study:
         split: Its part.
         backbone: The classifier's name.
         reference: Label of the method that losses are measured from.
-        alone: Whether the run has no other study.
+        alone: Whether the run has no other board.
     """
 
     run: Run
@@ -112,13 +73,13 @@ class Study:
 
     @property
     def suffix(self) -> str:
-        """What the names of tables and plots end with, so that studies do not overwrite each other."""
+        """What the names of tables and plots end with, so that two do not share a file."""
         parts = "" if self.alone else f"-{self.dataset}-{self.split}-{self.backbone}"
-        return "".join(c if c.isalnum() or c in "-_" else "-" for c in parts)
+        return file_stem(parts)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """The long table of this study."""
+        """The long table of this board."""
         return self._part(self.run.frame)
 
     @cached_property
@@ -154,7 +115,7 @@ class Study:
         return frame[wanted]
 
     @cached_property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[MethodRow]:
         """The methods, the reference first, then in the order in which the run names them."""
         pairs = list(
             dict.fromkeys(zip(self.accuracy["method"], self.accuracy["trained_on"], strict=True))
@@ -172,7 +133,7 @@ class Study:
             )
             several = names.count(method) > 1 and bool(trained_on)
             rows.append(
-                Row(
+                MethodRow(
                     label=f"{method}@{trained_on}" if several else method,
                     method=method,
                     trained_on=trained_on,
@@ -197,12 +158,12 @@ class Study:
         return [row.label for row in self.rows]
 
     @property
-    def reference_row(self) -> Row | None:
+    def reference_row(self) -> MethodRow | None:
         """The reference, if it was evaluated."""
         return next((row for row in self.rows if row.label == self.reference), None)
 
     @property
-    def others(self) -> list[Row]:
+    def others(self) -> list[MethodRow]:
         """All rows but the reference."""
         return [row for row in self.rows if row.label != self.reference]
 
@@ -273,7 +234,9 @@ class Study:
             for line in lines
         }
 
-    def points(self, row: Row, corruption: str, axis: Literal["severity", "level"]) -> list[Point]:
+    def points(
+        self, row: MethodRow, corruption: str, axis: Literal["severity", "level"]
+    ) -> list[Point]:
         """The accuracies along a corruption, rising in x.
 
         Several seeds are averaged; the interval is then the hull of theirs, which is no smaller
@@ -299,13 +262,11 @@ class Study:
             for x, found in sorted(grouped.items())
         ]
 
-    def clean(self, row: Row) -> Value:
+    def clean(self, row: MethodRow) -> Value:
         """Accuracy on clean images."""
         return self.summed(row, CLEAN, "accuracy", why="the clean images were not evaluated")
 
-    def summed(
-        self, row: Row, corruption: str, column: str, unit: Unit = "percent", why: str = ""
-    ) -> Value:
+    def summed(self, row: MethodRow, corruption: str, column: str, why: str = "") -> Value:
         """A number of the summary with its interval; a dash with its reason where there is none.
 
         A mean over some of a corruption's levels is no number to set beside means over all.
@@ -318,11 +279,9 @@ class Study:
             told = [part for part in str(line.get("missing", "")).split("; ") if ": " in part]
             said = dict(part.split(": ", 1) for part in told).get(column)
             return Value(None, why=said or why or self.reason(row, corruption))
-        return Value(
-            value, _number(line.get(f"{column}_low")), _number(line.get(f"{column}_high")), unit
-        )
+        return Value(value, _number(line.get(f"{column}_low")), _number(line.get(f"{column}_high")))
 
-    def reason(self, row: Row, corruption: str) -> str:
+    def reason(self, row: MethodRow, corruption: str) -> str:
         """Why a method has no number for a corruption."""
         for entry in self.run.manifest.get("not_applicable", []):
             if entry["method"] in (row.label, row.method) and entry["corruption"] == corruption:
@@ -342,17 +301,17 @@ class Study:
             known.update(dict.fromkeys((cell.level, cell.seed) for cell in cells))
         return found
 
-    def _absent(self, row: Row, corruption: str) -> list[float]:
+    def _absent(self, row: MethodRow, corruption: str) -> list[float]:
         """Levels of a corruption that others have and a method lacks."""
         cells = self._cells.get((row.method, row.trained_on, corruption), [])
         have = {(cell.level, cell.seed) for cell in cells}
         return [pair[0] for pair in self._levels.get(corruption, {}) if pair not in have]
 
-    def complete(self, row: Row, corruption: str) -> bool:
+    def complete(self, row: MethodRow, corruption: str) -> bool:
         """Whether a method has every level of a corruption that any method has."""
         return not self._absent(row, corruption)
 
-    def lacking(self, row: Row) -> list[str]:
+    def lacking(self, row: MethodRow) -> list[str]:
         """Cells that other methods have and this one lacks, as people call them."""
         return [
             CLEAN if corruption == CLEAN else f"{corruption} {level:g}"
@@ -361,10 +320,10 @@ class Study:
             for level in self._absent(row, corruption)
         ]
 
-    def marks(self, rows: Sequence[Row] | None = None) -> list[str]:
+    def marks(self, rows: Sequence[MethodRow] | None = None) -> list[str]:
         """What the signs in row headings mean, of those that occur."""
         used = "".join(row.marks for row in (self.rows if rows is None else rows))
-        return [f"{sign} {meaning}." for sign, meaning in _MARKS.items() if sign in used]
+        return [f"{sign} {meaning}." for sign, meaning in MARKS.items() if sign in used]
 
 
 def _number(value: Any) -> float | None:
@@ -376,19 +335,19 @@ def _number(value: Any) -> float | None:
     return None if math.isnan(number) else number
 
 
-def studies(run: Run) -> list[Study]:
-    """The studies of a run, in the order of its table; the same objects each time.
+def leaderboards(run: Run) -> list[Leaderboard]:
+    """The leaderboards of a run, in the order of its table; the same objects each time.
 
-    What a study computes once then serves every section.
+    What one computes once then serves every section.
     """
-    known: list[Study] = vars(run).setdefault("_studies_of_report", [])
+    known: list[Leaderboard] = vars(run).setdefault("_leaderboards", [])
     if known:
         return known
     frame = run.frame
     found = list(dict.fromkeys(zip(*(frame[key] for key in _KEYS), strict=True)))
     reference = str(run.manifest.get("configuration", {}).get("normalizer") or "org")
     known += [
-        Study(run, dataset, split, backbone, reference, alone=len(found) == 1)
+        Leaderboard(run, dataset, split, backbone, reference, alone=len(found) == 1)
         for dataset, split, backbone in found
     ]
     return known

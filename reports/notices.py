@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from robobench.reports.blocks import Text
-from robobench.reports.leaderboard import studies
+from robobench.reports.leaderboard import leaderboards
 
 if TYPE_CHECKING:
     from robobench.results.run import Run
@@ -56,12 +56,12 @@ def _flat(values: Mapping[str, Any]) -> dict[str, str]:
 def _gaps(run: Run) -> list[Text]:
     """Cells that some methods have and others lack."""
     found = []
-    for study in studies(run):
-        for row in study.rows:
-            lacking = study.lacking(row)
+    for board in leaderboards(run):
+        for row in board.rows:
+            lacking = board.lacking(row)
             if lacking:
                 more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
-                where = "" if study.alone else f" on {study.title}"
+                where = "" if board.alone else f" on {board.title}"
                 named = ", ".join(lacking[:_SHOWN])
                 found.append(f"`{row.label}`{where}: {named}{more}")
     planned, stored = run.manifest.get("cells"), len(run.cells)

@@ -1,4 +1,4 @@
-"""The plots of a report, each a function of a `Study`; also what ``robobench plot`` draws."""
+"""The plots of a report, each a function of a `Leaderboard`; also what ``robobench plot`` draws."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 
 from robobench.errors import RobobenchError, unknown_name
 from robobench.reports.blocks import DASH, MINUS
-from robobench.reports.leaderboard import MEAN, Point, Row, Study
+from robobench.reports.leaderboard import MEAN, Leaderboard, Point
+from robobench.reports.method_row import MethodRow
 from robobench.reports.ranking import differences
 from robobench.reports.style import REFERENCE, WIDTH, Look, looks, percent
 from robobench.types import CLEAN
@@ -25,47 +26,47 @@ SEVERITIES = (1, 2, 3, 4, 5)
 _BAND = 0.16  # opacity: a few bands over each other stay readable
 
 
-def severity_figure(study: Study) -> Figure:
+def severity_figure(board: Leaderboard) -> Figure:
     """Accuracy from clean to severity 5, one panel a corruption.
 
     Raises:
         RobobenchError: No corruption was evaluated at severities only.
     """
-    if not study.graded:
-        raise _nothing(study, "severity", "corruptions at severities", "--corruptions jpeg,noise")
-    many = len(study.graded) > 9
-    columns = 4 if many else min(len(study.graded), 2 if len(study.graded) in (2, 4) else 3)
-    figure, panels = _panels(study.graded, columns, height=1.45 if many else 1.75)
-    drawn = looks(study.labels, study.reference)
-    for axes, corruption in zip(panels, study.graded, strict=True):
+    if not board.graded:
+        raise _nothing(board, "severity", "corruptions at severities", "--corruptions jpeg,noise")
+    many = len(board.graded) > 9
+    columns = 4 if many else min(len(board.graded), 2 if len(board.graded) in (2, 4) else 3)
+    figure, panels = _panels(board.graded, columns, height=1.45 if many else 1.75)
+    drawn = looks(board.labels, board.reference)
+    for axes, corruption in zip(panels, board.graded, strict=True):
         axes.set_title(corruption)
-        for row in study.rows:
-            line = _with_clean(study, row, corruption)
+        for row in board.rows:
+            line = _with_clean(board, row, corruption)
             _line(axes, line, drawn[row.label], marked=True)
         axes.set_xticks([0, *SEVERITIES], ["0" if many else "clean", *map(str, SEVERITIES)])
         axes.set_xlim(-0.25, 5.25)
         percent(axes)
     _outer_labels(panels, columns, "severity (0: clean)" if many else "severity", "accuracy (%)")
-    _legend(figure, study.rows, drawn)
+    _legend(figure, board.rows, drawn)
     return figure
 
 
-def level_figure(study: Study) -> Figure:
+def level_figure(board: Leaderboard) -> Figure:
     """Accuracy along the levels of each sweep, with the reference's clean accuracy dotted.
 
     Raises:
-        RobobenchError: The study has no sweep.
+        RobobenchError: The leaderboard has no sweep.
     """
-    if not study.sweeps:
-        raise _nothing(study, "level", "a sweep of levels", "--corruptions jpeg:1-100")
-    columns = min(len(study.sweeps), 2)
-    figure, panels = _panels(study.sweeps, columns, height=2.4)
-    drawn = looks(study.labels, study.reference)
-    clean = study.clean(study.reference_row).value if study.reference_row else None
-    for axes, corruption in zip(panels, study.sweeps, strict=True):
+    if not board.sweeps:
+        raise _nothing(board, "level", "a sweep of levels", "--corruptions jpeg:1-100")
+    columns = min(len(board.sweeps), 2)
+    figure, panels = _panels(board.sweeps, columns, height=2.4)
+    drawn = looks(board.labels, board.reference)
+    clean = board.clean(board.reference_row).value if board.reference_row else None
+    for axes, corruption in zip(panels, board.sweeps, strict=True):
         axes.set_title(corruption)
-        for row in study.rows:
-            line = study.points(row, corruption, "level")
+        for row in board.rows:
+            line = board.points(row, corruption, "level")
             _line(axes, line, drawn[row.label], marked=len(line) <= 12)
         if clean is not None:
             axes.axhline(clean, color=REFERENCE, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1.5)
@@ -74,8 +75,8 @@ def level_figure(study: Study) -> Figure:
         percent(axes)
     _outer_labels(panels, columns, "", "accuracy (%)")
     dotted = Line2D([], [], color=REFERENCE, linewidth=0.9, linestyle=(0, (1, 2)))
-    more = {f"{study.reference}, clean images": dotted} if clean is not None else {}
-    _legend(figure, study.rows, drawn, more)
+    more = {f"{board.reference}, clean images": dotted} if clean is not None else {}
+    _legend(figure, board.rows, drawn, more)
     return figure
 
 
@@ -87,17 +88,17 @@ def unit_of(corruption: str) -> str:
     return str(found.unit) if found is not None else "level"
 
 
-def heatmap_figure(study: Study) -> Figure:
+def heatmap_figure(board: Leaderboard) -> Figure:
     """The share of the reference's loss that each method gives back, by corruption.
 
     Raises:
         RobobenchError: There is no method beside the reference, or no loss beyond noise.
     """
-    rows = study.others
-    columns = study.degraded
-    shares = [[study.summed(row, name, "recovered").value for name in columns] for row in rows]
+    rows = board.others
+    columns = board.degraded
+    shares = [[board.summed(row, name, "recovered").value for name in columns] for row in rows]
     if not any(share is not None for line in shares for share in line):
-        raise _nothing(study, "heatmap", "a method beside the reference", "--methods afd,ddp")
+        raise _nothing(board, "heatmap", "a method beside the reference", "--methods afd,ddp")
     names = [_broken(name) for name in columns]
     longest = max(len(line) for name in names for line in name.split("\n"))
     turned = longest * len(columns) > 80  # they would run into each other
@@ -145,21 +146,21 @@ def heatmap_figure(study: Study) -> Figure:
     return figure
 
 
-def cost_figure(study: Study) -> Figure:
+def cost_figure(board: Leaderboard) -> Figure:
     """Mean accuracy on degraded images against multiply-adds and parameters.
 
     Raises:
         RobobenchError: The run does not say what its methods cost, or has nothing degraded.
     """
     priced = [
-        (row, study.summed(row, MEAN, "accuracy"))
-        for row in study.rows
+        (row, board.summed(row, MEAN, "accuracy"))
+        for row in board.rows
         if row.macs is not None and row.parameters is not None
     ]
     shown = [(row, mean) for row, mean in priced if mean.value is not None]
     if not shown:
-        raise _nothing(study, "cost", "methods with known cost on degraded images", "--methods afd")
-    drawn = looks(study.labels, study.reference)
+        raise _nothing(board, "cost", "methods with known cost on degraded images", "--methods afd")
+    drawn = looks(board.labels, board.reference)
     figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     for axes, label, prices in (
@@ -176,27 +177,27 @@ def cost_figure(study: Study) -> Figure:
     return figure
 
 
-def paired_figure(study: Study) -> Figure:
+def paired_figure(board: Leaderboard) -> Figure:
     """How many points each method gains on the reference, by corruption, with intervals.
 
     Raises:
         RobobenchError: There is no reference, or no method beside it.
     """
-    rows = study.others
+    rows = board.others
     gains = {
-        row.label: differences(study, study.reference_row, row)
+        row.label: differences(board, board.reference_row, row)
         for row in rows
-        if study.reference_row
+        if board.reference_row
     }
-    names = [name for name in study.conditions if any(name in found for found in gains.values())]
+    names = [name for name in board.conditions if any(name in found for found in gains.values())]
     if not names:
-        raise _nothing(study, "paired", "a method beside the reference", "--methods afd,ddp")
+        raise _nothing(board, "paired", "a method beside the reference", "--methods afd,ddp")
     step = 0.8 / max(len(rows), 1)
     figure = Figure(
         figsize=(WIDTH, 0.9 + len(names) * (0.12 + 0.06 * len(rows))), layout="constrained"
     )
     axes = figure.subplots()
-    drawn = looks(study.labels, study.reference)
+    drawn = looks(board.labels, board.reference)
     for y, name in enumerate(names):
         if y % 2:
             axes.axhspan(y - 0.5, y + 0.5, color="#F5F5F5", zorder=0, linewidth=0)
@@ -211,13 +212,13 @@ def paired_figure(study: Study) -> Figure:
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(f"gain on {study.reference} (points of accuracy)")
+    axes.set_xlabel(f"gain on {board.reference} (points of accuracy)")
     percent(axes, "x", signed=True)
     _legend(figure, rows, drawn, lines=False)
     return figure
 
 
-KINDS: Mapping[str, Callable[[Study], Figure]] = {
+KINDS: Mapping[str, Callable[[Leaderboard], Figure]] = {
     "severity": severity_figure,
     "level": level_figure,
     "heatmap": heatmap_figure,
@@ -226,20 +227,20 @@ KINDS: Mapping[str, Callable[[Study], Figure]] = {
 }
 
 
-def figure_of(kind: str, study: Study) -> Figure:
+def plot_of_kind(kind: str, board: Leaderboard) -> Figure:
     """The plot of a kind.
 
     Raises:
-        RobobenchError: There is no such kind, or the study has nothing for it.
+        RobobenchError: There is no such kind, or the leaderboard has nothing for it.
     """
     if kind not in KINDS:
         raise unknown_name("kind of plot", kind, KINDS)
-    return KINDS[kind](study)
+    return KINDS[kind](board)
 
 
-def _nothing(study: Study, kind: str, wanted: str, example: str) -> RobobenchError:
+def _nothing(board: Leaderboard, kind: str, wanted: str, example: str) -> RobobenchError:
     return RobobenchError(
-        f"{study.run.label} has nothing for a plot of kind {kind!r}: it needs {wanted} "
+        f"{board.run.label} has nothing for a plot of kind {kind!r}: it needs {wanted} "
         f"(say `robobench run {example}`)"
     )
 
@@ -268,9 +269,9 @@ def _outer_labels(panels: Sequence[Axes], columns: int, below: str, left: str) -
             axes.set_xlabel(below)
 
 
-def _with_clean(study: Study, row: Row, corruption: str) -> list[Point]:
-    line = study.points(row, corruption, "severity")
-    clean = [replace(point, x=0.0) for point in study.points(row, CLEAN, "level")]
+def _with_clean(board: Leaderboard, row: MethodRow, corruption: str) -> list[Point]:
+    line = board.points(row, corruption, "severity")
+    clean = [replace(point, x=0.0) for point in board.points(row, CLEAN, "level")]
     return clean + line if line else []
 
 
@@ -334,7 +335,7 @@ def _few_ticks() -> Any:
 
 def _legend(
     figure: Figure,
-    rows: Sequence[Row],
+    rows: Sequence[MethodRow],
     drawn: Mapping[str, Look],
     more: Mapping[str, Line2D] | None = None,
     *,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from robobench.reports.blocks import Value
-from robobench.reports.leaderboard import MEAN, Row, Study
+from robobench.reports.leaderboard import MEAN, Leaderboard
+from robobench.reports.method_row import MethodRow
 from robobench.types import CLEAN
 
 BOLD_NOTE = (
@@ -31,11 +32,11 @@ class Difference:
     high: float
 
 
-def differences(study: Study, a: Row, b: Row) -> Mapping[str, Difference]:
+def differences(board: Leaderboard, a: MethodRow, b: MethodRow) -> Mapping[str, Difference]:
     """The gain of `b` on `a`, image by image, where both have every level.
 
     Args:
-        study: What both belong to.
+        board: What both belong to.
         a: The method compared with.
         b: The other.
 
@@ -44,18 +45,18 @@ def differences(study: Study, a: Row, b: Row) -> Mapping[str, Difference]:
     """
     from robobench.analysis.statistics import percentile_interval
 
-    first, second = study.series[a.label], study.series[b.label]
+    first, second = board.series[a.label], board.series[b.label]
     found: dict[str, Any] = {}
-    for corruption in [CLEAN, *study.corruptions]:
+    for corruption in [CLEAN, *board.corruptions]:
         levels, others = (
             [d for d in series.accuracies if d.corruption == corruption]
             for series in (first, second)
         )
-        whole = study.complete(a, corruption) and study.complete(b, corruption)
+        whole = board.complete(a, corruption) and board.complete(b, corruption)
         if levels and whole and set(levels) == set(others):
             found[corruption] = second.mean(levels) - first.mean(levels)
     degraded = [samples for name, samples in found.items() if name != CLEAN]
-    if degraded and len(degraded) == len(study.corruptions):
+    if degraded and len(degraded) == len(board.corruptions):
         found[MEAN] = sum(degraded) / len(degraded)
     return {
         name: Difference(float(samples[0]), *percentile_interval(samples[1:]))
@@ -63,19 +64,19 @@ def differences(study: Study, a: Row, b: Row) -> Mapping[str, Difference]:
     }
 
 
-def p_values(study: Study, a: Row, b: Row) -> Mapping[str, float]:
+def p_values(board: Leaderboard, a: MethodRow, b: MethodRow) -> Mapping[str, float]:
     """How likely so large a difference is by chance, by corruption, adjusted by Holm.
 
     Exact sign-flip test over images; for a single cell it is McNemar's.
     """
     from robobench.analysis.comparison import compare_pair
 
-    rows = compare_pair(study.series[a.label], study.series[b.label])
+    rows = compare_pair(board.series[a.label], board.series[b.label])
     return {str(row["corruption"]): float(row["p_holm"]) for row in rows}
 
 
 def embolden(
-    study: Study, rows: Sequence[Row], values: Sequence[Value], corruption: str
+    board: Leaderboard, rows: Sequence[MethodRow], values: Sequence[Value], corruption: str
 ) -> list[Value]:
     """The same accuracies, the best in bold if it is told apart from the second."""
     ranked = sorted(
@@ -85,7 +86,7 @@ def embolden(
     if len(ranked) < 2:
         return list(values)
     best, second = ranked[:2]
-    found = differences(study, rows[second], rows[best]).get(corruption)
+    found = differences(board, rows[second], rows[best]).get(corruption)
     if found is None or found.low <= 0:
         return list(values)
     return [v.strong() if place == best else v for place, v in enumerate(values)]

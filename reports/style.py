@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+from xml.etree import ElementTree
+
+from robobench.reports.blocks import file_stem
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+_SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
 Format = Literal["svg", "pdf", "png"]
 FORMATS: tuple[Format, ...] = ("svg", "pdf", "png")
@@ -109,7 +113,7 @@ def percent(axes: Axes, which: Literal["x", "y"] = "y", *, signed: bool = False)
     axis.set_major_formatter(FuncFormatter(shown))
 
 
-def render(figure: Figure, form: Format, name: str = "figure") -> bytes:
+def figure_file(figure: Figure, form: Format, name: str) -> bytes:
     """A figure as a file: the same figure gives the same bytes on the same libraries.
 
     Args:
@@ -132,16 +136,28 @@ def render(figure: Figure, form: Format, name: str = "figure") -> bytes:
             figure.draw_without_rendering()
             figure.set_layout_engine("none")
         figure.savefig(file, format=form, metadata=metadata[form])
-    return _own_ids(file.getvalue(), name) if form == "svg" else file.getvalue()
+    return _with_own_ids(file.getvalue(), file_stem(name)) if form == "svg" else file.getvalue()
 
 
-def _own_ids(svg: bytes, name: str) -> bytes:
-    prefix = re.sub(r"[^A-Za-z0-9]+", "-", name) + "-"
-    text = svg.decode("utf-8")
-    text = re.sub(r'\bid="', f'id="{prefix}', text)
-    text = re.sub(r'href="#', f'href="#{prefix}', text)
-    text = re.sub(r"url\(#", f"url(#{prefix}", text)
-    return text.encode("utf-8")
+def _with_own_ids(svg: bytes, name: str) -> bytes:
+    root = _parsed(svg)
+    for element in root.iter():
+        for key, value in element.attrib.items():
+            if key == "id":
+                element.set(key, f"{name}-{value}")
+            elif key == f"{{{_XLINK}}}href" and value.startswith("#"):
+                element.set(key, f"#{name}-{value[1:]}")
+            else:  # clip paths and fills, alone or inside a style
+                element.set(key, value.replace("url(#", f"url(#{name}-"))
+    made: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return made
+
+
+def _parsed(svg: bytes) -> ElementTree.Element:
+    """The root of an SVG, whose names are written as everybody writes them."""
+    ElementTree.register_namespace("", _SVG)
+    ElementTree.register_namespace("xlink", _XLINK)
+    return ElementTree.fromstring(svg)
 
 
 def share(figure: Figure) -> float:
@@ -149,7 +165,7 @@ def share(figure: Figure) -> float:
     return round(float(figure.get_figwidth()) / WIDTH, 3)
 
 
-def inline_svg(svg: bytes, alt: str, width: float = 1.0) -> str:
+def inline_svg(svg: bytes, alt: str, width: float) -> str:
     """An SVG file as an element of an HTML page: no prologue, with a description.
 
     Args:
@@ -157,12 +173,9 @@ def inline_svg(svg: bytes, alt: str, width: float = 1.0) -> str:
         alt: What it shows.
         width: Share of the column that it takes.
     """
-    from html import escape
-
-    text = svg.decode("utf-8")
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    head, body = text.split(">", 1)
-    head = re.sub(r'\s(?:width|height)="[^"]*"', "", head)
-    told = escape(alt, quote=True)
-    return f'{head} style="--width: {width:g}" role="img" aria-label="{told}">{body}'
+    root = _parsed(svg)
+    for size in ("width", "height"):
+        root.attrib.pop(size)
+    root.attrib |= {"style": f"--width: {width:g}", "role": "img", "aria-label": alt}
+    text: str = ElementTree.tostring(root, encoding="unicode")
+    return text

@@ -1,141 +1,267 @@
-"""A table in each format: HTML and LaTeX by pandas' Styler, Markdown and CSV."""
+"""A table, laid out once and written in each format.
+
+`lay_out` says what stands where; a `Dialect` escapes a text and decorates a cell; a function for
+each format joins them. On a terminal it is `robobench.reports.screen` that joins.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import pandas as pd
 
 from robobench.reports import markup
-from robobench.reports.blocks import Table, Value, raw
+from robobench.reports.blocks import DASH, MINUS, Table, Value, raw
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_ASCII = str.maketrans({MINUS: "-", DASH: "-"})
 
 
-def reasons(table: Table) -> dict[str, str]:
-    """The reasons of the dashes in a table, each with the letter that stands at the dash."""
-    cells = (cell for _, column in table.frame.items() for cell in column)
-    found = dict.fromkeys(c.why for c in cells if isinstance(c, Value) and c.missing and c.why)
-    return {why: _LETTERS[place % 26] * (1 + place // 26) for place, why in enumerate(found)}
+@dataclass(frozen=True)
+class Cell:
+    """A cell as readers see it, in no format yet.
+
+    Attributes:
+        text: The number alone, or text.
+        value: Where it is a number.
+        sign: For a dash: the letter of its footnote, or nothing.
+    """
+
+    text: str
+    value: Value | None = None
+    sign: str = ""
+
+    @property
+    def bold(self) -> bool:
+        """Whether it stands out."""
+        return self.value is not None and self.value.bold and not self.value.missing
+
+    def interval(self, form: str = "[{}, {}]") -> str:
+        """Its interval in a form, or nothing."""
+        return self.value.ends_as(form) if self.value else ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row: the heading of its group (empty without groups), its own, and its cells."""
+
+    group: str
+    name: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What stands where in a table.
+
+    Attributes:
+        corner: Headings of the columns that head rows: one, or two for group and row.
+        columns: Headings of the others.
+        kinds: Of these: of text, of numbers, of numbers of which any has an interval.
+        lines: The rows.
+        reasons: Of dashes, by the letter that stands at them.
+    """
+
+    corner: tuple[str, ...]
+    columns: tuple[str, ...]
+    kinds: tuple[Literal["text", "number", "interval"], ...]
+    lines: tuple[Line, ...]
+    reasons: dict[str, str]
+
+    @property
+    def headed(self) -> bool:
+        """Whether any column has a name: a list of facts needs no header."""
+        return any(self.columns)
+
+    def headings(self, line: Line) -> list[str]:
+        """What heads a row, one text for each of `corner`."""
+        parts = [line.group, line.name]
+        return parts if len(self.corner) == 2 else [", ".join(filter(None, parts))]
+
+
+def lay_out(table: Table) -> Layout:
+    """The texts of a table and their places, the same for all formats."""
+    frame = table.frame
+    columns = [list(column) for _, column in frame.items()]
+    found = dict.fromkeys(
+        cell.why
+        for column in columns
+        for cell in column
+        if isinstance(cell, Value) and cell.missing and cell.why
+    )
+    signs = {why: _LETTERS[place % 26] * (1 + place // 26) for place, why in enumerate(found)}
+    grouped = frame.index.nlevels == 2
+    named = grouped and all(frame.index.names)
+    names = frame.index if grouped else [("", name) for name in frame.index]
+    rows = zip(*columns, strict=True) if columns else [()] * len(frame)
+    return Layout(
+        corner=tuple(map(str, frame.index.names)) if named else (str(frame.columns.name or ""),),
+        columns=tuple(map(str, frame.columns)),
+        kinds=tuple(map(_kind, columns)),
+        lines=tuple(
+            Line(str(group), str(name), tuple(_cell(cell, signs) for cell in row))
+            for (group, name), row in zip(names, rows, strict=True)
+        ),
+        reasons={sign: why for why, sign in signs.items()},
+    )
+
+
+def _kind(column: Sequence[Any]) -> Literal["text", "number", "interval"]:
+    values = [cell for cell in column if isinstance(cell, Value)]
+    if not values:
+        return "text"
+    return "interval" if any(value.ends for value in values) else "number"
+
+
+def _cell(cell: Any, signs: dict[str, str]) -> Cell:
+    if not isinstance(cell, Value):
+        return Cell(str(cell))
+    return Cell(cell.text, cell, signs.get(cell.why, "") if cell.missing else "")
 
 
 def footnotes(table: Table) -> list[tuple[str, str]]:
     """All that stands under a table: (sign, text), the sign empty for its own notes."""
-    return [(sign, f"{why}.") for why, sign in reasons(table).items()] + [
+    return [(sign, f"{why}.") for sign, why in lay_out(table).reasons.items()] + [
         ("", note) for note in table.notes
     ]
 
 
+@dataclass(frozen=True)
+class Dialect:
+    """How a format writes the parts of a table.
+
+    Attributes:
+        heading: Escapes the heading of a row or column.
+        cell: Writes a cell, escaped and decorated.
+    """
+
+    heading: Callable[[str], str]
+    cell: Callable[[Cell], str]
+
+    def written(self, laid: Layout) -> tuple[list[str], list[list[str]]]:
+        """The header and the rows, each text as the format has it."""
+        return [self.heading(name) for name in (*laid.corner, *laid.columns)], [
+            [*map(self.heading, laid.headings(line)), *map(self.cell, line.cells)]
+            for line in laid.lines
+        ]
+
+
+def _html_cell(cell: Cell) -> str:
+    text = markup.html(cell.text)
+    if cell.bold:
+        text = f"<strong>{text}</strong>"
+    sign = f"<sup>{cell.sign}</sup>" if cell.sign else ""
+    interval = f"<small>{cell.interval()}</small>" if cell.interval() else ""
+    return f"{text}{sign}{interval}"
+
+
 def to_html(table: Table) -> str:
     """A ``<table>``, without style of its own."""
-    signs = reasons(table)
+    laid = lay_out(table)
+    head, lines = Dialect(markup.html, _html_cell).written(laid)
 
-    def shown(cell: Any) -> str:
-        if not isinstance(cell, Value):
-            return markup.html(str(cell))
-        if cell.missing:
-            sign = signs.get(cell.why)
-            return f"{cell.text}<sup>{sign}</sup>" if sign else cell.text
-        number = f"<strong>{cell.text}</strong>" if cell.bold else cell.text
-        return f"{number}<small>{cell.interval}</small>" if cell.interval else number
+    def row(cells: Sequence[str], headings: int, scope: str) -> str:
+        parts = [f'<th scope="{scope}">{cell}</th>' for cell in cells[:headings]]
+        return f"<tr>{''.join([*parts, *(f'<td>{cell}</td>' for cell in cells[headings:])])}</tr>\n"
 
-    text: str = _styler(table, shown, markup.html).to_html(exclude_styles=True)
+    header = f"<thead>\n{row(head, len(head), 'col')}</thead>\n" if laid.headed else ""
+    body = "".join(row(line, len(laid.corner), "row") for line in lines)
     kind = "results wraps" if table.wraps else "results"
-    return text.replace("<table>", f'<table class="{kind}">', 1)
+    return f'<table class="{kind}">\n{header}<tbody>\n{body}</tbody>\n</table>\n'
 
 
 def to_latex(table: Table) -> str:
     """A ``tabular`` that needs ``booktabs`` and nothing else (``array`` where text wraps)."""
-    signs = reasons(table)
+    laid = lay_out(table)
     text = markup.latex_breakable if table.wraps else markup.latex_plain
 
-    def shown(cell: Any) -> str:
-        if not isinstance(cell, Value):
-            return text(str(cell))
+    def written(cell: Cell) -> str:
+        if cell.value is None:
+            return text(cell.text)
         number = markup.latex_plain(cell.text)
-        if cell.missing:
-            sign = signs.get(cell.why)
-            return rf"{number}\textsuperscript{{{sign}}}" if sign else number
+        if cell.sign:
+            number = rf"{number}\textsuperscript{{{cell.sign}}}"
         if cell.bold:
             number = rf"\textbf{{{number}}}"
-        if not cell.interval:
+        if not cell.interval():
             return number
-        interval = cell.interval.replace("\N{MINUS SIGN}", "$-$")
+        interval = cell.interval().replace(MINUS, "$-$")
         stacked = rf"{number}\\[-2pt]{{\scriptsize {interval}}}"
         return rf"\begin{{tabular}}[t]{{@{{}}c@{{}}}}{stacked}\end{{tabular}}"
 
-    styler = _styler(table, shown, markup.latex_plain)
-    body: str = styler.to_latex(column_format=_alignment(table), hrules=True)
-    return body if _headed(table) else body.replace("\\midrule\n", "", 1)
+    head, lines = Dialect(markup.latex_plain, written).written(laid)
+    header = [f"{' & '.join(head)} \\\\\n\\midrule\n"] if laid.headed else []
+    body = "".join([*header, *(f"{' & '.join(line)} \\\\\n" for line in lines)])
+    columns = _latex_columns(laid, table.wraps)
+    return f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{body}\\bottomrule\n\\end{{tabular}}\n"
 
 
-def _alignment(table: Table) -> str:
-    letters = ["l"] * table.frame.index.nlevels
-    for place, (_, column) in enumerate(table.frame.items()):
-        values = [cell for cell in column if isinstance(cell, Value)]
-        if not values:
-            wrapped = table.wraps and place == len(table.frame.columns) - 1
-            width = 0.74 if len(table.frame.columns) == 1 else 0.48
-            letters.append(
-                rf">{{\raggedright\arraybackslash}}p{{{width}\linewidth}}" if wrapped else "l"
-            )
-        else:
-            letters.append("c" if any(value.interval for value in values) else "r")
-    return "".join(letters)
+def _latex_columns(laid: Layout, wraps: bool) -> str:
+    letters = {"text": "l", "number": "r", "interval": "c"}
+    found = ["l"] * len(laid.corner) + [letters[kind] for kind in laid.kinds]
+    if wraps:
+        width = 0.74 if len(laid.columns) == 1 else 0.48
+        found[-1] = rf">{{\raggedright\arraybackslash}}p{{{width}\linewidth}}"
+    return "".join(found)
 
 
-def _styler(table: Table, cell: Callable[[Any], str], head: Callable[[str], str]) -> Any:
-    """A Styler whose headings and cells are formatted, its top left corner too."""
-    frame = table.frame.copy()
-    frame.columns.name = head(str(frame.columns.name or ""))
-
-    def heading(label: Any) -> str:
-        return head(str(label))
-
-    styler = frame.style.format(cell)
-    styler.format_index(heading, axis=0)
-    styler.format_index(heading, axis=1)
-    return styler if _headed(table) else styler.hide(axis="columns")
-
-
-def _headed(table: Table) -> bool:
-    """Whether any column has a name: a list of facts needs no header."""
-    return any(str(name) for name in table.frame.columns)
+def _markdown_cell(cell: Cell) -> str:
+    if cell.sign:
+        return f"{cell.text} ({cell.sign})"
+    number = f"**{cell.text}**" if cell.bold else markup.markdown_plain(cell.text)
+    return f"{number} {markup.markdown_plain(cell.interval())}".rstrip()
 
 
 def to_markdown(table: Table) -> str:
     """A table of GitHub's Markdown, intervals beside their numbers."""
-    signs = reasons(table)
+    laid = lay_out(table)
+    head, lines = Dialect(markup.markdown_plain, _markdown_cell).written(laid)
+    rules = ["---" if kind == "text" else "---:" for kind in laid.kinds]
+    rule = ["---"] * len(laid.corner) + rules
+    return "".join(f"| {' | '.join(line)} |\n" for line in [head, rule, *lines])
 
-    def shown(cell: Any) -> str:
-        if not isinstance(cell, Value):
-            return markup.markdown_plain(str(cell))
-        if cell.missing:
-            return f"{cell.text} ({signs[cell.why]})" if cell.why in signs else cell.text
-        number = f"**{cell.text}**" if cell.bold else cell.text
-        return f"{number} {markup.markdown_plain(cell.interval)}".rstrip()
 
-    frame = table.frame
-    head = [str(frame.columns.name or ""), *map(str, frame.columns)]
-    numeric = [any(isinstance(cell, Value) for cell in column) for _, column in frame.items()]
-    rule = ["---", *("---:" if number else "---" for number in numeric)]
-    lines = [[markup.markdown_plain(name) for name in head], rule]
-    for label, row in zip(frame.index, frame.itertuples(index=False), strict=True):
-        lines.append([markup.markdown_plain(str(label)), *map(shown, row)])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+def plain(text: str) -> str:
+    """A text whose minus signs and dashes are ASCII's."""
+    return text.translate(_ASCII)
+
+
+def _log_cell(cell: Cell) -> str:
+    sign = f"({cell.sign})" if cell.sign else ""
+    return plain(" ".join(filter(None, (cell.text, sign, cell.interval("[{},{}]")))))
+
+
+def to_log(table: Table) -> str:
+    """A Markdown table for a log: columns padded, signs in ASCII, nothing escaped."""
+    laid = lay_out(table)
+    head, lines = Dialect(plain, _log_cell).written(laid)
+    left = [True] * len(laid.corner) + [kind == "text" for kind in laid.kinds]
+    widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
+
+    def row(cells: Sequence[str]) -> str:
+        places = zip(cells, widths, left, strict=True)
+        return " | ".join(cell.ljust(w) if text else cell.rjust(w) for cell, w, text in places)
+
+    rules = zip(widths, left, strict=True)
+    rule = "|".join("-" * (width + 1) + ("-" if text else ":") for width, text in rules)
+    header, *body = [f"| {row(line)} |\n" for line in [head, *lines]]
+    return "".join([header, f"|{rule}|\n", *body])
 
 
 def to_csv(table: Table) -> str:
     """The unrounded numbers, fractions, each interval in two columns beside its value."""
+    laid = lay_out(table)
     columns: dict[str, Any] = {}
-    for name, column in table.frame.items():
+    for (name, column), kind in zip(table.frame.items(), laid.kinds, strict=True):
         columns[str(name)] = [raw(cell) for cell in column]
-        values = [cell for cell in column if isinstance(cell, Value)]
-        if any(value.interval for value in values):
+        if kind == "interval":
             for end in ("low", "high"):
                 columns[f"{name}_{end}"] = [getattr(cell, end, None) for cell in column]
-    frame = pd.DataFrame(columns, index=table.frame.index)
-    label = str(table.frame.columns.name or "")
-    text: str = frame.to_csv(index_label=label, float_format="%.6g", lineterminator="\n")
+    heads = pd.MultiIndex.from_tuples([tuple(laid.headings(line)) for line in laid.lines])
+    frame = pd.DataFrame({name: pd.Series(cells, heads) for name, cells in columns.items()})
+    text: str = frame.to_csv(
+        index_label=list(laid.corner), float_format="%.6g", lineterminator="\n"
+    )
     return text

@@ -9,9 +9,10 @@ import pytest
 
 from robobench.checking.baseline import freeze, read_baseline
 from robobench.checking.check import check
-from robobench.checking.check_report import as_junit, as_markdown, as_text
+from robobench.checking.junit import as_junit
 from robobench.cli import _exit_code
 from robobench.errors import CheckFailed, RobobenchError
+from robobench.reports.verdicts import as_markdown, as_text
 from robobench.results.manifest import write_manifest
 from robobench.results.store import Store
 from robobench.types import Cell, Predictions
@@ -307,9 +308,9 @@ def test_junit_counts_what_it_holds(worse):
 def test_markdown_tables_are_whole(worse):
     text = as_markdown(worse)
     assert text.startswith("### robobench check: worse")
-    assert "| worse | org | jpeg_compression 40 |" in text
+    assert "| worse | org | jpeg\\_compression 40 |" in text
     assert "<details>" in text
-    assert "&lt;cuda>" in text
+    assert "\\<cuda\\>" in text
     for line in text.splitlines():
         if line.startswith("|"):
             assert line.replace("\\|", "").count("|") == 8, line

@@ -3,7 +3,7 @@ import io
 import pandas as pd
 from made_up_cells import CLEAN, FOG, JPEG, study, summary_of, two_methods
 
-from robobench.analysis.console import print_summary
+from robobench.reports.run_summary import print_summary
 from robobench.corruptions import catalogue
 
 

@@ -10,9 +10,9 @@ import pytest
 import robobench
 from robobench.errors import RobobenchError
 from robobench.registry import REPRODUCTIONS
-from robobench.reports.papers.blocks import result_blocks
-from robobench.reports.papers.console import show
+from robobench.reports.papers.console import print_measured
 from robobench.reports.papers.files import files_of, read, write
+from robobench.reports.papers.page import result_blocks
 from robobench.reports.papers.sentences import comparison, verdict
 from robobench.reproductions import Column, Gain, Reproduction, Row, find_reproduction
 from robobench.reproductions.measuring import COLUMNS, Measured, gains_of, table_of
@@ -299,7 +299,7 @@ def test_a_terminal_of_80_columns_holds_the_table(columns, monkeypatch, tmp_path
     monkeypatch.setenv("TERM", "dumb")
     items = cells({"jpg": 0.55, "jpg-estqf": 0.65, "org": 0.5}, levels=range(1, 101), n=60)
     terminal = Terminal()
-    show(measured(items, find_reproduction("irdi-table3")), terminal)
+    print_measured(measured(items, find_reproduction("irdi-table3")), terminal)
     assert "…" in terminal.text
     assert max(len(line) for line in terminal.text.splitlines()) <= columns
 

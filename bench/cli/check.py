@@ -43,20 +43,21 @@ def check(
     """
     from pathlib import Path
 
-    from robobench.checking import check_report
     from robobench.checking.baseline import read_baseline
     from robobench.checking.check import check as compare
+    from robobench.checking.junit import as_junit
     from robobench.files import write_aside
+    from robobench.reports.verdicts import as_markdown, as_text
     from robobench.results.run import load
 
     frozen = read_baseline(baseline)
     loaded = load(run)
     result = compare(loaded.each(), loaded.manifest, frozen, tolerance=tolerance, alpha=alpha)
-    click.echo(check_report.as_text(result), nl=False)
+    click.echo(as_text(result), nl=False)
     if junit:
-        write_aside(Path(junit), check_report.as_junit(result))
+        write_aside(Path(junit), as_junit(result))
     if summary:
-        _write_summary(summary, check_report.as_markdown(result))
+        _write_summary(summary, as_markdown(result))
     result.raise_if_worse()
 
 

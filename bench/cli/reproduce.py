@@ -78,13 +78,13 @@ def _measure(planned: PlannedReproduction, out: Path) -> None:
 
     with run_progress(planned.plans) as advance:
         planned.execute(advance)
-    from robobench.reports.papers.console import show
+    from robobench.reports.papers.console import print_measured
     from robobench.reports.papers.files import write
     from robobench.reproductions.measuring import measure
 
     measured = measure(planned)
     written = write(measured, out)
-    show(measured)
+    print_measured(measured)
     click.echo(f"written: {out / planned.name}{{{','.join(_endings(written, planned.name))}}}")
 
 

@@ -128,7 +128,7 @@ def _tell_what_would_be_done(plan: Plan) -> None:
 
 
 def _show(done: Run, *, report: bool) -> None:
-    from robobench.analysis.console import print_summary
+    from robobench.reports.run_summary import print_summary
 
     print_summary(done.summary(), done.manifest)
     for note in done.manifest["notes"]:

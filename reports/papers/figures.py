@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _BAND = 0.16
 
 
-def figure_of(measured: Measured) -> Figure:
+def reproduced_figure(measured: Measured) -> Figure:
     """Lines of all rows over the level, with the published numbers."""
     from matplotlib.figure import Figure
 
@@ -31,7 +31,7 @@ def figure_of(measured: Measured) -> Figure:
             first = figure.subplots()
             _estimates(measured, first)
         else:
-            rows = _present(measured)
+            rows = present(measured)
             panels = figure.subplots(1, 2) if len(rows) > 1 else [figure.subplots()]
             first = panels[0]
             for axes, shown in zip(panels, (rows, rows[1:]), strict=False):
@@ -44,7 +44,8 @@ def figure_of(measured: Measured) -> Figure:
     return figure
 
 
-def _present(measured: Measured) -> list[Row]:
+def present(measured: Measured) -> list[Row]:
+    """The rows that were measured, the paper's first."""
     found = set(measured.table["row"])
     rows = measured.reproduction.rows + measured.reproduction.further
     return [row for row in rows if row.name in found]
@@ -73,7 +74,7 @@ def unit_of_level(measured: Measured) -> str:
 
 def _accuracies(measured: Measured, axes: Axes, shown: Sequence[Row]) -> None:
     reproduction = measured.reproduction
-    rows = _present(measured)
+    rows = present(measured)
     looks = style.looks([row.method for row in rows], rows[0].method)
     for row in shown:
         line, look = _lines(measured, row), looks[row.method]

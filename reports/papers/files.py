@@ -11,7 +11,7 @@ from robobench.files import write_aside
 from robobench.registry import REPRODUCTIONS
 from robobench.reports import tables
 from robobench.reports.builder import Report, page
-from robobench.reports.papers.blocks import report_of
+from robobench.reports.papers.page import report_of
 from robobench.reproductions.measuring import COLUMNS, Measured
 from robobench.reproductions.published import find_reproduction
 

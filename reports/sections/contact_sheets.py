@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 
 from robobench import section
-from robobench.reports.blocks import Block, Plot, Text
+from robobench.reports.blocks import Block, Plot, Text, file_stem
 from robobench.reports.style import WIDTH
 from robobench.types import CLEAN, Degradation
 
@@ -51,10 +51,9 @@ def samples(run: Run) -> list[Block]:
             for name in seen[:_PER_PLOT]
         ]
         if lines:
-            stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in method)
             blocks.append(
                 Plot(
-                    f"samples-{stem}",
+                    f"samples-{file_stem(method)}",
                     f"The same images after `{method}` restored them.",
                     _contact_sheet(run, lines),
                     f"Images restored by {method} under {', '.join(seen)}.",

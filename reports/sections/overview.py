@@ -8,7 +8,8 @@ import pandas as pd
 
 from robobench import section
 from robobench.reports.blocks import Block, Table, Text, Value, counted
-from robobench.reports.leaderboard import MEAN, Row, Study, studies
+from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
+from robobench.reports.method_row import MethodRow
 from robobench.reports.ranking import BOLD_NOTE, differences, embolden
 from robobench.types import CLEAN
 
@@ -22,40 +23,40 @@ _INTERVALS = "Brackets hold 95 % intervals (bootstrap over images, the same draw
 def summary(run: Run) -> list[Block]:
     """The findings in words, and the two tables that everybody looks for."""
     blocks: list[Block] = []
-    for study in studies(run):
-        if not study.alone:
-            blocks.append(Text(study.title, "heading"))
-        blocks.append(_sentences(study))
-        blocks.append(_headline(study))
-        if len(study.corruptions) > 1:
-            blocks.append(_by_corruption(study))
-        blocks += _published(study)
+    for board in leaderboards(run):
+        if not board.alone:
+            blocks.append(Text(board.title, "heading"))
+        blocks.append(_sentences(board))
+        blocks.append(_headline(board))
+        if len(board.corruptions) > 1:
+            blocks.append(_by_corruption(board))
+        blocks += _published(board)
     return blocks
 
 
-def _sentences(study: Study) -> Text:
+def _sentences(board: Leaderboard) -> Text:
     """The findings in words, each with its uncertainty."""
     said: list[str] = []
-    if study.reference_row is not None:
-        said += _loss(study, study.reference_row)
-        said += _remedies(study, study.reference_row)
-    under = f" and under {counted(len(study.corruptions), 'corruption')}"
+    if board.reference_row is not None:
+        said += _loss(board, board.reference_row)
+        said += _remedies(board, board.reference_row)
+    under = f" and under {counted(len(board.corruptions), 'corruption')}"
     return Text(
-        f"{counted(len(study.rows), 'method')} on {counted(study.images, 'image')} of "
-        f"{study.title}, clean{under if study.corruptions else ''}.",
+        f"{counted(len(board.rows), 'method')} on {counted(board.images, 'image')} of "
+        f"{board.title}, clean{under if board.corruptions else ''}.",
         items=tuple(said),
     )
 
 
-def _loss(study: Study, reference: Row) -> list[str]:
-    clean, mean = study.clean(reference), study.summed(reference, MEAN, "accuracy")
+def _loss(board: Leaderboard, reference: MethodRow) -> list[str]:
+    clean, mean = board.clean(reference), board.summed(reference, MEAN, "accuracy")
     if clean.missing or mean.value is None:
         return []
     said = (
         f"`{reference.label}` is right on {clean.text} % of the clean images and on {mean.text} % "
-        f"{mean.interval} of the degraded ones (mean over {_over(study)})"
+        f"{mean.interval} of the degraded ones (mean over {_over(board)})"
     )
-    drops = {name: study.summed(reference, name, "drop") for name in study.corruptions}
+    drops = {name: board.summed(reference, name, "drop") for name in board.corruptions}
     known = {name: drop for name, drop in drops.items() if drop.value is not None}
     if len(known) > 1:
         worst = max(known, key=lambda name: known[name].value or 0.0)
@@ -63,14 +64,14 @@ def _loss(study: Study, reference: Row) -> list[str]:
     return [f"{said}."]
 
 
-def _over(study: Study) -> str:
-    return study.corruptions[0] if len(study.corruptions) == 1 else "all corruptions"
+def _over(board: Leaderboard) -> str:
+    return board.corruptions[0] if len(board.corruptions) == 1 else "all corruptions"
 
 
-def _remedies(study: Study, reference: Row) -> list[str]:
+def _remedies(board: Leaderboard, reference: MethodRow) -> list[str]:
     means = {
-        row.label: (row, study.summed(row, MEAN, "accuracy"))
-        for row in study.others
+        row.label: (row, board.summed(row, MEAN, "accuracy"))
+        for row in board.others
         if not row.oracle
     }
     ranked = sorted(
@@ -80,7 +81,7 @@ def _remedies(study: Study, reference: Row) -> list[str]:
     if not ranked:
         return []
     best = ranked[0][0]
-    gain = differences(study, reference, best).get(MEAN)
+    gain = differences(board, reference, best).get(MEAN)
     if gain is None:
         return []
     shown = Value(gain.value, gain.low, gain.high, "points")
@@ -98,13 +99,13 @@ def _remedies(study: Study, reference: Row) -> list[str]:
                 f"`{best.label}`, differs by {shown.text} points {shown.interval}."
             )
         ]
-    share = study.summed(best, MEAN, "recovered")
+    share = board.summed(best, MEAN, "recovered")
     said = f"`{best.label}` gains most, {shown.text} points {shown.interval}"
     if share.value is not None:
         said += f", which is {share.text} % {share.interval} of the loss"
     second = ranked[1][0] if len(ranked) > 1 else None
     if second is not None:
-        lead = differences(study, second, best).get(MEAN)
+        lead = differences(board, second, best).get(MEAN)
         if lead is not None:
             ahead = Value(lead.value, lead.low, lead.high, "points")
             said += (
@@ -115,51 +116,51 @@ def _remedies(study: Study, reference: Row) -> list[str]:
     return [f"{said}."]
 
 
-def _headline(study: Study) -> Table:
-    rows = study.rows
+def _headline(board: Leaderboard) -> Table:
+    rows = board.rows
     columns: dict[str, list[Value]] = {
-        "clean": embolden(study, rows, [study.clean(row) for row in rows], CLEAN)
+        "clean": embolden(board, rows, [board.clean(row) for row in rows], CLEAN)
     }
-    if study.corruptions:
-        accuracy = [study.summed(row, MEAN, "accuracy") for row in rows]
-        name = "accuracy, Acc(1,5)" if _is_interval_mean(study) else "accuracy"
-        columns[name] = embolden(study, rows, accuracy, MEAN)
-        columns["drop"] = [study.summed(row, MEAN, "drop") for row in rows]
-        ce = f"CE[{study.reference}]"
-        columns[ce] = [study.summed(row, MEAN, ce) for row in rows]
+    if board.corruptions:
+        accuracy = [board.summed(row, MEAN, "accuracy") for row in rows]
+        name = "accuracy, Acc(1,5)" if _is_interval_mean(board) else "accuracy"
+        columns[name] = embolden(board, rows, accuracy, MEAN)
+        columns["drop"] = [board.summed(row, MEAN, "drop") for row in rows]
+        ce = f"CE[{board.reference}]"
+        columns[ce] = [board.summed(row, MEAN, ce) for row in rows]
         columns["recovered"] = [
             Value(None, why="the reference itself")
-            if row.label == study.reference
-            else study.summed(row, MEAN, "recovered")
+            if row.label == board.reference
+            else board.summed(row, MEAN, "recovered")
             for row in rows
         ]
     frame = pd.DataFrame(columns, index=[row.heading for row in rows], dtype=object)
     frame.columns.name = "method"
     return Table(
-        f"summary{study.suffix}",
-        f"Accuracy on clean images and, as the mean over {_over(study)}, on degraded ones; what "
-        f"degradation costs; corruption error against `{study.reference}`; and the share of the "
-        f"loss of `{study.reference}` that a method gives back. All in percent."
-        if study.corruptions
+        f"summary{board.suffix}",
+        f"Accuracy on clean images and, as the mean over {_over(board)}, on degraded ones; what "
+        f"degradation costs; corruption error against `{board.reference}`; and the share of the "
+        f"loss of `{board.reference}` that a method gives back. All in percent."
+        if board.corruptions
         else "Accuracy on clean images, in percent.",
         frame,
-        notes=(_INTERVALS, BOLD_NOTE, *study.marks()),
+        notes=(_INTERVALS, BOLD_NOTE, *board.marks()),
     )
 
 
-def _is_interval_mean(study: Study) -> bool:
+def _is_interval_mean(board: Leaderboard) -> bool:
     """Whether the mean accuracy is the interval mean over severities 1 to 5."""
-    table = study.summary[study.summary["corruption"] == MEAN]
+    table = board.summary[board.summary["corruption"] == MEAN]
     if "Acc(1,5)" not in table or table["Acc(1,5)"].isna().any():
         return False
     return bool((table["Acc(1,5)"] - table["accuracy"]).abs().max() < 1e-9)
 
 
-def _by_corruption(study: Study) -> Table:
-    rows = study.rows
+def _by_corruption(board: Leaderboard) -> Table:
+    rows = board.rows
     columns = {
-        name: embolden(study, rows, [study.summed(r, name, "accuracy") for r in rows], name)
-        for name in study.degraded
+        name: embolden(board, rows, [board.summed(r, name, "accuracy") for r in rows], name)
+        for name in board.degraded
     }
     frame = pd.DataFrame(columns, index=[row.heading for row in rows], dtype=object)
     frame.columns.name = "method"
@@ -167,23 +168,23 @@ def _by_corruption(study: Study) -> Table:
         frame = frame.T
         frame.index.name, frame.columns.name = None, "corruption"
     return Table(
-        f"by-corruption{study.suffix}",
+        f"by-corruption{board.suffix}",
         "Accuracy by corruption, each the mean over its severities or levels, in percent.",
         frame,
-        notes=(_INTERVALS, BOLD_NOTE, *study.marks()),
+        notes=(_INTERVALS, BOLD_NOTE, *board.marks()),
     )
 
 
-def _published(study: Study) -> list[Block]:
+def _published(board: Leaderboard) -> list[Block]:
     """MCE against AlexNet where the data set has its errors, or what it lacks."""
-    if "mCE" not in study.summary:
+    if "mCE" not in board.summary:
         return []
-    rows = study.rows
-    official = study.dataset.endswith("-c")
+    rows = board.rows
+    official = board.dataset.endswith("-c")
     columns = {
-        name if official else f"{name} (regenerated)": [study.summed(r, MEAN, name) for r in rows]
+        name if official else f"{name} (regenerated)": [board.summed(r, MEAN, name) for r in rows]
         for name in ("mCE", "relative mCE")
-        if name in study.summary
+        if name in board.summary
     }
     frame = pd.DataFrame(columns, index=[row.heading for row in rows], dtype=object)
     frame.columns.name = "method"
@@ -191,10 +192,10 @@ def _published(study: Study) -> list[Block]:
     where += "" if official else "on the published files."
     return [
         Table(
-            f"mce{study.suffix}",
+            f"mce{board.suffix}",
             "Mean corruption error over the 15 common corruptions, AlexNet is 100; lower is better."
             + where,
             frame,
-            notes=(_INTERVALS, *study.marks()),
+            notes=(_INTERVALS, *board.marks()),
         )
     ]

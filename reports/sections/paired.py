@@ -9,7 +9,8 @@ import pandas as pd
 
 from robobench import section
 from robobench.reports.blocks import Block, Plot, Table, Text, Value
-from robobench.reports.leaderboard import Row, Study, studies
+from robobench.reports.leaderboard import Leaderboard, leaderboards
+from robobench.reports.method_row import MethodRow
 from robobench.reports.plots import paired_figure
 from robobench.reports.ranking import Difference, differences, p_values
 
@@ -21,60 +22,60 @@ if TYPE_CHECKING:
 def paired(run: Run) -> list[Block]:
     """Paired differences from the reference, with intervals and tests."""
     blocks: list[Block] = []
-    for study in studies(run):
-        if study.reference_row is None or not study.others:
+    for board in leaderboards(run):
+        if board.reference_row is None or not board.others:
             continue
-        gains = {row.label: differences(study, study.reference_row, row) for row in study.others}
+        gains = {row.label: differences(board, board.reference_row, row) for row in board.others}
         if not any(gains.values()):
             continue
-        if not study.alone:
-            blocks.append(Text(study.title, "heading"))
-        names = ", ".join(row.label for row in study.others)
+        if not board.alone:
+            blocks.append(Text(board.title, "heading"))
+        names = ", ".join(row.label for row in board.others)
         blocks.append(
             Plot(
-                f"paired{study.suffix}",
-                f"Points of accuracy that each method gains on `{study.reference}` on the same "
+                f"paired{board.suffix}",
+                f"Points of accuracy that each method gains on `{board.reference}` on the same "
                 "images, with 95 % intervals of the paired difference. An interval that crosses "
                 "zero is no finding.",
-                paired_figure(study),
-                f"Gains on {study.reference} with intervals for {names}.",
+                paired_figure(board),
+                f"Gains on {board.reference} with intervals for {names}.",
             )
         )
-        blocks.append(_table(study, gains))
-        if not study.sweeps:  # at a hundred levels the exact test takes seconds a method
-            blocks.append(_chances(study, study.reference_row))
+        blocks.append(_table(board, gains))
+        if not board.sweeps:  # at a hundred levels the exact test takes seconds a method
+            blocks.append(_chances(board, board.reference_row))
     return blocks
 
 
-def _table(study: Study, gains: Mapping[str, Mapping[str, Difference]]) -> Table:
-    rows = study.others
+def _table(board: Leaderboard, gains: Mapping[str, Mapping[str, Difference]]) -> Table:
+    rows = board.others
     frame = pd.DataFrame(
         {
             row.heading: [
-                _value(gains[row.label].get(name), study.reason(row, name))
-                for name in study.conditions
+                _value(gains[row.label].get(name), board.reason(row, name))
+                for name in board.conditions
             ]
             for row in rows
         },
-        index=study.conditions,
+        index=board.conditions,
         dtype=object,
     )
     frame.columns.name = "corruption"
     return Table(
-        f"paired{study.suffix}",
-        f"Gain on `{study.reference}` in points of accuracy, paired, with 95 % intervals.",
+        f"paired{board.suffix}",
+        f"Gain on `{board.reference}` in points of accuracy, paired, with 95 % intervals.",
         frame,
-        notes=tuple(study.marks(rows)),
+        notes=tuple(board.marks(rows)),
         folded=True,
     )
 
 
-def _chances(study: Study, reference: Row) -> Table:
-    rows, names = study.others, study.conditions
-    found = {row: p_values(study, reference, row) for row in rows}
+def _chances(board: Leaderboard, reference: MethodRow) -> Table:
+    rows, names = board.others, board.conditions
+    found = {row: p_values(board, reference, row) for row in rows}
     frame = pd.DataFrame(
         {
-            row.heading: [Value(p.get(n), unit="p", why=study.reason(row, n)) for n in names]
+            row.heading: [Value(p.get(n), unit="p", why=board.reason(row, n)) for n in names]
             for row, p in found.items()
         },
         index=names,
@@ -82,11 +83,11 @@ def _chances(study: Study, reference: Row) -> Table:
     )
     frame.columns.name = "corruption"
     return Table(
-        f"paired-p{study.suffix}",
-        f"How likely a difference from `{study.reference}` as large as this is by chance: p-values "
+        f"paired-p{board.suffix}",
+        f"How likely a difference from `{board.reference}` as large as this is by chance: p-values "
         "of the exact sign-flip test over images, adjusted by Holm over the corruptions.",
         frame,
-        notes=tuple(study.marks(rows)),
+        notes=tuple(board.marks(rows)),
         folded=True,
     )
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from robobench import section
 from robobench.reports.blocks import Block, Plot, Table, Text
-from robobench.reports.leaderboard import Study, studies
+from robobench.reports.leaderboard import Leaderboard, leaderboards
 from robobench.reports.plots import heatmap_figure
 
 if TYPE_CHECKING:
@@ -19,42 +19,42 @@ if TYPE_CHECKING:
 def recovered(run: Run) -> list[Block]:
     """Share of the reference's loss that each method gives back, as a heat map."""
     blocks: list[Block] = []
-    for study in studies(run):
-        rows = study.others
+    for board in leaderboards(run):
+        rows = board.others
         shares = [
-            study.summed(row, name, "recovered").value for row in rows for name in study.corruptions
+            board.summed(row, name, "recovered").value for row in rows for name in board.corruptions
         ]
         if not any(share is not None for share in shares):
             continue
-        if not study.alone:
-            blocks.append(Text(study.title, "heading"))
+        if not board.alone:
+            blocks.append(Text(board.title, "heading"))
         blocks.append(
             Plot(
-                f"recovered{study.suffix}",
-                f"Share of the loss of `{study.reference}` that a method gives back, in percent: "
+                f"recovered{board.suffix}",
+                f"Share of the loss of `{board.reference}` that a method gives back, in percent: "
                 "100 is as good as on clean images, below 0 is worse than no remedy. Blank where "
                 "the loss itself is not beyond noise, or the method does not apply.",
-                heatmap_figure(study),
+                heatmap_figure(board),
                 f"Heat map of the recovered share: {', '.join(r.label for r in rows)} by "
-                f"{', '.join(study.corruptions)}.",
+                f"{', '.join(board.corruptions)}.",
             )
         )
-        blocks.append(_table(study))
+        blocks.append(_table(board))
     return blocks
 
 
-def _table(study: Study) -> Table:
-    rows, names = study.others, study.degraded
+def _table(board: Leaderboard) -> Table:
+    rows, names = board.others, board.degraded
     frame = pd.DataFrame(
-        {r.heading: [study.summed(r, n, "recovered") for n in names] for r in rows},
+        {r.heading: [board.summed(r, n, "recovered") for n in names] for r in rows},
         index=names,
         dtype=object,
     )
     frame.columns.name = "corruption"
     return Table(
-        f"recovered{study.suffix}",
-        f"Share of the loss of `{study.reference}` recovered, in percent, with 95 % intervals.",
+        f"recovered{board.suffix}",
+        f"Share of the loss of `{board.reference}` recovered, in percent, with 95 % intervals.",
         frame,
-        notes=tuple(study.marks(rows)),
+        notes=tuple(board.marks(rows)),
         folded=True,
     )

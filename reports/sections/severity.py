@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from robobench import section
-from robobench.reports.blocks import Block, Plot, Table, Text, Value
-from robobench.reports.leaderboard import Row, Study, studies
+from robobench.reports.blocks import Block, Plot, Table, Text, Value, file_stem
+from robobench.reports.leaderboard import Leaderboard, leaderboards
+from robobench.reports.method_row import MethodRow
 from robobench.reports.plots import severity_figure
 
 if TYPE_CHECKING:
@@ -21,67 +22,63 @@ _FOLD_FROM = 3  # tables beyond this many are shown on demand in HTML: the plot 
 def severity(run: Run) -> list[Block]:
     """Accuracy at every severity, by corruption."""
     blocks: list[Block] = []
-    for study in studies(run):
-        if not study.graded:
+    for board in leaderboards(run):
+        if not board.graded:
             continue
-        if not study.alone:
-            blocks.append(Text(study.title, "heading"))
+        if not board.alone:
+            blocks.append(Text(board.title, "heading"))
         blocks.append(
             Plot(
-                f"severity{study.suffix}",
+                f"severity{board.suffix}",
                 "Accuracy on clean images and at each severity. Bands: 95 % Wilson intervals of "
-                "each point" + _seeds(study) + ".",
-                severity_figure(study),
-                f"Lines of accuracy by severity for {', '.join(study.labels)}, one panel for each "
-                f"of {', '.join(study.graded)}.",
+                "each point" + _seeds(board) + ".",
+                severity_figure(board),
+                f"Lines of accuracy by severity for {', '.join(board.labels)}, one panel for each "
+                f"of {', '.join(board.graded)}.",
             )
         )
-        folded = len(study.graded) >= _FOLD_FROM
-        blocks += [_table(study, name, folded=folded) for name in study.graded]
+        folded = len(board.graded) >= _FOLD_FROM
+        blocks += [_table(board, name, folded=folded) for name in board.graded]
     return blocks
 
 
-def _seeds(study: Study) -> str:
+def _seeds(board: Leaderboard) -> str:
     several = (
-        study.accuracy["train_seed"].nunique() > 1
-        or study.accuracy.loc[study.accuracy["severity"].notna(), "seed"].nunique() > 1
+        board.accuracy["train_seed"].nunique() > 1
+        or board.accuracy.loc[board.accuracy["severity"].notna(), "seed"].nunique() > 1
     )
     return "; several seeds are averaged and the band is the hull of theirs" if several else ""
 
 
-def _table(study: Study, corruption: str, *, folded: bool) -> Table:
-    rows = study.rows
-    lines = {row.label: _points(study, row, corruption) for row in rows}
+def _table(board: Leaderboard, corruption: str, *, folded: bool) -> Table:
+    rows = board.rows
+    lines = {row.label: _points(board, row, corruption) for row in rows}
     strengths = sorted({x for line in lines.values() for x in line})
     columns: dict[str, list[Value]] = {
         f"{x}": [
-            lines[r.label].get(x) or Value(None, why=study.reason(r, corruption)) for r in rows
+            lines[r.label].get(x) or Value(None, why=board.reason(r, corruption)) for r in rows
         ]
         for x in strengths
     }
     mean, column = (
         ("Acc(1,5)", "Acc(1,5)") if strengths == [1, 2, 3, 4, 5] else ("mean", "accuracy")
     )
-    columns[mean] = [study.summed(row, corruption, column) for row in rows]
-    columns["drop"] = [study.summed(row, corruption, "drop") for row in rows]
+    columns[mean] = [board.summed(row, corruption, column) for row in rows]
+    columns["drop"] = [board.summed(row, corruption, "drop") for row in rows]
     frame = pd.DataFrame(columns, index=[row.heading for row in rows], dtype=object)
     frame.columns.name = "severity"
     return Table(
-        f"severity-{_stem(corruption)}{study.suffix}",
+        f"severity-{file_stem(corruption)}{board.suffix}",
         f"`{corruption}`: accuracy at each severity and drop from clean images (percent, 95 % "
         "intervals).",
         frame,
-        notes=tuple(study.marks()),
+        notes=tuple(board.marks()),
         folded=folded,
     )
 
 
-def _points(study: Study, row: Row, corruption: str) -> dict[int, Value]:
+def _points(board: Leaderboard, row: MethodRow, corruption: str) -> dict[int, Value]:
     return {
         int(point.x): Value(point.value, point.low, point.high)
-        for point in study.points(row, corruption, "severity")
+        for point in board.points(row, corruption, "severity")
     }
-
-
-def _stem(corruption: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_" else "-" for c in corruption)

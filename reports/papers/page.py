@@ -1,4 +1,4 @@
-"""The blocks of a reproduced table or figure: the paper's numbers, ours, and how they differ."""
+"""The page of a reproduction: the paper's numbers beside ours, and how they differ, in blocks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import pandas as pd
 from robobench.registry import METHODS
 from robobench.reports.blocks import Block, Plot, Table, Text, Value
 from robobench.reports.builder import Part, Report
-from robobench.reports.papers.figures import figure_of, unit_of_level
+from robobench.reports.papers.figures import present, reproduced_figure, unit_of_level
 from robobench.reports.papers.sentences import comparison, verdict
 from robobench.types import ORACLE_NEEDS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from robobench.reproductions.measuring import Measured
     from robobench.reproductions.published import Reproduction, Row
 
+PUBLISHED, OURS, DIFFERENCE = "published", "ours", "difference"
 _ORACLE = "\N{DAGGER}"
 
 
@@ -45,12 +48,12 @@ def result_blocks(measured: Measured) -> list[Block]:
     """The table or figure, and how far it is from the published numbers."""
     reproduction = measured.reproduction
     if reproduction.figure:
-        drawn = [row.label for row in _present(measured)]
+        drawn = [row.label for row in present(measured)]
         return [
             Plot(
                 measured.name,
                 _figure_caption(measured),
-                figure_of(measured),
+                reproduced_figure(measured),
                 f"{reproduction.title}: lines over the level for {', '.join(drawn)}.",
             )
         ]
@@ -60,8 +63,8 @@ def result_blocks(measured: Measured) -> list[Block]:
             measured.name,
             f"{_titled(measured)}, {unit}: published and ours, with 95 % intervals"
             f"{'' if reproduction.of_levels else '; differences in points'}.",
-            result_frame(measured),
-            notes=table_notes(measured),
+            _result_frame(measured),
+            notes=_table_notes(measured),
         )
     ]
     told = comparison(measured)
@@ -87,13 +90,6 @@ def _figure_caption(measured: Measured) -> str:
     )
 
 
-def _present(measured: Measured) -> list[Row]:
-    """The rows that were measured, the paper's first."""
-    found = set(measured.table["row"])
-    rows = measured.reproduction.rows + measured.reproduction.further
-    return [row for row in rows if row.name in found]
-
-
 def _images(measured: Measured) -> int:
     return int(measured.table["n"].max()) if len(measured.table) else 0
 
@@ -105,20 +101,20 @@ def _trainings(measured: Measured) -> str:
     return f"{told} training{'' if told == '1' else 's'} a method"
 
 
-def heading(row: Row) -> str:
+def _heading(row: Row) -> str:
     """The paper's name of a row, marked where its method is told the truth."""
     name = row.method.partition("@")[0]
     oracle = name in METHODS and bool(ORACLE_NEEDS & METHODS[name].needs)
     return f"{row.label}{_ORACLE if oracle else ''}"
 
 
-def column_names(reproduction: Reproduction) -> list[str]:
+def _column_names(reproduction: Reproduction) -> list[str]:
     """Of a table, the whole last."""
     whole = [reproduction.whole] if reproduction.whole else []
     return [column.name for column in reproduction.columns] + whole
 
 
-def values_of(measured: Measured, row: Row) -> dict[str, dict[str, Value]]:
+def _values_of(measured: Measured, row: Row) -> dict[str, dict[str, Value]]:
     """The three lines of a row: ``published``, ``ours``, ``difference``, by column.
 
     Where the paper has nothing only ``ours``.
@@ -127,8 +123,8 @@ def values_of(measured: Measured, row: Row) -> dict[str, dict[str, Value]]:
     levels = row.statistic != "accuracy"
     unit: Any = "level" if levels else "percent"
     apart: Any = "level difference" if levels else "points"
-    lines: dict[str, dict[str, Value]] = {"published": {}, "ours": {}, "difference": {}}
-    for name in column_names(measured.reproduction):
+    lines: dict[str, dict[str, Value]] = {PUBLISHED: {}, OURS: {}, DIFFERENCE: {}}
+    for name in _column_names(measured.reproduction):
         if name not in table.index:
             for line in lines.values():
                 line[name] = Value(None)
@@ -137,32 +133,37 @@ def values_of(measured: Measured, row: Row) -> dict[str, dict[str, Value]]:
         published, ours, low, high = (
             float(found[key]) for key in ("published", "ours", "ci_low", "ci_high")
         )
-        lines["published"][name] = Value(published, unit=unit)
-        lines["ours"][name] = Value(ours, low, high, unit)
-        lines["difference"][name] = Value(
-            ours - published, low - published, high - published, apart
-        )
-    if all(value.missing for value in lines["published"].values()):
-        return {"ours": lines["ours"]}
+        lines[PUBLISHED][name] = Value(published, unit=unit)
+        lines[OURS][name] = Value(ours, low, high, unit)
+        lines[DIFFERENCE][name] = Value(ours - published, low - published, high - published, apart)
+    if all(value.missing for value in lines[PUBLISHED].values()):
+        return {OURS: lines[OURS]}
     return lines
 
 
-def result_frame(measured: Measured) -> pd.DataFrame:
-    """Cells are `Value`; a line each for what is published, ours, and the difference."""
-    index, lines = [], []
-    for row in _present(measured):
-        for what, values in values_of(measured, row).items():
-            index.append(f"{heading(row)}, {what}")
-            lines.append(values)
-    frame = pd.DataFrame(lines, index=index, dtype=object)
-    frame.columns.name = "truth" if measured.reproduction.of_levels else "network"
+def _result_frame(measured: Measured) -> pd.DataFrame:
+    """Cells are `Value`; a group for each row: what is published, ours, and the difference."""
+    lines = {
+        (_heading(row), what): values
+        for row in present(measured)
+        for what, values in _values_of(measured, row).items()
+    }
+    return _grouped(lines, "truth" if measured.reproduction.of_levels else "network")
+
+
+def _grouped(lines: Mapping[tuple[str, str], Mapping[str, Value]], corner: str) -> pd.DataFrame:
+    """A frame of lines, each headed by its group and its name."""
+    frame = pd.DataFrame(
+        list(lines.values()), index=pd.MultiIndex.from_tuples(list(lines)), dtype=object
+    )
+    frame.columns.name = corner
     return frame
 
 
-def table_notes(measured: Measured) -> tuple[str, ...]:
+def _table_notes(measured: Measured) -> tuple[str, ...]:
     """What the rows are, and how the intervals were made."""
-    present = _present(measured)
-    own = [row for row in present if row in measured.reproduction.rows]
+    shown = present(measured)
+    own = [row for row in shown if row in measured.reproduction.rows]
     methods: dict[str, list[str]] = {}
     for row in own:
         methods.setdefault(row.method, []).append(row.label)
@@ -170,14 +171,14 @@ def table_notes(measured: Measured) -> tuple[str, ...]:
     several = any(" " in str(seeds) for seeds in measured.table["train_seeds"])
     drawn = "trainings, then images" if several else "images"
     notes = [f"{names}.", f"Intervals: bootstrap over {drawn}."]
-    if len(own) < len(present):
+    if len(own) < len(shown):
         notes.append("Other rows are not in the paper.")
-    if any(heading(row).endswith(_ORACLE) for row in present):
+    if any(_heading(row).endswith(_ORACLE) for row in shown):
         notes.append(f"{_ORACLE} is told the true level, which no deployment knows.")
     return tuple(notes)
 
 
-def gain_label(name: str) -> str:
+def _gain_label(name: str) -> str:
     """A row of the gains for people: the minus sign, and trainings called so."""
     return name.replace(" - ", " \N{MINUS SIGN} ").replace(" seed ", ", training ")
 
@@ -194,25 +195,24 @@ def gain_blocks(measured: Measured) -> list[Block]:
         Table(
             f"{measured.name}-gain",
             "Differences of accuracies in points, with 95 % intervals.",
-            gain_frame(measured),
+            _gain_frame(measured),
             notes=_gain_notes(measured),
         ),
     ]
 
 
-def gain_frame(measured: Measured) -> pd.DataFrame:
-    """Cells are `Value`: the published gain, ours, its controls, a line each."""
+def _gain_frame(measured: Measured) -> pd.DataFrame:
+    """Cells are `Value`; a group each for the claimed gain, published and ours, and its controls."""
     gains, gain = measured.gains, measured.reproduction.gain
-    names = column_names(measured.reproduction)
-    index, lines = [], []
+    names = _column_names(measured.reproduction)
+    lines: dict[tuple[str, str], dict[str, Value]] = {}
     for name in dict.fromkeys(gains["row"]):
         rows = gains[gains["row"] == name].set_index("column")
         published = {
             n: Value(float(rows["published"].get(n, float("nan"))), unit="points") for n in names
         }
         if not all(value.missing for value in published.values()):
-            index.append(f"{gain_label(name)}, published")
-            lines.append(published)
+            lines[_gain_label(name), PUBLISHED] = published
         ours = {}
         for n in names:
             found: Any = rows.loc[n] if n in rows.index else None
@@ -224,11 +224,8 @@ def gain_frame(measured: Measured) -> pd.DataFrame:
                 )
             )
         claimed = gain is not None and name == gain.name
-        index.append(f"{gain_label(name)}, ours" if claimed else gain_label(name))
-        lines.append(ours)
-    frame = pd.DataFrame(lines, index=index, dtype=object)
-    frame.columns.name = "difference"
-    return frame
+        lines[_gain_label(name), OURS if claimed else ""] = ours
+    return _grouped(lines, DIFFERENCE)
 
 
 def _gain_notes(measured: Measured) -> tuple[str, ...]:

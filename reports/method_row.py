@@ -1,0 +1,57 @@
+"""A method as a row of tables and a line of plots, with the signs that readers must know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from robobench.types import MATCHED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ORACLE, BANK, ADAPTS = "\N{DAGGER}", "\N{DOUBLE DAGGER}", "\N{SECTION SIGN}"
+MARKS = {
+    ORACLE: "oracle: is told the true level or corruption, which nobody knows in use",
+    BANK: "a bank: for each corruption the weights trained on it, so it is told the corruption",
+    ADAPTS: "adapts to the batch: a prediction depends on the other images beside it",
+}
+
+
+@dataclass(frozen=True)
+class MethodRow:
+    """A method of a leaderboard.
+
+    Attributes:
+        label: Its name, with ``@TRAINED_ON`` where the leaderboard has it more than once.
+        method: As `Cell.method`.
+        trained_on: As `Cell.trained_on`.
+        oracle: Whether it is told what nobody knows in use.
+        adapts: Whether it adapts to the batch.
+        parameters: Numbers that run, or None where the run does not say.
+        macs: Multiply-adds for one image, or None.
+    """
+
+    label: str
+    method: str
+    trained_on: str
+    oracle: bool = False
+    adapts: bool = False
+    parameters: float | None = None
+    macs: float | None = None
+
+    @property
+    def marks(self) -> str:
+        """The signs that explain themselves under a table."""
+        signs = ((self.oracle, ORACLE), (self.trained_on == MATCHED, BANK), (self.adapts, ADAPTS))
+        return "".join(sign for told, sign in signs if told)
+
+    @property
+    def heading(self) -> str:
+        """Label and marks: ``jpg-trueqf †``."""
+        return f"{self.label} {self.marks}".rstrip()
+
+    def of(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The method's rows of a long table."""
+        mine = (frame["method"] == self.method) & (frame["trained_on"] == self.trained_on)
+        return frame[mine]

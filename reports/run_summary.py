@@ -1,0 +1,172 @@
+"""The summary of a run on a screen: one short table for people, in percent.
+
+On a terminal it fits the terminal. Elsewhere (a pipe, a log) it is a Markdown table of whatever
+width it needs, in plain ASCII, so that it survives being pasted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+import pandas as pd
+
+from robobench.analysis.corruption_error import interval_name
+from robobench.reports.blocks import Table, Value
+from robobench.reports.leaderboard import MEAN
+from robobench.reports.screen import fits, print_table, screen
+from robobench.types import CLEAN, MATCHED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SEVERITIES = interval_name(1, 5)
+_RECOVERED = "recovered"
+_Trained = tuple[str, str]  # method, trained_on
+
+
+def print_summary(
+    summary: pd.DataFrame,
+    manifest: Mapping[str, Any] | None = None,
+    *,
+    file: TextIO | None = None,
+) -> None:
+    """Print a run's summary.
+
+    Args:
+        summary: As `robobench.analysis.summary.summarise` returns it.
+        manifest: Of the run, for the marks of methods that are told the truth; may be left out.
+        file: Where to; standard output by default.
+    """
+    console = screen(file)
+    if summary.empty:
+        console.print("no cells: nothing to summarise")
+        return
+    summary = _in_order(summary, manifest or {})
+    for table, apart in _tables(summary, _oracles(manifest or {})):
+        console.print(table.caption, style="bold")
+        console.print()
+        for part in [table] if not apart or fits(console, table) else _parted(table, apart):
+            print_table(console, part, coloured=(_RECOVERED,))
+            if console.is_terminal:
+                console.print()
+    for line in _marks(summary, _oracles(manifest or {})):
+        console.print(line, style="dim")
+
+
+def _tables(
+    summary: pd.DataFrame, oracles: Collection[_Trained]
+) -> Iterator[tuple[Table, list[str]]]:
+    """For each data set and backbone a table in groups by corruption, and what may stand apart."""
+    labels = _labels(summary, oracles)
+    reference = _reference(summary)
+    for place, part in summary.groupby(["dataset", "split", "backbone"], sort=False):
+        dataset, split, backbone = map(str, place)
+        columns = _columns(part, reference)
+        heads, lines = [], []
+        for corruption, group in _by_corruption(part):
+            best = group["accuracy"].max() if len(group) > 1 else None
+            for label, row in zip(group.index.map(labels), group.to_dict("records"), strict=True):
+                heads.append((_title(corruption, group), label))
+                lines.append([_value(row, column, best) for column in columns])
+        headings = pd.MultiIndex.from_tuples(heads, names=["corruption", "method"])
+        title = f"{dataset} {split}, {backbone}: {part['n'].max():,} images, percent [95 %]"
+        frame = pd.DataFrame(lines, index=headings, columns=columns, dtype=object)
+        yield Table(f"summary-{dataset}-{split}-{backbone}", title, frame), _native(part)
+
+
+def _parted(table: Table, apart: Sequence[str]) -> list[Table]:
+    """Sweeps' interval means in a table of their own."""
+    frame = table.frame
+    main = [column for column in frame if column not in apart]
+    return [Table(table.name, table.caption, frame[columns]) for columns in (main, list(apart))]
+
+
+def _value(row: Mapping[Hashable, Any], column: str, best: float | None) -> Value:
+    # A ratio of a few errors on clean images says nothing that the accuracy does not.
+    if row["corruption"] == CLEAN and column.startswith("CE["):
+        return Value(None)
+    value = Value(row[column], row[f"{column}_low"], row[f"{column}_high"])
+    return value.strong() if column == "accuracy" and row[column] == best else value
+
+
+def _columns(part: pd.DataFrame, reference: str) -> list[str]:
+    """What is shown: accuracy, interval means, CE and the share recovered, if there are any."""
+    columns = ["accuracy", _SEVERITIES, *_native(part), f"CE[{reference}]", _RECOVERED]
+    columns += ["mCE", "relative mCE"]
+    return [c for c in columns if c == "accuracy" or (c in part and part[c].notna().any())]
+
+
+def _native(part: pd.DataFrame) -> list[str]:
+    """Interval means over a sweep's own levels."""
+    names = [str(c) for c in part if str(c).startswith("Acc(") and str(c).endswith(")")]
+    names = [c for c in names if c != _SEVERITIES]
+    return [c for c in names if part[c].notna().any()]
+
+
+def _by_corruption(part: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Clean first, the mean of several last, the others as evaluated."""
+    order = list(dict.fromkeys(part["corruption"]))
+    order.sort(key=lambda c: (c != CLEAN, c == MEAN))
+    if len({*order} - {CLEAN, MEAN}) == 1:  # the mean of one corruption is that corruption
+        order = [c for c in order if c != MEAN]
+    return [(c, part[part["corruption"] == c]) for c in order]
+
+
+def _title(corruption: str, group: pd.DataFrame) -> str:
+    levels = str(group["levels"].iloc[0])
+    if corruption == MEAN:
+        return f"mean of {levels}"
+    return f"{corruption} {levels}".strip()
+
+
+def _reference(summary: pd.DataFrame) -> str:
+    return str(summary.attrs.get("reference", "org"))
+
+
+def _in_order(summary: pd.DataFrame, manifest: Mapping[str, Any]) -> pd.DataFrame:
+    """The reference first, then methods as the run was asked for them."""
+    asked = list(dict.fromkeys((m["method"], m["trained_on"]) for m in manifest.get("methods", [])))
+    rank = {key: place for place, key in enumerate(asked)}
+    reference = summary.attrs.get("reference")
+    pairs = list(zip(summary["method"], summary["trained_on"], strict=True))
+    order = [(method != reference, rank.get((method, on), len(rank))) for method, on in pairs]
+    return summary.iloc[sorted(range(len(order)), key=order.__getitem__)]
+
+
+def _oracles(manifest: Mapping[str, Any]) -> set[_Trained]:
+    return {
+        (m["method"], m["trained_on"])
+        for m in manifest.get("methods", [])
+        if m.get("oracle") or m["trained_on"] == MATCHED
+    }
+
+
+def _labels(summary: pd.DataFrame, oracles: Collection[_Trained]) -> dict[Any, str]:
+    """Names for rows: ``@TRAINED_ON`` only where it tells two rows apart, ``*`` for an oracle."""
+    labels = {}
+    for index, row in summary.iterrows():
+        same = summary[summary["method"] == row["method"]]
+        several = same["trained_on"].nunique() > 1
+        name = f"{row['method']}@{row['trained_on']}" if several else str(row["method"])
+        labels[index] = name + ("*" if (row["method"], row["trained_on"]) in oracles else "")
+    return labels
+
+
+def _marks(summary: pd.DataFrame, oracles: Collection[_Trained]) -> list[str]:
+    """What stands under the tables: columns and signs explained, gaps, notes."""
+    lines, reference = [], _reference(summary)
+    if f"CE[{reference}]" in summary and summary[f"CE[{reference}]"].notna().any():
+        lines.append(f"CE[{reference}]: errors as a share of {reference}'s; below 100 is better.")
+    if _RECOVERED in summary and summary[_RECOVERED].notna().any():
+        lines.append(
+            f"recovered: share of the accuracy lost by {reference} that comes back; blank where "
+            "the loss is within noise."
+        )
+    if oracles:
+        lines.append("*: is told the corruption or its strength, which no deployment knows.")
+    blank = dict.fromkeys(m for m in summary["missing"] if m and ("no " in m))
+    incomplete = [m for m in blank if "Acc(" in m or "mCE" in m]
+    lines += [f"left blank: {m}" for m in incomplete[:5]]
+    lines += [f"note: {n}" for n in summary.attrs.get("notes", [])]
+    return lines

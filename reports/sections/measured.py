@@ -1,0 +1,53 @@
+"""What methods measured beside accuracy: the quality of restored images, estimated levels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from robobench import section
+from robobench.registry import METRICS
+from robobench.reports.blocks import Block, Table, Text, Value
+from robobench.reports.leaderboard import Leaderboard, leaderboards
+from robobench.reports.method_row import MethodRow
+from robobench.types import CLEAN
+
+if TYPE_CHECKING:
+    from robobench.results.run import Run
+
+
+@section("measured", order=75, title="What methods measured themselves")
+def measured(run: Run) -> list[Block]:
+    """Extra columns of methods: quality of restored images, estimated levels."""
+    blocks: list[Block] = []
+    for board in leaderboards(run):
+        extra = board.frame[~board.frame["metric"].isin(METRICS.names())]
+        columns = {
+            f"{row.label}: {metric}": _means(board, extra, row, metric)
+            for row in board.rows
+            for metric in dict.fromkeys(row.of(extra)["metric"])
+        }
+        if not columns:
+            continue
+        if not board.alone:
+            blocks.append(Text(board.title, "heading"))
+        frame = pd.DataFrame(columns, index=[CLEAN, *board.corruptions], dtype=object)
+        frame.columns.name = "corruption"
+        blocks.append(
+            Table(
+                f"measured{board.suffix}",
+                "Means over all images and levels of what methods report beside their predictions.",
+                frame,
+            )
+        )
+    return blocks
+
+
+def _means(board: Leaderboard, extra: pd.DataFrame, row: MethodRow, metric: str) -> list[Value]:
+    mine = row.of(extra)
+    values = mine[mine["metric"] == metric].groupby("corruption")["value"].mean()
+    return [
+        Value(float(values[name]) if name in values else None, unit="number", why="not measured")
+        for name in [CLEAN, *board.corruptions]
+    ]

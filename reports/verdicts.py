@@ -1,0 +1,91 @@
+"""A check's answer for people and for GitHub: text and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from robobench.checking.check import BETTER, NOT_COMPARABLE, SAME, WORSE, CheckResult, Verdict
+from robobench.reports import markup
+from robobench.reports.blocks import Table, Value
+from robobench.reports.screen import grid
+from robobench.reports.tables import plain, to_markdown
+
+# GitHub cuts a step's summary off at 1 MiB; the cells that matter come first.
+_ROWS = 200
+_ORDER = (WORSE, BETTER, NOT_COMPARABLE, SAME)
+_WIDE = 1000  # a log has room for all columns
+
+
+def headline(result: CheckResult) -> str:
+    """The answer in one line."""
+    worse = sum(v.outcome == WORSE for v in result.cells)
+    cells = f"{len(result.cells)} cells" + (f", {worse} of them worse" if worse else "")
+    return (
+        f"{result.outcome} ({cells}; tolerance {result.tolerance:g} points, alpha {result.alpha:g})"
+    )
+
+
+def as_text(result: CheckResult) -> str:
+    """For a terminal: methods first, then the cells that changed, then what else differs."""
+    changed = [v for v in _ranked(result.cells) if v.outcome != SAME or v.remark]
+    lines = [headline(result), ""]
+    table = _table([*result.means, *changed[:20]])
+    lines += [plain(line.plain) for line in grid(table, _WIDE, gap=2)]
+    if len(changed) > 20:
+        lines.append(f"    and {len(changed) - 20} more; --summary FILE lists them")
+    lines += ["", _power(result)]
+    lines += [f"note: {note}" for note in result.notes]
+    return "\n".join(lines) + "\n"
+
+
+def as_markdown(result: CheckResult) -> str:
+    """For a GitHub step summary or a pull-request comment."""
+    ranked = _ranked(result.cells)
+    changed = [v for v in ranked if v.outcome != SAME or v.remark]
+    lines = [f"### robobench check: {headline(result)}", "", to_markdown(_table(result.means))]
+    if changed:
+        lines += ["**Cells that changed**", "", to_markdown(_table(changed[:_ROWS]))]
+    rest = [v for v in ranked if v not in changed]
+    if rest:
+        lines += [f"<details><summary>{len(rest)} cells are the same</summary>", ""]
+        lines += [to_markdown(_table(rest[: max(0, _ROWS - len(changed))])), "</details>", ""]
+    lines.append(_power(result))
+    if result.notes:
+        lines += ["", "Not the same as in the baseline:", ""]
+        lines += [f"- {markup.markdown(note)}" for note in result.notes]
+    return "\n".join(lines) + "\n"
+
+
+def _ranked(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Worst first."""
+    return sorted(verdicts, key=lambda v: (_ORDER.index(v.outcome), not v.remark, -v.loss))
+
+
+def _power(result: CheckResult) -> str:
+    """What a silent check would have heard; nothing to say of one that spoke."""
+    if result.outcome == WORSE:
+        return f"Worse means: more than {result.tolerance:g} points lost, beyond chance."
+    return (
+        f"On these images a loss of {result.detectable:.1f} points in the mean would be found four "
+        "times out of five."
+    )
+
+
+def _table(verdicts: Sequence[Verdict]) -> Table:
+    """Method, cell, before, now, change with its interval, p: a row for each, by outcome."""
+    rows = [_cells(verdict) for verdict in verdicts]
+    outcomes = [v.outcome + (" (!)" if v.remark and v.outcome == SAME else "") for v in verdicts]
+    columns = ["method", "cell", "before", "now", "points [95 %]", "p"]
+    frame = pd.DataFrame(rows, index=outcomes, columns=columns, dtype=object)
+    frame.columns.name = "outcome"
+    return Table("verdicts", "Changes in points, with 95 % intervals.", frame)
+
+
+def _cells(verdict: Verdict) -> list[str | Value]:
+    before, after = Value(verdict.before), Value(verdict.after)
+    if verdict.outcome == NOT_COMPARABLE:
+        return [verdict.method, verdict.what, Value(None), after, verdict.remark, Value(None)]
+    change = Value(-verdict.loss, -verdict.high, -verdict.low, "points")
+    return [verdict.method, verdict.what, before, after, change, Value(verdict.p, unit="p")]

@@ -1,0 +1,165 @@
+"""What sections say of a run, or of several: honest about what is missing."""
+
+import pandas as pd
+import pytest
+
+import robobench
+from robobench.errors import RobobenchError
+from robobench.reports import tables
+from robobench.reports.blocks import DASH, Table, Text, Value
+from robobench.reports.builder import build, compose
+from robobench.reports.leaderboard import leaderboards
+from robobench.reports.notices import notices
+from robobench.results.run import load
+
+CORRUPTIONS = ("jpeg_compression", "gaussian_noise")
+
+
+def section_of(run, name):
+    return compose([run], [name]).parts[0]
+
+
+def table(blocks, name):
+    return next(b for b in blocks if isinstance(b, Table) and b.name == name)
+
+
+def test_rows_are_marked(run):
+    found = {row.label: row.heading for row in leaderboards(run)[0].rows}
+    assert found == {"org": "org", "afd": "afd ‡", "twin": "twin §", "truth": "truth †"}
+    notes = " ".join(table(section_of(run, "summary").blocks, "summary").notes)
+    assert all(word in notes for word in ("oracle", "a bank", "adapts to the batch"))
+
+
+def test_bold_only_where_told_apart_and_never_an_oracle(run, tmp_path, write_run):
+    shown = table(section_of(run, "summary").blocks, "summary").frame
+    assert not any(value.bold for value in shown["accuracy, Acc(1,5)"]), "afd and twin are alike"
+    fewer = load(write_run(tmp_path / "run", ("org", "afd", "truth"), shown=False))
+    shown = table(section_of(fewer, "summary").blocks, "summary").frame
+    bold = [label for label, v in shown["accuracy, Acc(1,5)"].items() if v.bold]
+    assert bold == ["afd ‡"], "truth is better, but told what nobody knows"
+    assert not any(value.bold for value in shown["clean"])
+
+
+def test_summary_says_what_is_told_apart(run, tmp_path, write_run):
+    said = " ".join(section_of(run, "summary").blocks[0].items)
+    assert "is not told apart from it" in said
+    fewer = load(write_run(tmp_path / "run", ("org", "afd"), shown=False))
+    said = " ".join(section_of(fewer, "summary").blocks[0].items)
+    assert "`afd` gains most" in said
+
+
+def test_paired_gains_agree_with_compare(run):
+    gains = table(section_of(run, "paired").blocks, "paired").frame["afd ‡"]
+    told = run.compare("org", "afd").set_index("corruption")
+    for name in ("clean", *CORRUPTIONS, "mean"):
+        assert gains[name].value == pytest.approx(told.loc[name, "difference"])
+        assert gains[name].low == pytest.approx(told.loc[name, "difference_low"])
+
+
+def test_not_applicable_is_a_dash_with_its_reason(tmp_path, write_run):
+    refuses = (("afd", "gaussian_noise"),)
+    run = load(write_run(tmp_path / "run", ("org", "afd"), refuses=refuses, shown=False))
+    shown = table(section_of(run, "summary").blocks, "by-corruption")
+    cell = shown.frame.loc["afd ‡", "gaussian_noise"]
+    assert cell.missing
+    assert cell.why == "not applicable: made for JPEG"
+    assert f"{DASH}<sup>a</sup>" in tables.to_html(shown)
+    assert ("a", "not applicable: made for JPEG.") in tables.footnotes(shown)
+    assert not any("incomplete" in notice.text for notice in notices(run))
+
+
+def test_incomplete_run_says_so_and_averages_nothing_uneven(tmp_path, write_run):
+    without = {("afd", "jpeg_compression", 40.0), ("afd", "jpeg_compression", 50.0)}
+    run = load(write_run(tmp_path / "run", ("org", "afd"), without=without, shown=False))
+    warning = next(notice for notice in notices(run) if notice.kind == "warning")
+    assert "incomplete" in warning.text
+    assert warning.items == ("`afd`: jpeg_compression 40, jpeg_compression 50",)
+    frame = table(section_of(run, "summary").blocks, "by-corruption").frame
+    assert frame.loc["afd ‡", "jpeg_compression"].missing
+    assert frame.loc["afd ‡", "mean"].missing
+    assert not frame.loc["afd ‡", "gaussian_noise"].missing
+    build(run, tmp_path / "out", ["html", "latex"], ["severity", "paired"])
+
+
+def test_empty_run_is_refused_in_words(tmp_path, write_run):
+    run = load(write_run(tmp_path / "run", (), shown=False))
+    with pytest.raises(RobobenchError, match="no cells yet"):
+        build(run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_sweep_has_the_published_intervals(swept):
+    blocks = section_of(swept, "level").blocks
+    quality = table(blocks, "level-jpeg_compression").frame
+    assert list(quality) == [*(f"Acc({a},{a + 19})" for a in range(1, 100, 20)), "all levels"]
+    sigma = table(blocks, "level-gaussian_noise").frame
+    assert next(iter(sigma)) == "Acc(0,10)"
+    assert "severity" not in [part.name for part in compose([swept]).parts]
+
+
+# Several runs ------------------------------------------------------------------------------------
+
+
+def test_runs_of_different_machines_are_joined_with_a_warning(tmp_path, write_run):
+    one = load(write_run(tmp_path / "one", ("org", "afd"), shown=False))
+    other = load(
+        write_run(
+            tmp_path / "two", ("org", "twin"), shown=False, machine={"device": "cuda", "threads": 2}
+        )
+    )
+    report_ = compose([one, other], ["summary"])
+    shown = table(report_.parts[0].blocks, "summary").frame
+    assert list(shown.index) == ["org", "afd ‡", "twin §"]
+    assert report_.notices[0].items == ("machine, device: cpu (one), cuda (two)",)
+    assert len(one.cells) + len(other.cells) > len(shown) * 11  # org counts once
+
+
+def test_same_names_with_other_weights_are_shown_apart(tmp_path, write_run):
+    one = load(write_run(tmp_path / "old", ("org", "afd"), shown=False))
+    fewer = CORRUPTIONS[:1]
+    other = load(write_run(tmp_path / "new", ("org", "afd"), fewer, weights="b", shown=False))
+    report_ = compose([one, other], ["summary"])
+    assert any("disagree" in notice.text for notice in report_.notices)
+    names = [t.name for t in report_.tables]
+    assert "summary-shapes10-test-vgg-tiny--old-" in names
+    assert "summary-shapes10-test-vgg-tiny--new-" in names
+    shown = next(t for t in report_.tables if t.name == "summary-shapes10-test-vgg-tiny--new-")
+    assert not shown.frame.loc["afd ‡", "accuracy, Acc(1,5)"].missing, "its own grid is complete"
+    build([one, other], tmp_path / "out", ["html", "csv"], ["recovered", "provenance"])
+
+
+def test_normalizer_changes_the_reference(run):
+    shown = table(compose([run], ["summary"], normalizer="afd").parts[0].blocks, "summary").frame
+    assert shown.index[0] == "afd ‡"
+    assert shown.loc["afd ‡", "CE[afd]"].value == pytest.approx(1)
+    with pytest.raises(RobobenchError, match="did you mean 'twin'"):
+        compose([run], normalizer="twins")
+
+
+# Sections of others ------------------------------------------------------------------------------
+
+
+def test_a_section_of_ones_own(run, registered, tmp_path):
+    @robobench.section("mine", order=5)
+    def mine(run):
+        """Mine."""
+        frame = pd.DataFrame({"x": [Value(0.5)]}, index=["a"])
+        return [Text("Hello `you`."), Table("mine", "A table.", frame)]
+
+    assert compose([run]).parts[0].title == "Mine"
+    build(run, tmp_path, ["html"], ["mine"])
+    assert "Hello <code>you</code>." in (tmp_path / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (lambda: 1 / 0, "raised ZeroDivisionError"),
+        (lambda: ["text"], "returned a str"),
+        (lambda: [Table("summary", "", pd.DataFrame())], "both have a table named 'summary'"),
+    ],
+)
+def test_a_broken_section_is_one_line(run, registered, returned, message):
+    robobench.section("broken")(lambda run: returned())
+    with pytest.raises(RobobenchError, match=message):
+        compose([run], ["summary", "broken"])

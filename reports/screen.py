@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
 
 from robobench.reports.blocks import Block, Table, Text
-from robobench.reports.tables import Cell, Layout, Line, footnotes, lay_out, plain, to_log
+from robobench.reports.tables import Layout, Line, TableCell, footnotes, lay_out, plain, to_log
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -130,11 +130,11 @@ def grid(
     return found
 
 
-def _both(cell: Cell) -> str:
+def _both(cell: TableCell) -> str:
     return cell.interval(_ENDS)
 
 
-def _half(cell: Cell) -> str:
+def _half(cell: TableCell) -> str:
     half = cell.value.half_width if cell.value else ""
     return f"+-{half}" if half else ""
 
@@ -152,7 +152,7 @@ class _Grid:
     stacked: Collection[str] = ()
     coloured: Collection[str] = ()
     written: Callable[[str], str] = str
-    beside: Callable[[Cell], str] = _both
+    beside: Callable[[TableCell], str] = _both
 
     @cached_property
     def margin(self) -> int:
@@ -189,7 +189,7 @@ class _Grid:
         if block:
             yield block
 
-    def after(self, cell: Cell) -> str:
+    def after(self, cell: TableCell) -> str:
         """What stands faintly after a number: the letter of its footnote, or of its interval."""
         text = f"({cell.sign})" if cell.sign else "" if self.stacked else self.beside(cell)
         return f" {text}" if text else ""
@@ -248,7 +248,7 @@ def _telling(laid: Layout, columns: Sequence[int]) -> Iterator[Line]:
     return (line for line in laid.lines if line.group in groups)
 
 
-def _style(cell: Cell, strong: bool, coloured: bool) -> str:
+def _style(cell: TableCell, strong: bool, coloured: bool) -> str:
     if cell.value is None:
         return ""
     if cell.value.missing:

@@ -20,7 +20,7 @@ _ASCII = str.maketrans({MINUS: "-", DASH: "-"})
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """A cell as readers see it, in no format yet.
 
     Attributes:
@@ -49,7 +49,7 @@ class Line:
 
     group: str
     name: str
-    cells: tuple[Cell, ...]
+    cells: tuple[TableCell, ...]
 
 
 @dataclass(frozen=True)
@@ -115,10 +115,10 @@ def _kind(column: Sequence[Any]) -> Literal["text", "number", "interval"]:
     return "interval" if any(value.ends for value in values) else "number"
 
 
-def _cell(cell: Any, signs: dict[str, str]) -> Cell:
+def _cell(cell: Any, signs: dict[str, str]) -> TableCell:
     if not isinstance(cell, Value):
-        return Cell(str(cell))
-    return Cell(cell.text, cell, signs.get(cell.why, "") if cell.missing else "")
+        return TableCell(str(cell))
+    return TableCell(cell.text, cell, signs.get(cell.why, "") if cell.missing else "")
 
 
 def footnotes(table: Table) -> list[tuple[str, str]]:
@@ -138,7 +138,7 @@ class Dialect:
     """
 
     heading: Callable[[str], str]
-    cell: Callable[[Cell], str]
+    cell: Callable[[TableCell], str]
 
     def written(self, laid: Layout) -> tuple[list[str], list[list[str]]]:
         """The header and the rows, each text as the format has it."""
@@ -148,7 +148,7 @@ class Dialect:
         ]
 
 
-def _html_cell(cell: Cell) -> str:
+def _html_cell(cell: TableCell) -> str:
     text = markup.html(cell.text)
     if cell.bold:
         text = f"<strong>{text}</strong>"
@@ -177,7 +177,7 @@ def to_latex(table: Table) -> str:
     laid = lay_out(table)
     text = markup.latex_breakable if table.wraps else markup.latex_plain
 
-    def written(cell: Cell) -> str:
+    def written(cell: TableCell) -> str:
         if cell.value is None:
             return text(cell.text)
         number = markup.latex_plain(cell.text)
@@ -207,7 +207,7 @@ def _latex_columns(laid: Layout, wraps: bool) -> str:
     return "".join(found)
 
 
-def _markdown_cell(cell: Cell) -> str:
+def _markdown_cell(cell: TableCell) -> str:
     if cell.sign:
         return f"{cell.text} ({cell.sign})"
     number = f"**{cell.text}**" if cell.bold else markup.markdown_plain(cell.text)
@@ -228,7 +228,7 @@ def plain(text: str) -> str:
     return text.translate(_ASCII)
 
 
-def _log_cell(cell: Cell) -> str:
+def _log_cell(cell: TableCell) -> str:
     sign = f"({cell.sign})" if cell.sign else ""
     return plain(" ".join(filter(None, (cell.text, sign, cell.interval("[{},{}]")))))
 

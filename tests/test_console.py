@@ -3,8 +3,8 @@ import io
 import pandas as pd
 from made_up_cells import CLEAN, FOG, JPEG, study, summary_of, two_methods
 
-from robobench.reports.run_summary import print_summary
 from robobench.corruptions import catalogue
+from robobench.reports.run_summary import print_summary
 
 
 class Terminal(io.StringIO):

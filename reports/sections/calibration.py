@@ -1,4 +1,4 @@
-"""Whether confidences can be believed: calibration error, likelihood, the worst case."""
+"""Metrics beside accuracy: calibration error, likelihood, those of plug-ins, the worst case."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from robobench import section
+from robobench.registry import METRICS
 from robobench.reports.blocks import Block, Table, Text, Unit, Value
 from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
 from robobench.reports.method_row import MethodRow
@@ -15,12 +16,12 @@ from robobench.types import CLEAN
 if TYPE_CHECKING:
     from robobench.results.run import Run
 
-_COLUMNS: tuple[tuple[str, str, Unit], ...] = (("ece", "ECE", "percent"), ("nll", "NLL", "number"))
+_EXPLAINED = ("ece", "nll")  # by the caption
 
 
 @section("calibration", order=70)
 def calibration(run: Run) -> list[Block]:
-    """Expected calibration error, likelihood and worst case, clean and degraded."""
+    """Expected calibration error, likelihood, metrics of plug-ins and worst case."""
     blocks: list[Block] = []
     for board in leaderboards(run):
         if not board.alone:
@@ -31,9 +32,19 @@ def calibration(run: Run) -> list[Block]:
 
 def _table(board: Leaderboard) -> Table:
     columns: dict[str, list[Value]] = {}
-    for metric, title, unit in _COLUMNS:
-        columns[f"{title}, clean"] = [_mean(board, r, metric, True, unit) for r in board.rows]
-        columns[f"{title}, degraded"] = [_mean(board, r, metric, False, unit) for r in board.rows]
+    others = []
+    for name in METRICS:
+        METRICS[name]  # its module is imported: all its options are known then
+        entry = METRICS.entry(name)
+        if not entry.options.get("reported", True):
+            continue
+        title = str(entry.options.get("title") or name)
+        unit: Unit = entry.options.get("unit", "percent")
+        columns[f"{title}, clean"] = [_mean(board, r, name, True, unit) for r in board.rows]
+        columns[f"{title}, degraded"] = [_mean(board, r, name, False, unit) for r in board.rows]
+        if name not in _EXPLAINED:
+            better = "higher" if entry.options.get("higher_is_better") else "lower"
+            others.append(f"{title}: {entry.summary.rstrip('.')}; {better} is better.")
     columns["worst accuracy"] = [board.summed(row, MEAN, "worst") for row in board.rows]
     frame = pd.DataFrame(columns, index=[r.heading for r in board.rows], dtype=object)
     frame.columns.name = "method"
@@ -43,7 +54,7 @@ def _table(board: Leaderboard) -> Table:
         "in nats, on clean images and as the plain mean over all degraded cells; lower is better. "
         "Worst accuracy: of any one cell, in percent.",
         frame,
-        notes=tuple(board.marks()),
+        notes=(*others, *board.marks()),
     )
 
 

@@ -67,9 +67,10 @@ def test_a_paper_of_a_plugin_from_networks_to_files(place, capsys):
     }
     table = pd.read_csv(place / "reproduced" / "toy-table1.csv").set_index(["row", "column"])
     assert set(table.index.get_level_values("row")) == {"org", "jpg", "jpg-estqf", "median"}
+    store = Store(place / "runs" / "doe-2031")
     right = [
-        predictions.correct.mean()
-        for cell, predictions in Store(place / "runs" / "doe-2031").items()
+        store.get(cell).correct.mean()
+        for cell in store.cells()
         if cell.method == "jpg" and cell.level in (10, 11)
     ]
     assert table.loc[("jpg", "Acc(10,11)"), "ours"] == pytest.approx(np.mean(right), abs=1e-5)

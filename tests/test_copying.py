@@ -42,7 +42,7 @@ def test_copy_holds_what_an_evaluation_sees(folder, tmp_path):
     said = run(corrupt_command, folder, out, "--corruptions", "fog,jpeg:10-20/10,snow+jpeg",
                "--severities", "2,5", "--seed", 3, "--workers", 1)  # fmt: skip
     assert "profile: cifar-c" in said
-    assert "36 degraded images made, 0 were there" in said
+    assert "36 degraded images made, 0 already present" in said
     files = sorted(p.relative_to(folder) for p in folder.rglob("*.*"))
     for index, file in enumerate(files):
         image = read(folder / file)[None]
@@ -70,7 +70,7 @@ def test_goes_on_where_it_stopped_and_may_be_extended(folder, tmp_path):
     before, stamp = gone.read_bytes(), kept.stat().st_mtime_ns
     gone.unlink()
     said = run(corrupt_command, folder, out, *choice)
-    assert "1 degraded images made, 29 were there" in said
+    assert "1 degraded images made, 29 already present" in said
     assert gone.read_bytes() == before
     assert kept.stat().st_mtime_ns == stamp
     assert not list(out.rglob("*.tmp"))
@@ -119,7 +119,9 @@ def test_layout_of_cifar_c(folder, tmp_path):
     expected = corrupt(fog[:6], "snow", severity=4, profile="cifar-c")
     assert (np.load(again / "snow.npy")[18:24] == expected).all()
     assert not (again / "labels.npy").exists()
-    assert "0 degraded images made, 60 were there" in run(corrupt_command, folder, out, *choice)
+    assert "0 degraded images made, 60 already present" in run(
+        corrupt_command, folder, out, *choice
+    )
 
 
 def test_mistakes(folder, tmp_path):

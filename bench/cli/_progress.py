@@ -1,4 +1,4 @@
-"""A bar for work of more than two seconds."""
+"""The progress bar of runs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress(plans: Sequence[Plan]) -> Iterator[Callable[[int], None]]:
-    """A bar with the time left over the predictions that plans lack, on a terminal only.
+    """A bar with the time left for the predictions that plans still lack, on a terminal only.
 
     Yields:
-        What is to be told how many predictions were just made.
+        A function to call with the number of predictions just made.
     """
     from rich.progress import (
         BarColumn,

@@ -1,4 +1,4 @@
-"""``robobench list``: what there is, without loading it."""
+"""``robobench list``: what is available, without loading it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import click
 from robobench.registry import Entry
 
 _BACKBONES = {
-    "vgg-tiny": "Our own for 32 x 32, 0.2 million parameters: the default of shapes10.",
-    "vgg-small": "Our own for 32 x 32, 1.7 million parameters.",
+    "vgg-tiny": "Built in, for 32 x 32, 0.2 million parameters: the default for shapes10.",
+    "vgg-small": "Built in, for 32 x 32, 1.7 million parameters.",
     "resnet-20": "He et al.'s for 32 x 32, 0.3 million parameters.",
-    "resnet-56": "Likewise, 0.9 million parameters: the default of cifar10 and cifar100.",
-    "vgg-tanaka": "The classifier of Endo et al. 2020 as best known, 19.5 million; 32 x 32 only.",
-    "timm:NAME": "Any classifier of timm, with --weights FILE or its own (--download).",
-    "torchvision:NAME": "Any classifier of torchvision, likewise.",
-    "onnx:FILE": "An ONNX classifier (extra onnx); methods that need its inside refuse it.",
-    "FILE.py:FACTORY": "An nn.Module that a function of your own returns, with --weights FILE.",
+    "resnet-56": "He et al.'s for 32 x 32, 0.9 million parameters: the default for CIFAR.",
+    "vgg-tanaka": "The classifier of Endo et al. 2020 as far as known, 19.5 million; 32 x 32 only.",
+    "timm:NAME": "Any classifier from timm, with --weights FILE or its own (--download).",
+    "torchvision:NAME": "Any classifier from torchvision, with --weights FILE or --download.",
+    "onnx:FILE": "An ONNX classifier (extra: onnx); not for methods that need its internals.",
+    "FILE.py:FACTORY": "An nn.Module returned by a function of your own, with --weights FILE.",
 }
 KINDS = (
     *("methods", "corruptions", "datasets", "backbones", "metrics", "sections"),
@@ -31,7 +31,9 @@ KINDS = (
 @click.option("--dataset", help="With --backbone: which methods are ready for this data set.")
 @click.option("--backbone", help="With --dataset: which methods are ready for this classifier.")
 @click.option("--weights", type=click.Path(), help="The classifier's weights, with --backbone.")
-@click.option("--plugin", multiple=True, type=click.Path(), help="Python file that registers more.")
+@click.option(
+    "--plugin", multiple=True, type=click.Path(), help="Python file that registers additions."
+)
 def list_(
     kind: str,
     dataset: str | None,
@@ -39,7 +41,7 @@ def list_(
     weights: str | None,
     plugin: tuple[str, ...],
 ) -> None:
-    """List what there is, by KIND."""
+    """List what is available, by KIND."""
     from robobench import registry
     from robobench.errors import unknown_name
 
@@ -72,12 +74,12 @@ def list_(
 
 
 def _written(entry: Entry) -> str:
-    """The name as users write it: ``restore:FILE``."""
+    """The name as users type it: ``restore:FILE``."""
     return ":".join([entry.name, *filter(None, [entry.options.get("argument")])])
 
 
 def table(rows: list[tuple[str, str]]) -> None:
-    """Two columns, the second wrapped to the terminal."""
+    """Print two columns, the second wrapped to the terminal."""
     width = max((len(name) for name, _ in rows), default=0)
     room = max(40, shutil.get_terminal_size((100, 24)).columns - width - 3)
     for name, text in rows:

@@ -1,4 +1,4 @@
-"""``robobench reproduce``: a paper's table, measured again beside what it published."""
+"""``robobench reproduce``: measure a paper's tables again and set them against the paper's."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ if TYPE_CHECKING:
     type=_options.PATH,
     default="reproduced",
     show_default=True,
-    help="Folder that takes NAME.csv, .html, .tex, .md, and pictures of figures.",
+    help="Folder for NAME.csv, .html, .tex, .md, and the figures.",
 )
 @click.option(
-    "--runs", type=_options.PATH, default="runs", show_default=True, help="Folder of the runs."
+    "--runs", type=_options.PATH, default="runs", show_default=True, help="Folder for the runs."
 )
 @_options.train_seeds("all that have weights")
-@click.option("--published-only", is_flag=True, help="Leave out rows that the paper has not.")
+@click.option("--published-only", is_flag=True, help="Leave out rows that the paper does not have.")
 @click.option(
     "--all-rows",
     is_flag=True,
-    help="Our further methods and the controls of other trainings, too: takes longer.",
+    help="Also our further methods and the controls of other trainings: takes longer.",
 )
 @_options.limit
 @_options.data_root
 @_options.download
 @_options.device
-@click.option("--precision", help="fp32, bf16, or auto: what is faster here. [default: auto]")
+@click.option("--precision", help="fp32, bf16, or auto: whichever is faster here. [default: auto]")
 @_options.batch_size
 @_options.plugin
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and how long it takes.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and how long it would take.")
 def reproduce(
     names: tuple[str, ...], out: str, plugin: tuple[str, ...], dry_run: bool, **options: Any
 ) -> None:
-    """Measure a paper's tables and figures again, beside what it published.
+    """Measure a paper's tables and figures again, next to the published values.
 
     Runs what is missing, then writes NAME.csv (row, column, published, ours, ci_low, ci_high, n,
-    train_seeds), the same as HTML, LaTeX and Markdown, and SVG and PDF of figures. Without NAME it
-    lists what there is. Started again, it computes only what is missing.
+    train_seeds), the same as HTML, LaTeX and Markdown, and figures as SVG and PDF. Without NAME,
+    lists what can be reproduced. Run again, it computes only what is missing.
     """
     from robobench.registry import REPRODUCTIONS, load_plugin_file
 
@@ -62,7 +62,7 @@ def reproduce(
     from robobench.reproductions.planning import Settings, prepare
 
     settings = Settings(**{k: v for k, v in options.items() if v is not None})
-    prepared = [prepare(name, settings) for name in wanted]  # all, before any work begins
+    prepared = [prepare(name, settings) for name in wanted]  # all of them before any work begins
     for each in prepared:
         _one(each, Path(out), dry_run)
 
@@ -90,7 +90,7 @@ def _endings(written: list[Path], name: str) -> list[str]:
 
 
 def _tell(prepared: Prepared) -> None:
-    """How much there is to do, before it is done."""
+    """Say how much there is to do, before it is done."""
     from robobench.evaluation.dry_run import estimate
 
     told = [estimate(plan) for plan in prepared.plans]
@@ -99,7 +99,7 @@ def _tell(prepared: Prepared) -> None:
     left = sum(t.predictions for t in told)
     work = f"{left:,} predictions to make, {_lasting(sum(t.seconds for t in told))}"
     click.echo(
-        f"{prepared.name}: {cells:,} cells of {images:,} images, {stored:,} stored already; "
+        f"{prepared.name}: {cells:,} cells of {images:,} images, {stored:,} already stored; "
         f"{work if left else 'nothing left to run'} ({prepared.folder})"
     )
 

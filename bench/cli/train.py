@@ -1,4 +1,4 @@
-"""``robobench train``: make the weights that are missing."""
+"""``robobench train``: train the weights that are missing."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ def seconds_in(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-@click.command(short_help="Train weights, with their cards, for run to find.")
-@click.option("--method", help="What to train; by default everything that is missing.")
-@click.option("--dataset", help="What it is for: shapes10, or all of a study's data sets.")
-@click.option("--backbone", help="Classifier; the data set's own by default.")
+@click.command(short_help="Train weights and store them where run finds them.")
+@click.option("--method", help="Method to train. [default: everything that is missing]")
+@click.option("--dataset", help="Data set to train for. [default: shapes10, or all of a study's]")
+@click.option("--backbone", help="Classifier. [default: the data set's own]")
 @click.option("--weights", help="File of the classifier's weights.")
-@click.option("--trained-on", help="A corruption, a group, or several joined by commas.")
-@click.option("--images", help="Folder of images to learn from instead of the data set's own.")
-@click.option("--limit", type=click.IntRange(min=1), help="Learn from this many images.")
+@click.option("--trained-on", help="Corruptions or groups, comma-separated.")
+@click.option("--images", help="Folder of images to train on instead of the data set's own.")
+@click.option("--limit", type=click.IntRange(min=1), help="Train on this many images.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 @click.option("--recipe", help="Named settings: standard, quick, long, or a study's: endo-2020.")
 @click.option("--start", help="File of weights that --method org starts from.")
-@click.option("--time-limit", help="Stop after 25m, 90s, 1h; the same command goes on.")
-@click.option("--data-root", help="Where data lies; ROBOBENCH_DATA by default.")
+@click.option("--time-limit", help="Stop after 25m, 90s, 1h; the same command resumes.")
+@click.option("--data-root", help="Folder of the data sets. [default: ROBOBENCH_DATA]")
 @click.option("--download", is_flag=True, help="Allow downloads of data and pretrained weights.")
-@click.option("--classes", help="Not needed for training; accepted so that lines can be copied.")
+@click.option("--classes", help="Not needed for training; accepted so that commands can be copied.")
 @click.option("--split", "split_at", help="Layer after which a module is plugged in.")
 @click.option("--device", default="auto", show_default=True)
 @click.option(
@@ -49,10 +49,10 @@ def seconds_in(text: str) -> float:
     type=click.Choice(["auto", "fp32", "bf16"]),
     default="auto",
     show_default=True,
-    help="auto measures which is faster here.",
+    help="auto measures which one is faster here.",
 )
 @click.option("--plugin", multiple=True, help="Python file that registers more methods.")
-@click.option("--again", is_flag=True, help="Train what is there already, too.")
+@click.option("--again", is_flag=True, help="Train again what is there already.")
 def train(
     method: str | None,
     dataset: str | None,
@@ -76,9 +76,9 @@ def train(
 ) -> None:
     """Train weights and store them with their card where `run` finds them.
 
-    Without --method everything that is missing for the data set is trained, the most valuable
-    first; --recipe endo-2020 alone trains what is missing of that study, on all its data sets. A
-    training that was stopped goes on where it was.
+    Without --method, everything that is missing for the data set is trained, most valuable first;
+    --recipe endo-2020 alone trains what is missing from that study, on all its data sets. An
+    interrupted training resumes where it stopped.
     """
     from robobench.registry import STUDIES, load_plugin_file
     from robobench.training.study import trainings_of
@@ -133,7 +133,7 @@ def _time_is_up(left: list[tuple[str, str]]) -> RobobenchError:
     from robobench.training.fitting import TimeLimitReached
 
     names = ", ".join(f"{m}@{on}" for m, on in left)
-    return TimeLimitReached(f"the time is up, not trained yet: {names}; the same command goes on")
+    return TimeLimitReached(f"the time is up, not trained yet: {names}; the same command resumes")
 
 
 def _figure(name: str, value: float) -> str:
@@ -141,7 +141,7 @@ def _figure(name: str, value: float) -> str:
 
 
 class _Bar:
-    """Progress with the time left on a terminal, nothing elsewhere but a line for each result."""
+    """Progress with the time left on a terminal; elsewhere only a line for each result."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -168,14 +168,14 @@ class _Bar:
         self._progress.stop()
 
     def begin(self, what: str) -> None:
-        """Start a bar for one training."""
+        """Start the bar of one training."""
         if self._task is not None:
             self._progress.remove_task(self._task)
         self._what = what
         self._task = self._progress.add_task(what, total=1.0, note="")
 
     def update(self, stage: str, share: float, figures: Mapping[str, float]) -> None:
-        """Move it on."""
+        """Advance it."""
         note = next((f"{k} {_figure(k, v)}" for k, v in figures.items()), "")
         text = self._what if stage == "network" else f"{self._what} {stage}"
         self._progress.update(self._task, completed=share, note=note, description=text)

@@ -146,7 +146,7 @@ MISTAKES = {
     "unknown place of corruption": (RUN + " --corrupt-at file", "crop or native"),
     "config missing": (RUN + " --config {place}/no.toml", r"no\.toml"),
     "config with unknown key": (RUN + " --config {place}/config.toml", "did you mean 'methods'"),
-    "config that is no toml": (RUN + " --config {place}/broken.toml", "no TOML"),
+    "config that is no toml": (RUN + " --config {place}/broken.toml", "not valid TOML"),
     "plugin missing": (RUN + " --plugin {place}/no.py", r"no\.py"),
     "plugin that raises": (RUN + " --plugin {place}/raises.py", "ZeroDivisionError"),
     "plugin that takes a name": (RUN + " --plugin {place}/twice.py", "registered already"),

@@ -261,7 +261,7 @@ def test_the_command_prints_what_it_made(brief):
 
 
 def test_the_command_stops_in_time_and_says_so(brief):
-    with pytest.raises(TimeLimitReached, match="the same command resumes"):
+    with pytest.raises(TimeLimitReached, match="the same command goes on"):
         train.main(
             ["--method", "ddp", "--trained-on", "noise", "--limit", "30", "--again",
              "--time-limit", "0.001s", "--precision", "fp32"],

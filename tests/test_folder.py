@@ -215,7 +215,7 @@ def test_splits_and_own_classes_across_them(tmp_path):
     shutil.rmtree(tmp_path / "test")
     refused(["has train, val but no test"], open_pets, tmp_path, class_names=None)
     photograph(tmp_path / "sketches" / "a.png")
-    refused(["train, val beside sketches"], open_pets, tmp_path, class_names=None)
+    refused(["train, val next to sketches"], open_pets, tmp_path, class_names=None)
 
 
 def test_test_images_are_never_trained_on(pets):

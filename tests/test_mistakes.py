@@ -78,7 +78,7 @@ MISTAKES = {
     "option without value": ("run --methods", "requires an argument"),
     "unknown method": (RUN + " --methods adf", "unknown method 'adf': did you mean 'afd'"),
     "no method": (RUN + " --methods , --no-reference", "at least one is expected"),
-    "method trained on nothing": (RUN + " --methods afd@", "after @ comes"),
+    "method trained on nothing": (RUN + " --methods afd@", "after @"),
     "unknown training": (RUN + " --methods afd@jpg", "jpeg"),
     "training of another method": (RUN + " --methods jpg@fog", "jpeg_compression"),
     "a level alone": (RUN + " --corruptions jpeg:10,20", "'jpeg:10,jpeg:20'"),

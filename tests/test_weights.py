@@ -56,7 +56,7 @@ def test_a_damaged_file_is_refused():
     path = store()
     file = path.with_suffix(".safetensors")
     file.write_bytes(file.read_bytes()[:-1] + b"\x01")
-    with pytest.raises(RobobenchError, match="damaged or was exchanged"):
+    with pytest.raises(RobobenchError, match="damaged or was replaced"):
         storage.load(path)
 
 
@@ -251,7 +251,7 @@ def test_own_photographs_need_a_folder_of_images(backbone):
         "--dataset folder:/a/mine --backbone own.py:net --images DIR --trained-on jpeg_compression"
         in str(caught.value)
     )
-    with pytest.raises(MissingWeights, match="one sub-folder a class"):
+    with pytest.raises(MissingWeights, match="one sub-folder per class"):
         choose("jpg", backbone, ["jpeg_compression"], "folder:mine")
 
 

@@ -1,4 +1,4 @@
-"""Which trained weights a method takes in a run, and the bank that switches between several."""
+"""Which trained weights a method uses in a run, and the bank that switches between several."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _WITH_TRAINING_IMAGES: Final = ("shapes10", "cifar10", "cifar100", "tiny-imagene
 
 @dataclass(frozen=True)
 class Choice:
-    """A method with its weights chosen.
+    """A method together with the weights chosen for it.
 
     Attributes:
         name: Registered name.
-        method: The class.
-        trained_on: As `Cell.trained_on` has it.
-        train_seed: As `Cell.train_seed` has it; 0 for what is not trained.
-        backbone_digest: Of the classifier that it stands on.
+        method: The method's class.
+        trained_on: What it was trained on, as in `Cell.trained_on`.
+        train_seed: Training seed, as in `Cell.train_seed`; 0 if nothing is trained.
+        backbone_digest: Digest of the classifier that it builds on.
         cards: Corruption evaluated -> path of the card; ``""`` stands for every corruption; empty
-            where nothing is trained.
+            if nothing is trained.
     """
 
     name: str
@@ -51,15 +51,15 @@ class Choice:
 
     @property
     def is_bank(self) -> bool:
-        """Whether it switches between weights by the corruption it is told."""
+        """Whether it selects weights by the corruption, which it then has to know."""
         return self.trained_on == MATCHED
 
     def digest(self, corruption: str) -> str:
-        """SHA-256 of everything trained that predicts on a corruption (`Cell.weights`)."""
+        """SHA-256 of all trained weights used on a corruption (`Cell.weights`)."""
         path = self.cards.get(corruption, self.cards.get(""))
         if path is None and self.method.argument_digest:
             return self._together(self.method.argument_digest)
-        if path is None:  # nothing trained, or a bank on clean images: the backbone alone
+        if path is None:  # nothing trained, or a bank on clean images: just the backbone
             return self.backbone_digest
         card = read_card(path)
         if card.belongs_to == "classifier":
@@ -71,7 +71,7 @@ class Choice:
 
     @property
     def line(self) -> str:
-        """What `run` prints about it."""
+        """The line that `run` prints about it."""
         if self.method.argument_digest:
             return f"{self.name}: SHA-256 {self.method.argument_digest[:12]}..."
         if not self.cards:
@@ -82,11 +82,11 @@ class Choice:
         parts: dict[str, list[str]] = {}
         for corruption, path in self.cards.items():
             parts.setdefault(read_card(path).trained_on, []).append(corruption)
-        members = "; ".join(f"{', '.join(names)}: the one of {on}" for on, names in parts.items())
-        return f"{self.name}: a bank, told which corruption it is ({members})"
+        members = "; ".join(f"{', '.join(names)}: the one for {on}" for on, names in parts.items())
+        return f"{self.name}: a bank, which knows the corruption ({members})"
 
     def build(self, backbone: Backbone) -> Method:
-        """Load the weights and make the method.
+        """Load the weights and create the method.
 
         Raises:
             RobobenchError: A file is damaged or does not fit.
@@ -109,22 +109,22 @@ def resolve(
     train_seed: int = 0,
     command: str = "",
 ) -> Choice:
-    """Choose the weights of a method for a run.
+    """Choose a method's weights for a run.
 
-    A plain name takes the weights whose training covers every corruption evaluated, the most
-    specific ones first, else the bank: for each corruption the most specific weights that cover it.
+    A plain name selects the most specific weights whose training covers every corruption evaluated;
+    failing that, a bank: for each corruption the most specific weights that cover it.
 
     Args:
         spec: ``NAME``, ``NAME@TRAINED_ON``, ``NAME@matched`` or ``NAME:ARGUMENT``.
-        dataset: As `Cell.dataset` has it.
+        dataset: Name of the data set, as in `Cell.dataset`.
         backbone: The classifier.
-        corruptions: Canonical names of those evaluated; clean is left aside.
-        train_seed: Which training.
-        command: Command-line options of the data set for messages; ``--dataset NAME`` if empty.
+        corruptions: Canonical names of the corruptions evaluated; clean is ignored.
+        train_seed: Training seed of the weights.
+        command: Command-line options of the data set, for messages; ``--dataset NAME`` if empty.
 
     Raises:
-        RobobenchError: The method cannot stand on this backbone, or weights are missing; the
-            message holds the command that makes them.
+        RobobenchError: The method does not work with this backbone, or weights are missing; the
+            message gives the command that trains them.
     """
     name, method, at, wanted = _parsed(spec)
     check_applicable(name, method, backbone)
@@ -165,13 +165,13 @@ def resolve(
 
 
 def _parsed(spec: str) -> tuple[str, type[Method], str, str]:
-    """Name for cells, class, ``@`` or nothing, and what comes after it.
+    """Name for cells, class, ``@`` or nothing, and what follows it.
 
     Raises:
-        RobobenchError: Unknown, or an argument too many or too few.
+        RobobenchError: The method is unknown, or an argument is missing or unexpected.
     """
     head, colon, argument = spec.partition(":")
-    if colon and "@" not in head:  # the argument may hold any sign
+    if colon and "@" not in head:  # the argument may contain any character
         name = METHODS.canonical(head)
         if "argument" not in METHODS.entry(name).options:
             raise RobobenchError(f"{spec}: {name} takes no argument; leave :{argument} out")
@@ -181,19 +181,19 @@ def _parsed(spec: str) -> tuple[str, type[Method], str, str]:
     name, at, wanted = spec.partition("@")
     name = METHODS.canonical(name.rstrip(":"))
     if wants := METHODS.entry(name).options.get("argument"):
-        raise RobobenchError(f"{spec}: {name} is written {name}:{wants}")
+        raise RobobenchError(f"{spec}: expected {name}:{wants}")
     if at and not wanted:
         raise RobobenchError(
-            f"{spec}: after @ comes what the weights were trained on, a corruption, a group or matched"
+            f"{spec}: expected what the weights were trained on after @: a corruption, a group or matched"
         )
     return name, METHODS[name], at, wanted
 
 
 def check_applicable(name: str, method: type[Method], backbone: Backbone) -> None:
-    """Refuse a method that cannot stand on a backbone.
+    """Refuse a method that does not work with a backbone.
 
     Raises:
-        RobobenchError: A plug-in module where nothing can be plugged in.
+        RobobenchError: The method is a plug-in module and the backbone cannot be split.
     """
     if method.weights_of == "plugin" and not backbone.splittable:
         try:
@@ -209,7 +209,7 @@ def _breadth(trained_on: str) -> tuple[int, str]:
 def _stored(
     name: str, method: type[Method], dataset: str, backbone: Backbone, train_seed: int
 ) -> dict[str, Path]:
-    """What a method was trained on -> the card of the first weights on the search path."""
+    """Training set -> card of the first such weights on the search path."""
     paths = find(
         name,
         dataset=dataset,
@@ -227,7 +227,7 @@ def _stored(
 
 @dataclass(frozen=True)
 class _Missing:
-    """What is needed to say how missing weights are made."""
+    """What is needed to say how missing weights can be trained."""
 
     name: str
     method: type[Method]
@@ -238,13 +238,13 @@ class _Missing:
 
     @property
     def owner(self) -> str:
-        """Name of the method that is trained."""
+        """Name of the method to train."""
         return self.method.trained_as or self.name
 
     def error(self, trainings: Sequence[str]) -> RobobenchError:
         if not trainings:
             return RobobenchError(
-                f"{self.name} has no weights here and only clean images are evaluated: "
+                f"{self.name} has no weights here, and only clean images are evaluated: "
                 f"name a training, {self.name}@CORRUPTION"
             )
         what = self.name if self.method.trained_on else f"{self.name}@{','.join(trainings)}"
@@ -253,7 +253,7 @@ class _Missing:
         lasts = f" (about {max(1, round(minutes))} minutes on two cores)" if recipes else ""
         return MissingWeights(
             f"{what} has no weights for {self.dataset} and {self.backbone.name} yet; "
-            f"`{self.train_command(trainings)}` makes them{lasts}{self._labels()}",
+            f"`{self.train_command(trainings)}` trains them{lasts}{self._labels()}",
             method=self.owner,
             trainings=tuple(trainings),
             train_seed=self.train_seed,
@@ -275,5 +275,5 @@ class _Missing:
         if self.dataset.partition(":")[0] in _WITH_TRAINING_IMAGES:
             return ""
         if self.method.weights_of == "classifier":
-            return "; DIR has labelled training images, one sub-folder a class"
-        return "; DIR has any photographs, ten are enough"
+            return "; DIR holds labelled training images, one sub-folder per class"
+        return "; DIR holds any photographs, ten are enough"

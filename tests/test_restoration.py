@@ -416,7 +416,7 @@ def test_two_files_run_from_the_command_line(rgb_file, luma_file, tmp_path):
 
 
 def test_restore_is_listed_with_its_argument():
-    assert ("restore:FILE", "ready: FILE is yours") in readiness("shapes10")
+    assert ("restore:FILE", "ready: with a FILE of your own") in readiness("shapes10")
 
 
 class Evil:
@@ -426,11 +426,11 @@ class Evil:
 
 MISTAKES = {
     "misspelled": ("restor:x.pth", "unknown method 'restor': did you mean 'restore'"),
-    "no file named": ("restore", "restore is written restore:FILE"),
-    "nothing after the colon": ("restore:", "restore is written restore:FILE"),
+    "no file named": ("restore", "expected restore:FILE"),
+    "nothing after the colon": ("restore:", "expected restore:FILE"),
     "an argument too many": ("median:5", "median takes no argument; leave :5 out"),
     "missing": ("restore:{place}/none.pth", "no such file"),
-    "folder": ("restore:{place}", "that is a folder"),
+    "folder": ("restore:{place}", ": a folder"),
     "text": ("restore:{place}/text.pth", "cannot be read"),
     "cut": ("restore:{place}/cut.safetensors", "cannot be read"),
     "code": ("restore:{place}/evil.pth", "holds tensors only"),

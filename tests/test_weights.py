@@ -214,7 +214,7 @@ def test_else_the_bank_takes_the_most_specific_for_each(backbone):
         "impulse_noise": paths["noise"],
         "jpeg_compression": paths["jpeg_compression"],
     }
-    assert "gaussian_noise, impulse_noise: the one of noise" in choice.line
+    assert "gaussian_noise, impulse_noise: the one for noise" in choice.line
     assert choice.digest("clean") == backbone.digest
     assert choice.digest("shot_noise") != choice.digest("gaussian_noise")
 

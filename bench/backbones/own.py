@@ -1,4 +1,4 @@
-"""Our own networks for images of 32 pixels, by name: what ``robobench train`` makes."""
+"""The built-in networks for 32 x 32 images, by name: those that ``robobench train`` trains."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from robobench.backbones.tanaka import TanakaVgg
 from robobench.backbones.vgg import Shape, Vgg
 from robobench.types import Geometry
 
-# For VGG the sizes, for ResNet the blocks of a stage; Tanaka's has one size.
+# For VGG the shape, for ResNet the blocks per stage; Tanaka's network has a single size.
 SHAPES: Final[dict[str, Shape | int | None]] = {
     "vgg-tiny": Shape((16, 32, 64, 128)),
     "vgg-small": Shape((64, 128, 256), layers=2, halved=True),
@@ -25,19 +25,19 @@ DEFAULT_FOR: Final[dict[str, str]] = {
     "cifar10-c": "resnet-56",
     "cifar100-c": "resnet-56",
 }
-# Batch normalisation makes others unnecessary.
+# With batch normalisation, exact statistics are unnecessary.
 _PLAIN: Final = Geometry(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
-# The published weights of the ResNets, which ours start from, were trained with ImageNet's numbers.
+# The published ResNet weights, which ours start from, were trained with ImageNet's statistics.
 _IMAGENET: Final = Geometry(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 
 def own_network(name: str, classes: int, dropout: float = 0.0) -> StagedNetwork:
-    """A network in its first state.
+    """An untrained network.
 
     Args:
         name: One of `SHAPES`.
         classes: Number of outputs.
-        dropout: Probability to drop a channel before each stage.
+        dropout: Probability of dropping a channel before each stage.
     """
     shape = SHAPES[name]
     if isinstance(shape, Shape):

@@ -102,7 +102,7 @@ def test_processes_and_jpeg85(folder, tmp_path):
 def test_layout_of_cifar_c(folder, tmp_path):
     out = tmp_path / "out"
     choice = ["--layout", "cifar-c", "--corruptions", "fog,jpeg", "--workers", 1]
-    with pytest.raises(RobobenchError, match="the layout cifar-c wants one size"):
+    with pytest.raises(RobobenchError, match="the layout cifar-c needs one size"):
         run(corrupt_command, folder, out, *choice)
     assert not list(out.glob("*.npy*"))
     choice += ["--resize", 32, "--crop", 32]
@@ -133,9 +133,9 @@ def test_mistakes(folder, tmp_path):
 
     refused("a folder of images or a .npy", tmp_path / "none", out)
     (tmp_path / "empty").mkdir()
-    refused("holds no image", tmp_path / "empty", out)
+    refused("no image in it", tmp_path / "empty", out)
     refused("lies inside", folder, folder / "out")
-    refused("no copy: choose another", folder, tmp_path)
+    refused("nor a copy: choose another", folder, tmp_path)
     refused("did you mean 'cifar-c'", folder, out, "--layout", "cifar")
     refused("did you mean 'fog'", folder, out, "--corruptions", "fogg")
     refused("severities 1 to 5, got 1", folder, out, "--layout", "cifar-c", "--severities", "1")
@@ -144,7 +144,7 @@ def test_mistakes(folder, tmp_path):
     refused("2.png cannot be used: cannot identify", folder, out, "--corruptions", "fog")
     (folder / "class0" / "2.png").unlink()
     (folder / "class0" / "0.png").write_bytes(b"twin")
-    refused("one name in the copy", folder, tmp_path / "new", "--profile", "cifar-c")
+    refused("the same name in the copy", folder, tmp_path / "new", "--profile", "cifar-c")
 
 
 def test_preview(tmp_path):

@@ -307,7 +307,7 @@ def _check_layout(copy: Copy, targets: Sequence[Target]) -> None:
     for name, group in _by_corruption(targets).items():
         if [t.folder for t in group] != ["1", "2", "3", "4", "5"]:
             raise RobobenchError(
-                f"{name}: expected severities 1 to 5 for the layout cifar-c, "
+                f"{name}: the layout cifar-c needs severities 1 to 5, "
                 f"got {', '.join(t.folder for t in group)}; --layout imagenet-c takes any"
             )
 

@@ -75,7 +75,9 @@ def test_goes_on_where_it_stopped_and_may_be_extended(folder, tmp_path):
     assert kept.stat().st_mtime_ns == stamp
     assert not list(out.rglob("*.tmp"))
     choice[1] = "contrast,pixelate"
-    assert "30 degraded images made, 30 already present" in run(corrupt_command, folder, out, *choice)
+    assert "30 degraded images made, 30 already present" in run(
+        corrupt_command, folder, out, *choice
+    )
     told = json.loads((out / "manifest.json").read_text())
     assert told["settings"]["images"] == 6
     assert told["made"]["pixelate/1"]["level"] == 0.95

@@ -8,26 +8,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from refusals import refused
 
 from robobench.datasets import open_dataset, open_images
 from robobench.datasets.classes import imagenet_classes, match_classes, read_classes_file
 from robobench.datasets.geometry import fit_geometry
-from robobench.errors import RobobenchError
 from robobench.types import Geometry
 
 WNIDS, IMAGENET = imagenet_classes()
 PETS = ("tabby cat", "Great Dane", "goldfish", "sea-lion")
-
-
-def refused(words, function, *args, **options):
-    """The call must fail in one line that holds all these words."""
-    with pytest.raises(RobobenchError) as caught:
-        function(*args, **options)
-    text = str(caught.value)
-    assert "\n" not in text
-    for word in [words] if isinstance(words, str) else words:
-        assert word in text
-    return text
 
 
 def photograph(path, width=40, height=40, seed=0, **options):

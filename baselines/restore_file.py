@@ -156,8 +156,8 @@ def _load(file: Path, digest: str) -> Any:
         )
     if network.scale != 1:
         raise RobobenchError(
-            f"{name}: {kind} enlarges images {network.scale} times; expected a network that keeps their size "
-            "(restoration, not super-resolution)"
+            f"{name}: {kind} enlarges images {network.scale} times; expected a network that "
+            "keeps their size (restoration, not super-resolution)"
         )
     if (network.input_channels, network.output_channels) not in ((1, 1), (3, 3)):
         raise RobobenchError(

@@ -16,8 +16,8 @@ from robobench.types import Context, Cost, Recipe, Weights
 class TrainedOnDegraded(robobench.Method):
     """A classifier with the backbone's architecture, trained on degraded images.
 
-    The level of each training image is drawn uniformly from the paper's whole range. Training starts
-    from the clean-trained backbone, as for every classifier that it is compared with.
+    The level of each training image is drawn uniformly from the paper's whole range. Training
+    starts from the clean-trained backbone, as for every classifier that it is compared with.
 
     Attributes:
         levels: Lowest and highest level seen in training.

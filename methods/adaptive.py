@@ -67,7 +67,7 @@ class LevelEstimators(nn.Module):
 
 @robobench.method("adaptive", trainings=("gaussian_noise+jpeg_compression",), worth=26)
 class Adaptive(robobench.Method):
-    """Clean, JPEG and noise with one set of weights, averaged over an image and its mirror image."""
+    """Clean, JPEG and noise with one set of weights; averages an image and its mirror image."""
 
     weights_of = "classifier"
     trained_on = "gaussian_noise+jpeg_compression"

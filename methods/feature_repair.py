@@ -113,7 +113,7 @@ class FeatureRepair(robobench.Method):
         torch.manual_seed(task.train_seed)
         module = cls.build(settings, training=True).to(task.device)
         weight = float(task.recipe.options["distillation"])
-        # Feature magnitudes differ between networks; dividing by the variance makes losses comparable.
+        # Feature magnitudes differ between networks; the variance makes their losses comparable.
         spread = _spread(backbone, task.clean[0])
 
         def repaired(images: Tensor) -> Tensor:
@@ -148,7 +148,7 @@ def _spread(backbone: Backbone, images: Tensor) -> float:
 def _fidelity(task: TrainingTask, logits: Any) -> dict[str, float]:
     """How closely outputs for degraded images match those for the clean ones.
 
-    The first figure, which selects the weights, is exp(-KL) averaged over conditions; no labels needed.
+    The first figure, which selects the weights, is exp(-KL), averaged over conditions: no labels.
     """
     clean, _ = task.clean
     wanted = in_batches(task.frozen.logits, clean)

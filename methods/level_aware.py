@@ -137,7 +137,7 @@ class LevelAware(robobench.Method):
         """An untrained estimator.
 
         Args:
-            width: Number of channels of the paper's, or the name of a lightweight one, as on the card.
+            width: Channels of the paper's, or the name of a lightweight one, as on the card.
         """
         return _LEAN[width]() if isinstance(width, str) else PixelwiseEstimator(width)
 

@@ -34,7 +34,7 @@ def newest() -> Path:
     found = [*RUNS.glob("*/manifest.json"), *RUNS.glob("*/*/manifest.json")]
     if not found:
         raise RobobenchError(
-            f"no run under {RUNS}/ in this folder: name a run's folder, or create one with `robobench "
-            "run`"
+            f"no run under {RUNS}/ in this folder: name a run's folder, or create one with "
+            "`robobench run`"
         )
     return max(found, key=lambda path: (path.stat().st_mtime_ns, str(path))).parent

@@ -143,7 +143,7 @@ def corrupt(
     names = catalogue.expand(name)
     if len(names) > 1:
         raise RobobenchError(
-            f"{name!r} is a group of {len(names)} corruptions: expected one, for example {names[0]!r}"
+            f"{name!r} is a group of {len(names)} corruptions: expected one, e.g. {names[0]!r}"
         )
     if (severity is None) == (level is None):
         given = "neither" if severity is None else "both"

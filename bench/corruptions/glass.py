@@ -48,9 +48,9 @@ def glass_blur(images: Tensor, level: tuple[float, int, int], keys: Tensor) -> T
 def _shuffled(images: Tensor, reach: int, rounds: int, keys: Tensor) -> Tensor:
     """Replace each inner pixel by one drawn from its neighbourhood, from the last to the first.
 
-    The published loop is meant to swap two pixels, but since rows are views it copies the drawn one.
-    A copy may take a pixel that was itself copied before: every pixel points at its source, and
-    chains are followed by pointer doubling.
+    The published loop is meant to swap two pixels, but since rows are views it copies the drawn
+    one. A copy may take a pixel that was itself copied before: every pixel points at its source,
+    and chains are followed by pointer doubling.
     """
     n, _, height, width = images.shape
     size = height * width

@@ -240,8 +240,8 @@ def _transform(
 ) -> int:
     """DCT of every stride-th whole block that is not constant; returns how many there are.
 
-    `bad` counts their clipped pixels. A constant block is only informative about the first step, and
-    its rounding errors are all the same.
+    `bad` counts their clipped pixels. A constant block is only informative about the first step,
+    and its rounding errors are all the same.
     """
     down, across = planes.shape[1] // 8, planes.shape[2] // 8
     rows = np.empty((8, 8), np.float32)

@@ -33,7 +33,7 @@ TRACE_SLACK = 0.5 / 257
     },
 )
 def motion_blur(images: Tensor, level: tuple[int, float], keys: Tensor) -> Tensor:
-    """Camera moved along a line within 45 degrees of the horizontal (radius, sigma of the trace)."""
+    """Camera moved along a line within 45 degrees of horizontal (radius, sigma of the trace)."""
     angles = -45 + 90 * random.uniform(keys, 1)[:, 0].double()
     if on_cpu(images):
         return run(_motion_kernel, images, trace_weights(*level), *trace(level[0], angles))

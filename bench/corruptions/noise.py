@@ -178,7 +178,7 @@ def _shot_table(photons: float) -> NDArray[np.uint32]:
 
     Returns:
         uint32, 256 x 256 flat. Of a random word the low byte chooses a column; its upper 24 bits,
-        if below the entry's, keep the column as the result, else the result is the entry's low byte.
+        if below the entry's, keep the column as the result, else it is the entry's low byte.
     """
     rates = np.arange(256)[:, None] / 255 * photons
     counts = np.arange(int(photons + 12 * np.sqrt(photons)) + 20)

@@ -122,7 +122,7 @@ QUANTILES = _quantiles()
 
 @piece
 def word_at(low: Any, high: Any, counter: Any) -> Any:
-    """`words` in compiled code, from the two halves of a key (uint32) and a position in the field."""
+    """`words` in compiled code, from the two halves of a key (uint32) and a field position."""
     x = np.uint32(np.uint32(counter) ^ low)
     x = np.uint32(np.uint32(x ^ np.uint32(x >> np.uint32(17))) * np.uint32(_A))
     x = np.uint32(x ^ high)

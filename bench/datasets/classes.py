@@ -136,7 +136,7 @@ def imagenet_classes(count: int = 1000) -> tuple[tuple[str, ...], tuple[str, ...
 
 
 def wnid_names(wnids: Sequence[str]) -> tuple[str, ...]:
-    """What WordNet calls each wnid, synonyms divided by commas; the wnid where timm does not know."""
+    """WordNet names of wnids, comma-separated synonyms; the wnid itself if timm has no name."""
     names = _wordnet()
     return tuple(names.get(wnid, wnid) for wnid in wnids)
 

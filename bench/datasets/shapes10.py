@@ -64,7 +64,7 @@ _TEXTURES: Final[tuple[tuple[str, float], ...]] = (
     ("rows", _COARSE),
     ("chequer", _FINE),
 )
-# Hue that objects of a class tend weakly towards, in tenths of the colour circle: blobs (disc, square,
+# Hue that objects of a class weakly tend to, in tenths of the colour circle: blobs (disc, square,
 # heart) and spiky outlines (triangle, cross, star) are spread around it.
 _HUES: Final = (5, 8, 2, 6, 3, 0, 1, 4, 7, 9)
 _HUE_PULL: Final = 0.13

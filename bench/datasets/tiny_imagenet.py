@@ -61,7 +61,7 @@ def _wnids(home: Path) -> list[str]:
 
 
 def _in_folders(home: Path, split: str, wnids: list[str], workers: int | None) -> FileDataset:
-    """Images in one folder per wnid, as the training images are (and often the validation images)."""
+    """Images in one folder per wnid, like the training images (and often the validation images)."""
     found = subfolders(home)
     if sorted(found) != wnids:
         odd = sorted({*found} ^ {*wnids})

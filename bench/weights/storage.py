@@ -1,6 +1,6 @@
 """Trained weights on disk: find, verify, load and save pairs of safetensors file and card.
 
-They are kept in the user's folder (``ROBOBENCH_WEIGHTS``), which is searched first, and in the wheel.
+They are kept in the user's folder (``ROBOBENCH_WEIGHTS``), searched first, and in the wheel.
 Which of them a method uses is decided in `robobench.weights.selection`.
 """
 
@@ -30,7 +30,7 @@ _SHIPPED: Final = ("robobench.baselines", "robobench.methods")
 
 
 def folder() -> Path:
-    """Where ``robobench train`` stores weights: ``ROBOBENCH_WEIGHTS``, or the user's data folder."""
+    """Where ``robobench train`` stores weights: ``ROBOBENCH_WEIGHTS`` or the user's data folder."""
     named = os.environ.get("ROBOBENCH_WEIGHTS")
     if named:
         return Path(named)

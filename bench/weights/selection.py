@@ -184,7 +184,7 @@ def _parsed(spec: str) -> tuple[str, type[Method], str, str]:
         raise RobobenchError(f"{spec}: expected {name}:{wants}")
     if at and not wanted:
         raise RobobenchError(
-            f"{spec}: after @ expected a corruption or a group that was trained on, or matched"
+            f"{spec}: expected a training set after @: a corruption, a group or matched"
         )
     return name, METHODS[name], at, wanted
 

@@ -1,1 +1,1 @@
-"""Methods that need no new idea: the classifier, degraded training, restoration."""
+"""Baseline methods: the plain classifier, training on degraded images, restoration."""

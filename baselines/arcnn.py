@@ -15,12 +15,12 @@ SMALL_WIDTHS = (24, 16, 8)
 class Arcnn(nn.Module):
     """Feature extraction 9 x 9, enhancement 7 x 7, mapping 1 x 1, reconstruction 5 x 5.
 
-    117,731 parameters in the paper's widths with three colours. What the last layer says is added
-    to the input, so that an untrained network leaves the image alone; the paper's has no such
-    shortcut.
+    117,731 parameters with the paper's widths and three colour channels. The output of the last
+    layer is added to the input, so that an untrained network leaves the image unchanged; the
+    paper's network has no such skip connection.
 
     Args:
-        widths: Channels of the first three layers.
+        widths: Numbers of channels of the first three layers.
     """
 
     def __init__(self, widths: Sequence[int] = PAPER_WIDTHS) -> None:

@@ -10,15 +10,15 @@ from robobench.baselines.trained_restorer import TrainedRestorer
 
 
 class DnCnn(nn.Module):
-    """3 x 3 convolutions that estimate the degradation, which is added to the input.
+    """3 x 3 convolutions that estimate the negative of the degradation, added to the input.
 
     The first and the last layer have no batch normalisation. The last one starts at zero, so that
-    an untrained network leaves the image alone. The paper subtracts what it estimates: the same
-    but for a sign.
+    an untrained network leaves the image unchanged. The paper subtracts its estimate instead: the
+    same up to a sign.
 
     Args:
-        depth: How many convolutions, three at least; 17 in the paper, 20 for its blind networks.
-        width: Channels between them; 64 in the paper.
+        depth: Number of convolutions, at least three; 17 in the paper, 20 for its blind networks.
+        width: Number of channels between them; 64 in the paper.
     """
 
     def __init__(self, depth: int = 17, width: int = 64) -> None:

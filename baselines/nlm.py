@@ -10,18 +10,18 @@ from torch import Tensor
 import robobench
 from robobench.baselines.restoration import RestoreThenClassify
 
-# Chosen like those of `bilateral`; patches and search are as small as images of 32 pixels want.
-PATCH: Final = 3  # pixels of a side
-DISTANCE: Final = 3  # pixels to the furthest patch that is compared
-STRENGTH: Final = 7.0  # h of the paper, of 255
+# Chosen as for `bilateral`; patches and search window are as small as 32 x 32 images require.
+PATCH: Final = 3  # side in pixels
+DISTANCE: Final = 3  # to the furthest patch compared, in pixels
+STRENGTH: Final = 7.0  # the paper's h, on 0..255
 
 
 @robobench.method("nlm")
 class NonLocalMeans(RestoreThenClassify):
-    """Non-local means over 7 x 7 patches nearby, then the classifier: needs no training."""
+    """Non-local means over 7 x 7 nearby patches, then the classifier; no training needed."""
 
     def restore(self, images: Tensor) -> Tensor:
-        """scikit-image's non-local means, colours together; it reflects the image at the border."""
+        """scikit-image's non-local means over all channels jointly, with reflected borders."""
         pixels = images.permute(0, 2, 3, 1).contiguous().cpu().numpy().astype(np.float32)
         filtered = np.stack(
             [

@@ -13,10 +13,10 @@ from robobench.weights.storage import digest_of_file
 
 @robobench.method("org", trainings=("clean",), worth=0)
 class Org(robobench.Method):
-    """The classifier itself, trained on clean images: what every remedy is compared with.
+    """The classifier itself, trained on clean images: the reference for every remedy.
 
-    For our own networks its weights are those of the backbone; what comes from timm, torchvision or
-    elsewhere was trained there.
+    For built-in networks its weights are the backbone's own; networks from timm, torchvision or
+    elsewhere come already trained.
     """
 
     trained_on = "clean"
@@ -26,12 +26,12 @@ class Org(robobench.Method):
         return self.backbone(images)
 
     def from_stem(self, features: Tensor, images: Tensor, context: Context) -> Tensor:
-        """The same, from the features of its stem."""
+        """The same, given the features of the stem."""
         return self.backbone.rest(features).softmax(dim=1)
 
     @classmethod
     def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
-        """Settings for images of 32 pixels."""
+        """Settings for 32 x 32 images."""
         usual = Recipe(
             steps=1600,
             batch=128,
@@ -49,7 +49,7 @@ class Org(robobench.Method):
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:
-        """Train one of our own networks on clean images."""
+        """Train a built-in network on clean images."""
         task.require_labels()
         network = task.fresh_network()
         runner = Backbone(

@@ -1,8 +1,8 @@
-"""The recipe `endo-2020`: how the networks of Endo et al. 2020 are trained on CIFAR here.
+"""The recipe `endo-2020`: how the networks of Endo et al. 2020 are trained here, on CIFAR.
 
-Every arm of a comparison has the same network, the same start (the clean-trained classifier), the
-same number of steps and the same settings. The paper trains with Adamax for an unpublished number
-of epochs; momentum and one cycle of the rate get further in the minutes that a CPU has.
+All arms of a comparison share the network, the start (the clean-trained classifier), the number of
+steps and all other settings. The paper trains with Adamax for an unpublished number of epochs;
+momentum and a one-cycle learning rate get further in the few minutes that a CPU allows.
 """
 
 from dataclasses import replace
@@ -27,36 +27,36 @@ ON_CLEAN: Final = Recipe(
     warmup=0.2,
     options=_OPTIONS,
 )
-# For a network that was trained elsewhere and starts from its published weights.
+# For a network trained elsewhere, which starts from its published weights.
 FINE_TUNED: Final = replace(ON_CLEAN, steps=360, rate=0.01, minutes=3, evaluations=4)
-# What little is left in the worst images takes the longest to learn: they come more often.
+# The most degraded images take the longest to learn, so they are drawn more often.
 ON_DEGRADED: Final = replace(
     ON_CLEAN,
     rate=0.05,
-    keep="last",  # on CIFAR-10 the published network, which all start from, saw the validation images
+    keep="last",  # on CIFAR-10 the published network that all start from saw the validation images
     options={
         **_OPTIONS,
         "emphasis": {"jpeg_compression": (1, 20, 0.4), "gaussian_noise": (25, 50, 0.3)},
     },
 )
-_FURTHER_RATE: Final = 0.03  # gentler, of further cycles
+_FURTHER_RATE: Final = 0.03  # lower, for the cycles after the first
 
 
 def on_degraded(classes: int) -> Recipe:
-    """How every arm is trained that is compared on one data set.
+    """How every arm of a comparison on one data set is trained.
 
     Args:
-        classes: Of the data set; a hundred take longer to learn.
+        classes: Number of classes; a hundred take longer to learn.
     """
     return in_cycles(*((1440, 3600, 4680) if classes >= 100 else (2880, 3960)))
 
 
 def in_cycles(*ends: int, rate: float = ON_DEGRADED.rate) -> Recipe:
-    """`ON_DEGRADED` in cycles, of whose last two the ends are averaged.
+    """`ON_DEGRADED` in cycles; the weights at the ends of the last two are averaged.
 
     Args:
-        ends: After how many steps each cycle ends.
-        rate: At the peak of the first; further ones are gentler.
+        ends: Step at which each cycle ends.
+        rate: Peak learning rate of the first cycle; later ones have a lower peak.
     """
     *firsts, steps = ends
     return replace(
@@ -69,7 +69,7 @@ def in_cycles(*ends: int, rate: float = ON_DEGRADED.rate) -> Recipe:
     )
 
 
-# As published, as far as known (EI 2020, section 4; what it does not say is from the co-author's
+# As published, as far as known (EI 2020, section 4; details it leaves out are from the co-author's
 # network, see `TanakaVgg`): for a GPU, and for the backbone vgg-tanaka.
 PUBLISHED_NAME: Final = "endo-2020-published"
 PUBLISHED: Final = Recipe(
@@ -88,7 +88,7 @@ PUBLISHED: Final = Recipe(
         "estimator_steps": 40_000,
     },
 )
-# By the kind of estimator; a step takes a tenth of a second at most.
+# By kind of estimator; a step takes a tenth of a second at most.
 ESTIMATOR_STEPS: Final = {"blocks": 12000, "energies": 12000}
 
 

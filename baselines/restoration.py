@@ -1,4 +1,4 @@
-"""Restoration, then classification: what every restorer shares."""
+"""Restoration followed by classification: what all restorers share."""
 
 from collections.abc import Callable
 from typing import Final
@@ -11,18 +11,18 @@ from robobench.backbones.backbone import Backbone
 from robobench.baselines.image_quality import psnr, ssim
 from robobench.types import Context, Weights
 
-# A network with 64 channels needs about 64 MiB for each of its features of this many pixels.
+# For this many pixels, a network with 64 channels needs about 64 MiB per feature tensor.
 _PIXELS_AT_ONCE: Final = 2**18
 
 
 class RestoreThenClassify(robobench.Method):
-    """Cleans an image up and hands it to a classifier.
+    """Restores an image and passes it to a classifier.
 
-    Subclass it and write `restore`.
+    Subclasses implement `restore`.
 
     Attributes:
-        classifier: Sees the restored images; the backbone, which knows nothing of restoration,
-            unless a subclass has another one.
+        classifier: Classifies the restored images: the backbone, which is not trained on restored
+            images, unless a subclass sets another one.
     """
 
     _last: tuple[Tensor, Tensor] | None = None
@@ -32,7 +32,7 @@ class RestoreThenClassify(robobench.Method):
         self.classifier = backbone
 
     def restore(self, images: Tensor) -> Tensor:
-        """Clean images up.
+        """Restore degraded images.
 
         Args:
             images: uint8, N x 3 x H x W.
@@ -49,7 +49,7 @@ class RestoreThenClassify(robobench.Method):
         return self.classifier(restored)
 
     def columns(self, images: Tensor, clean: Tensor, context: Context) -> dict[str, Tensor]:
-        """Of the restored images: ``psnr``, dB, 100 at most, and ``ssim``, 1 at most."""
+        """``psnr`` (in dB, at most 100) and ``ssim`` (at most 1) of the restored images."""
         if self._last is not None and self._last[0] is images:
             restored = self._last[1]
         else:
@@ -68,6 +68,6 @@ def to_bytes(images: Tensor) -> Tensor:
 
 
 def in_pieces(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """A function of many images, computed so few at a time that memory is bounded."""
+    """Apply a function to images in chunks small enough to bound memory."""
     count = max(1, _PIXELS_AT_ONCE // (images.shape[2] * images.shape[3]))
     return torch.cat([function(piece) for piece in torch.split(images, count)])

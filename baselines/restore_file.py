@@ -27,12 +27,12 @@ _LUMA: Final = (0.299, 0.587, 0.114)  # JPEG's (ITU-R BT.601, full range)
 class RestoreWithFile(RestoreThenClassify):
     """A restoration network of your own (any file that spandrel loads), then the classifier.
 
-    A network of three channels restores RGB; one of a single channel restores the luma of YCbCr and
-    leaves chroma alone, as is usual for networks that were trained on grey images. Images that are
-    too small for a network, or no multiple of what it wants, are continued by reflection.
+    A three-channel network restores RGB; a single-channel one restores the luma of YCbCr and leaves
+    chroma unchanged, as is usual for networks trained on greyscale images. Images that are too
+    small for a network, or not a multiple of the size it requires, are padded by reflection.
 
     Attributes:
-        file: Where the network is.
+        file: Path of the network's file.
     """
 
     file: ClassVar[Path]
@@ -44,12 +44,12 @@ class RestoreWithFile(RestoreThenClassify):
 
     @classmethod
     def with_argument(cls, argument: str) -> tuple[str, type[Method]]:
-        """The method for a file; its name is the file's, without folders and suffix."""
+        """The method for a file; its label is the file name without folder and suffix."""
         file = Path(argument)
         if not file.is_file():
             what = "a folder" if file.is_dir() else "no such file"
             raise RobobenchError(
-                f"restore:{argument}: that is {what}; a file of a restoration network is expected "
+                f"restore:{argument}: {what}; expected a restoration network's file "
                 "(.pth, .pt, .ckpt or .safetensors)"
             )
         try:
@@ -64,18 +64,18 @@ class RestoreWithFile(RestoreThenClassify):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Which network it is."""
+        """One line that identifies the network."""
         kind = self.network.architecture.name
         part = "luma alone" if self.channels == 1 else "RGB"
         note = f"The network of {self.file.name} ({kind}, restores {part}) has the SHA-256 "
         return (f"{note}{self.argument_digest}.",)
 
     def restore(self, images: Tensor) -> Tensor:
-        """Run the network on images on 0..1 and round to bytes."""
+        """Run the network on images scaled to 0..1 and round to bytes."""
         return in_pieces(self._restored, images)
 
     def cost(self) -> Cost:
-        """Of the network and of the classifier behind it."""
+        """Cost of the network plus the classifier behind it."""
         behind = self.backbone.cost()
         return Cost(
             self._own_cost.parameters + behind.parameters, self._own_cost.macs + behind.macs
@@ -83,7 +83,7 @@ class RestoreWithFile(RestoreThenClassify):
 
     @cached_property
     def _own_cost(self) -> Cost:
-        # Some networks are called with more than the image: a noise level, a mask.
+        # Some networks take more inputs than the image: a noise level, a mask.
         inputs: list[Tensor] = []
         hook = self.network.model.register_forward_pre_hook(lambda _, given: inputs.extend(given))
         try:
@@ -98,7 +98,7 @@ class RestoreWithFile(RestoreThenClassify):
             return to_bytes(self._run(floats))
         weights = torch.tensor(_LUMA, device=images.device).view(1, 3, 1, 1)
         luma = (floats * weights).sum(1, keepdim=True)
-        # The same change of red, green and blue changes luma alone, not chroma.
+        # An equal change of red, green and blue changes only luma, not chroma.
         return to_bytes(floats + (self._run(luma) - luma))
 
     def _run(self, floats: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ class RestoreWithFile(RestoreThenClassify):
 
 
 def _reflected(side: int, more: int) -> Tensor:
-    """Places of `side` pixels and `more` beyond them, there and back as often as it takes."""
+    """Indices of `side` pixels and `more` beyond them, reflected as often as necessary."""
     period = max(1, 2 * (side - 1))
     places = torch.arange(side + more) % period
     return torch.where(places < side, places, period - places)
@@ -119,15 +119,15 @@ def _reflected(side: int, more: int) -> Tensor:
 
 @lru_cache(maxsize=4)
 def _load(file: Path, digest: str) -> Any:
-    """The network in a file, as spandrel describes it.
+    """Load the network in a file with spandrel.
 
     Args:
-        file: Where it is.
-        digest: Of its content, so that an exchanged file is read again.
+        file: Path of the file.
+        digest: Digest of its content, so that a replaced file is read again.
 
     Raises:
-        RobobenchError: spandrel is not installed, or does not know the network, or it is not one
-            that restores an image in its own size.
+        RobobenchError: spandrel is not installed, or does not know the network, or the network does
+            not restore an image at its own size.
     """
     name = f"restore:{file}"
     import_torchvision()  # spandrel imports it
@@ -142,27 +142,27 @@ def _load(file: Path, digest: str) -> Any:
         network: Any = spandrel.ModelLoader(device="cpu").load_from_state_dict(state)
     except spandrel.UnsupportedModelError:
         raise RobobenchError(
-            f"{name}: spandrel knows no network with these weights; expected one of the restoration "
-            "networks that it lists, such as DnCNN, FBCNN, SwinIR or NAFNet"
+            f"{name}: spandrel knows no network with these weights; expected a restoration network "
+            "that it supports, such as DnCNN, FBCNN, SwinIR or NAFNet"
         ) from None
-    except Exception as error:  # whatever a network's own code makes of strange shapes
+    except Exception as error:  # whatever a network's own code raises on unexpected shapes
         raise RobobenchError(
             f"{name} cannot be loaded: {type(error).__name__}: {str(error).splitlines()[0][:120]}"
         ) from error
     kind = network.architecture.name
     if not isinstance(network, spandrel.ImageModelDescriptor):
         raise RobobenchError(
-            f"{name}: {kind} fills in what a mask leaves out; it restores no image"
+            f"{name}: {kind} does inpainting; expected a network that restores whole images"
         )
     if network.scale != 1:
         raise RobobenchError(
-            f"{name}: {kind} enlarges images {network.scale} times; a network that keeps their size "
-            "is expected (restoration, not super-resolution)"
+            f"{name}: {kind} enlarges images {network.scale} times; expected a network that "
+            "keeps their size (restoration, not super-resolution)"
         )
     if (network.input_channels, network.output_channels) not in ((1, 1), (3, 3)):
         raise RobobenchError(
             f"{name}: {kind} turns {network.input_channels} channels into "
-            f"{network.output_channels}; 3 into 3 (RGB) or 1 into 1 (luma) are expected"
+            f"{network.output_channels}; expected 3 into 3 (RGB) or 1 into 1 (luma)"
         )
     network.model.eval().requires_grad_(False)
     return network
@@ -172,7 +172,7 @@ def _read(file: Path) -> Mapping[str, Any]:
     state = stored_tensors(file, f"restore:{file}")
     if not isinstance(state, Mapping) or not state:
         raise RobobenchError(
-            f"restore:{file}: expected a state dict (names of tensors to tensors), "
+            f"restore:{file}: expected a state dict (tensor names to tensors), "
             f"got {type(state).__name__}"
         )
     return state

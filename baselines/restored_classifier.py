@@ -1,8 +1,8 @@
 """`arcnn-res` and `dncnn-res`: classifiers trained on restored images (Endo et al., ICIP 2020).
 
 Endo et al. compare restoration in front of a classifier trained on clean images, "(b)-org", with
-restoration in front of one that was trained on restored images, "(b)-res". The first is `arcnn` and
-`dncnn`, the second is here.
+restoration in front of one trained on restored images, "(b)-res". The former are `arcnn` and
+`dncnn`, the latter are defined here.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _RESTORER, _CLASSIFIER = "restorer.", "classifier."
 
 
 class RestoredClassifier(TrainedRestorer):
-    """A classifier of the backbone's architecture, trained on what a trained restorer made.
+    """A classifier with the backbone's architecture, trained on the output of a trained restorer.
 
-    It is trained with the recipe and the very code of `jpg`; only its images are restored first.
+    It is trained with the recipe and the code of `jpg`, except that images are restored first.
 
     Attributes:
-        restorer: Name of the method whose network restores.
+        restorer: Name of the method whose network restores the images.
     """
 
     weights_of = "classifier"
@@ -52,7 +52,7 @@ class RestoredClassifier(TrainedRestorer):
 
     @classmethod
     def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
-        """Those of `jpg`, which know the levels of noise that `noisy` is trained on as well."""
+        """Recipes of `jpg`, extended by the noise levels that `noisy` is trained on."""
         noise: Mapping[str, Any] = Noisy.recipes(backbone)
         return {
             name: recipe.with_options(
@@ -63,7 +63,7 @@ class RestoredClassifier(TrainedRestorer):
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:
-        """Restore the training images, then train as `jpg` is trained."""
+        """Restore the training images, then train like `jpg`."""
         task.require_labels()
         behind = _TaskBehindRestorer(
             **{f.name: getattr(task, f.name) for f in fields(TrainingTask)}
@@ -74,13 +74,13 @@ class RestoredClassifier(TrainedRestorer):
 
 
 class _TaskBehindRestorer(TrainingTask):
-    """The same training on restored images; what it saves holds the restorer as well."""
+    """The same training on restored images; the saved weights include the restorer."""
 
     restorer: Weights
 
     @cached_property
     def network(self) -> nn.Module:
-        """The restorer's network, frozen."""
+        """The restorer's frozen network."""
         card = self.restorer.card
         kind: type[TrainedRestorer] = METHODS[card.method]
         network = kind.load_network(card.recipe["network"], self.restorer.tensors)
@@ -114,13 +114,13 @@ class _TaskBehindRestorer(TrainingTask):
 
 @robobench.method("arcnn-res", trainings=("jpeg_compression",), worth=94)
 class ArcnnRes(RestoredClassifier):
-    """A classifier trained on what ARCNN restored, behind it (Endo et al., ICIP 2020, "res")."""
+    """ARCNN, then a classifier trained on images it restored (Endo et al., ICIP 2020, "res")."""
 
     restorer = "arcnn"
 
 
 @robobench.method("dncnn-res", trainings=("jpeg_compression",), worth=95)
 class DnCnnRes(RestoredClassifier):
-    """A classifier trained on what DnCNN restored, behind it (Endo et al., ICIP 2020, "res")."""
+    """DnCNN, then a classifier trained on images it restored (Endo et al., ICIP 2020, "res")."""
 
     restorer = "dncnn"

@@ -14,13 +14,13 @@ from robobench.types import Context, Cost, Recipe, Weights
 
 
 class TrainedOnDegraded(robobench.Method):
-    """A classifier of the backbone's architecture whose training images were degraded.
+    """A classifier with the backbone's architecture, trained on degraded images.
 
-    The level of each training image is drawn evenly from the whole range of the paper. It starts
-    from the clean-trained backbone, as every classifier here does that is compared with it.
+    The level of each training image is drawn uniformly from the paper's whole range. Training
+    starts from the clean-trained backbone, as for every classifier that it is compared with.
 
     Attributes:
-        levels: Lowest and highest level met in training.
+        levels: Lowest and highest level seen in training.
     """
 
     weights_of = "classifier"
@@ -32,16 +32,16 @@ class TrainedOnDegraded(robobench.Method):
             self.classifier = backbone.with_state(weights.tensors, weights.card.file)
 
     def predict(self, images: Tensor, context: Context) -> Tensor:
-        """Probabilities of its own network."""
+        """Probabilities of the method's own network."""
         return self.classifier(images)
 
     def cost(self) -> Cost:
-        """That of the backbone: it takes its place."""
+        """Cost of the backbone, which it replaces."""
         return self.backbone.cost()
 
     @classmethod
     def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
-        """Settings for images of 32 pixels; larger networks are trained for longer."""
+        """Settings for 32 x 32 images; larger networks are trained for longer."""
         ranges: Mapping[str, tuple[float, float]] = {cls.trained_on or "": cls.levels}
         tiny = backbone is None or backbone.name == "vgg-tiny"
         usual = Recipe(
@@ -63,7 +63,7 @@ class TrainedOnDegraded(robobench.Method):
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:
-        """Train on degraded images, from the backbone on."""
+        """Train on degraded images, starting from the backbone."""
         task.require_labels()
         network = task.fresh_network()
         runner = task.frozen.with_module(network, live=True)

@@ -1,4 +1,4 @@
-"""Restoration networks that are trained here: what `arcnn` and `dncnn` share."""
+"""Restoration networks trained by robobench: what `arcnn` and `dncnn` share."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Literal
@@ -21,13 +21,13 @@ _VALIDATION_PIXELS: Final = 2**20  # 1,024 images of 32 pixels, 20 of 224
 class TrainedRestorer(RestoreThenClassify):
     """A network restores the image, then the backbone classifies it.
 
-    Subclass it, write `build` and give the two sizes.
+    Subclasses implement `build` and define the two sizes.
 
     Attributes:
         small: Arguments of the network for images up to 64 pixels, whose classifiers are small.
-        large: For larger ones; those of the paper.
-        crop: Side of the patches that it learns from where images are larger than 64 pixels.
-        minutes: That the standard training takes on two cores: of `small`, of `large`.
+        large: Arguments of the network for larger images, as in the paper.
+        crop: Side of the training patches for images larger than 64 pixels.
+        minutes: Duration of the standard training on two cores, for `small` and for `large`.
     """
 
     weights_of: ClassVar[Literal["restorer", "classifier"]] = "restorer"
@@ -45,16 +45,16 @@ class TrainedRestorer(RestoreThenClassify):
 
     @classmethod
     def build(cls, **shape: Any) -> nn.Module:
-        """A fresh network: float N x 3 x H x W on 0..1 to the same, restored."""
+        """An untrained network that maps float N x 3 x H x W on 0..1 to the same, restored."""
         raise NotImplementedError(f"{cls.__name__} has no build")
 
     @classmethod
     def load_network(cls, shape: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> nn.Module:
-        """A trained network, frozen.
+        """A trained, frozen network.
 
         Args:
-            shape: Arguments of `build`; stands in the card's recipe as ``network``.
-            tensors: Its state dict.
+            shape: Arguments of `build`; ``network`` in the card's recipe.
+            tensors: State dict of the network.
         """
         network = cls.build(**shape)
         network.load_state_dict(dict(tensors))
@@ -67,7 +67,7 @@ class TrainedRestorer(RestoreThenClassify):
             return restored_by(self.network, images)
 
     def cost(self) -> Cost:
-        """Of the network and of the classifier behind it."""
+        """Cost of the network plus the classifier behind it."""
         assert self.network is not None
         own = cost_of(self.network, to_floats(self.backbone.example))
         behind = self.classifier.cost()
@@ -75,7 +75,7 @@ class TrainedRestorer(RestoreThenClassify):
 
     @classmethod
     def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
-        """Small images are seen whole, of large ones patches."""
+        """Settings for training on whole small images, or on patches of large ones."""
         small = Recipe(
             steps=1000,
             batch=64,
@@ -96,7 +96,7 @@ class TrainedRestorer(RestoreThenClassify):
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:
-        """Train on pairs of clean and degraded images, mean squared error."""
+        """Train on pairs of clean and degraded images with mean squared error."""
         shape = {name: task.recipe.options[name] for name in cls.small}
         torch.manual_seed(task.train_seed)
         network = cls.build(**shape).to(task.device)
@@ -119,5 +119,5 @@ class TrainedRestorer(RestoreThenClassify):
 
 
 def restored_by(network: nn.Module, images: Tensor) -> Tensor:
-    """uint8 images that a restoration network made of uint8 images."""
+    """Restore uint8 images with a restoration network, to uint8."""
     return in_pieces(lambda piece: to_bytes(network(to_floats(piece))), images)

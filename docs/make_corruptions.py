@@ -38,7 +38,7 @@ def names_table() -> str:
 
 
 def page(text: str) -> str:
-    """The page with its table of names made anew."""
+    """The page with an updated table of names."""
     before, rest = text.split(BEGIN)
     return f"{before}{BEGIN}\n{names_table()}\n{END}{rest.split(END)[1]}"
 

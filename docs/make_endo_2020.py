@@ -1,12 +1,12 @@
-"""Write docs/endo-2020.md from what `robobench reproduce` measured.
+"""Write docs/endo-2020.md from the results of `robobench reproduce`.
 
     robobench reproduce irdi-table2 irdi-table3 ... irdi-figure8 --all-rows --out reproduced
     python docs/make_endo_2020.py reproduced [RUN ...]
 
-The page holds the tables beside the published ones, the figures (copied to docs/endo-2020/), the
-gain that the paper claims with its controls, and what falls short. What is not in the folder is
-named as not measured. Each further folder is one that `robobench run` made, of more images than the
-tables: its summary closes the page.
+The page contains the tables next to the published ones, the figures (copied to docs/endo-2020/),
+the gain that the paper claims with its controls, and what falls short. What is not in the folder is
+listed as not measured. Each further folder is one that `robobench run` made on more images than the
+tables; its summary is at the end of the page.
 """
 
 import io
@@ -37,40 +37,40 @@ INTRODUCTION = """\
 # Endo et al. 2020, measured again
 
 K. Endo, M. Tanaka, M. Okutomi: *CNN-based Classification of Degraded Images*, Electronic Imaging 2020. The paper
-trains a classifier on degraded images and tells it how strongly each image was degraded, as a second network
-estimates it. This page sets our numbers beside the published ones. Its tables and figures are made by
+trains a classifier on degraded images and gives it the level of each image's degradation, as estimated by a second
+network. This page sets our numbers against the published ones. Its tables and figures are made by
 
 ```sh
-robobench train --recipe endo-2020     # what is missing of the networks, CIFAR-10 and CIFAR-100
+robobench train --recipe endo-2020     # networks that are missing, for CIFAR-10 and CIFAR-100
 {commands}
 {runs}python docs/make_endo_2020.py reproduced{folders}
 ```
 
-The paper gives neither the sizes of its networks nor the length of their training, and one number a cell without an
-interval. Ours are trained by a recipe of our own (`--recipe endo-2020`), the same for every network that is compared:
+The paper gives neither the sizes of its networks nor the length of their training, and one number per cell without an
+interval. Ours are trained with a recipe of our own (`--recipe endo-2020`), the same for all networks that are compared:
 
-- **Network**: ResNet-56 for 32 x 32 (He et al. 2016, 0.86 million parameters), not the paper's VGG. The paper's, as best
-  known, is the backbone `vgg-tanaka` with the recipe `endo-2020-published`; it wants a GPU and was not trained here.
+- **Network**: ResNet-56 for 32 x 32 (He et al. 2016, 0.86 million parameters), not the paper's VGG. The paper's, as far as
+  known, is the backbone `vgg-tanaka` with the recipe `endo-2020-published`; it needs a GPU and was not trained here.
 - **Start**: `org` of CIFAR-10 is the usual published network (akamaster/pytorch_resnet_cifar10, 93.4 % on the test
-  images), trained one epoch more on 45,000 images; `org` of CIFAR-100 starts from it. Every other network starts from
-  its data set's `org` and sees the same batches in the same order: {ten} epochs on CIFAR-10, {hundred} on CIFAR-100. The rate
-  goes through two cycles, three on CIFAR-100; the mean of the weights at the ends of the last two is the network. The
-  networks that come along were trained cycle by cycle, the first in bf16 and the last in fp32 on another machine, with
-  fresh momentum: one `robobench train` gives networks like them, not the same bits. Only `adaptive` and a second `jpg`
+  images), trained for one more epoch on 45,000 images; `org` of CIFAR-100 starts from it. Every other network starts from
+  its data set's `org` and sees the same batches in the same order: {ten} epochs on CIFAR-10, {hundred} on CIFAR-100. The learning
+  rate has two cycles, three on CIFAR-100; the final network is the mean of the weights at the ends of the last two. The
+  shipped networks were trained cycle by cycle, the first in bf16 and the last in fp32 on another machine, with fresh
+  momentum: a single `robobench train` gives equivalent networks, not the same bits. Only `adaptive` and a second `jpg`
   (from an `org` with another seed: a control) were trained in one go. The published network has seen the 5,000 images
-  that we hold out for validation: validation accuracies on the cards of CIFAR-10 are too high and choose nothing; none
-  of the numbers below is concerned.
+  that we hold out for validation: validation accuracies on the cards of CIFAR-10 are too high and select nothing; no
+  number below is affected.
 - **Levels**: 60 % of the training images have a level from the whole range (1 to 100, 0 to 50), 40 % a quality from 1 to
-  20, and of noise 30 % a sigma from 25 to 50. The paper draws all from the whole range.
-- **Estimators**: lean ones, trained on CIFAR-10: soft histograms of DCT coefficients for JPEG quality, local energies of
-  fixed filters for noise. The paper's (seven dilated convolutions of 64 channels) belongs to `endo-2020-published`.
+  20; for noise, 30 % have a sigma from 25 to 50. The paper draws all from the whole range.
+- **Estimators**: lightweight ones, trained on CIFAR-10: soft histograms of DCT coefficients for JPEG quality, local
+  energies of fixed filters for noise. The paper's (seven dilated convolutions of 64 channels) is in `endo-2020-published`.
 - **The level** enters by a scale and a shift for every channel of every stage: [the candidates compared](level-entries.md).
-- **`adaptive`** is ours, not the paper's: one ResNet-56 that starts from the mean of `jpg` and `noisy`, is told both
-  levels by the two estimators, learns for {adaptive} epochs from clean, compressed, noisy and doubly degraded images with
-  `org` as its teacher, and answers for an image and its mirror image. Where the levels say that an image is nearly
-  clean, `org` is asked, too. The tables have it with `--all-rows`.
+- **`adaptive`** is ours, not the paper's: one ResNet-56 that starts from the mean of `jpg` and `noisy`, gets both
+  levels from the two estimators, is trained for {adaptive} epochs on clean, compressed, noisy and doubly degraded images with
+  `org` as its teacher, and averages its outputs for an image and its mirror image. Where the levels say that an image is
+  nearly clean, the output of `org` is averaged in. It is in the tables with `--all-rows`.
 
-Intervals are 95 %, by bootstrap over the test images and, where there are several, over trainings.
+Intervals are 95 %, by bootstrap over the test images and, if there are several, over trainings.
 """
 
 
@@ -78,12 +78,12 @@ def page(folder: Path, pictures: Path, runs: Sequence[Run] = ()) -> str:
     """The whole page, in Markdown.
 
     Args:
-        folder: What `robobench reproduce --out` wrote.
-        pictures: Takes the figures; the page stands beside it.
-        runs: What `robobench run` made, of more images than the tables.
+        folder: Folder written by `robobench reproduce --out`.
+        pictures: Folder for the figures, next to the page.
+        runs: Runs on more images than the tables.
 
     Raises:
-        RobobenchError: Nothing of the paper was measured, or a file is broken.
+        RobobenchError: Nothing from the paper was measured, or a file is broken.
     """
     names = [n for n in REPRODUCTIONS if REPRODUCTIONS.entry(n).options.get("paper") == PAPER]
     there = [name for name in names if (folder / f"{name}.csv").is_file()]
@@ -135,7 +135,7 @@ def _summary(run: Run) -> str:
 
 
 def _epochs() -> dict[str, int]:
-    """How long the networks are trained, by the recipe."""
+    """Number of epochs that the networks are trained for, by the recipe."""
     steps = {
         "ten": recipe_endo_2020.on_degraded(classes=10).steps,
         "hundred": recipe_endo_2020.on_degraded(classes=100).steps,
@@ -154,7 +154,7 @@ def _commands(names: list[str]) -> str:
 
 
 def in_short(measured: dict[str, Measured]) -> list[str]:
-    """One point a table: how near its numbers are, and whether the claimed gain is there."""
+    """One item per table: how close its numbers are, and whether the claimed gain is there."""
     lines = []
     for found in measured.values():
         near = comparison(found)
@@ -168,13 +168,13 @@ def in_short(measured: dict[str, Measured]) -> list[str]:
 
 
 def shortfalls(names: list[str], measured: dict[str, Measured]) -> list[str]:
-    """What was not measured, not reproduced, or not controlled, a point each."""
+    """What was not measured, not reproduced, or not controlled, one item each."""
     lines = []
     missing = [f"`{name}`" for name in names if name not in measured]
     if missing:
         lines.append(f"- Not measured: {', '.join(missing)}.")
     for found in measured.values():
-        if found.reproduction.figure:  # of the same cells as its table
+        if found.reproduction.figure:  # shows the same cells as its table
             continue
         title = found.reproduction.title.partition(".")[0]
         lines += [f"- {title}: {point}" for point in _shortfalls_of(found)]
@@ -204,7 +204,7 @@ def _measured_on(found: Measured) -> str:
     counts = " or ".join(map(str, trained))
     return (
         f"`robobench reproduce {found.name}`: {int(found.table['n'].max()):,} images of "
-        f"`{found.reproduction.dataset}`, {counts} training{'' if trained == [1] else 's'} a method."
+        f"`{found.reproduction.dataset}`, {counts} training{'' if trained == [1] else 's'} per method."
     )
 
 
@@ -220,7 +220,7 @@ def shown(block: Block) -> str:
 
 
 def main() -> None:
-    """Write the page; folders are the arguments."""
+    """Write the page; the arguments are the folders."""
     folder, *runs = sys.argv[1:] or ["reproduced"]
     try:
         text = page(Path(folder), PAGE.with_suffix(""), [load(run) for run in runs])

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def main() -> None:
-    """Make README's result anew."""
+    """Update README's result."""
     run = robobench.run(methods="afd,ddp", corruptions="jpeg,noise", out=ROOT / "runs" / "readme")
     table = io.StringIO()
     print_summary(run.summary(), run.manifest, file=table)

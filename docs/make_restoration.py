@@ -1,9 +1,9 @@
-"""Write docs/restoration.md: what restoration in front of a classifier gives back, and its price.
+"""Write docs/restoration.md: what restoration in front of a classifier recovers, and its cost.
 
     ROBOBENCH_DATA=~/data python docs/make_restoration.py [--limit 500] [DNCNN.pth ...]
 
-Each file given is a restorer that `spandrel` loads, one more row. The run is kept in
-runs/restoration; the same command goes on from there.
+Each file given is a restorer that `spandrel` loads and adds a row. The run is kept in
+runs/restoration; the same command resumes it.
 """
 
 import argparse
@@ -34,30 +34,30 @@ PAGE = Path(__file__).with_name("restoration.md")
 TEXT = """\
 # Restoration, then classification
 
-{images:,} test images of CIFAR-10 at JPEG qualities {levels}: restored, then classified by the ResNet-56 that knows clean
-images only (`org`). `jpg` restores nothing: it is the same network, trained on JPEG images. `restore:` is a network file
-that `spandrel` loads. Made by `python docs/make_restoration.py`, with the files as arguments.
+{images:,} test images of CIFAR-10 at JPEG qualities {levels}: restored, then classified by the ResNet-56 that was trained
+on clean images only (`org`). `jpg` restores nothing: it is the same network, trained on JPEG images. `restore:` is a
+network file that `spandrel` loads. Made by `python docs/make_restoration.py`, with the files as arguments.
 
 {table}
 - **accuracy**: mean over the qualities, per cent, with 95 % intervals by bootstrap over images; **gain**: over `org`, on the
   same images, in points.
-- **PSNR** (dB) and **SSIM**: of what the classifier is shown, against the clean image. A better picture is not a better
-  answer: compare both columns.
-- **parameters**, **multiply-adds**: of all networks that run for one image; a classical filter adds none that are counted.
-- **ms**: for one image on {threads} thread{s} of the {device}, the median of {rounds} chunks of {chunk}: to compare methods with, not
+- **PSNR** (dB) and **SSIM**: of the classifier's input, against the clean image. A better image is not always classified
+  better: compare both columns.
+- **parameters**, **multiply-adds**: of all networks that run for one image; classical filters are not counted.
+- **ms**: for one image on {threads} thread{s} of the {device}, the median of {rounds} chunks of {chunk}: for comparing methods, not
   machines.
 
-`arcnn` and `dncnn` come along, trained on CIFAR-10's training images by `robobench train --recipe endo-2020`. That recipe
-also knows `arcnn-res` and `dncnn-res`, whose classifier is trained on restored images; these do not come along.
+`arcnn` and `dncnn` ship with the package, trained on CIFAR-10's training images by `robobench train --recipe endo-2020`.
+That recipe also trains `arcnn-res` and `dncnn-res`, whose classifier is trained on restored images; these are not shipped.
 """
 
 
 def table(run: Run, milliseconds: dict[str, float], unrestored: tuple[float, float]) -> Table:
-    """A row a method, in the order of the run.
+    """One row per method, in the order of the run.
 
     Args:
-        run: Of one corruption.
-        milliseconds: By method.
+        run: Run of a single corruption.
+        milliseconds: Time per image, by method.
         unrestored: PSNR and SSIM of the degraded images, for methods that restore nothing.
     """
     summary = run.summary()
@@ -103,7 +103,7 @@ def likeness(plan: Plan) -> tuple[float, float]:
 
 
 def milliseconds(plan: Plan, chunk: int) -> dict[str, float]:
-    """For one image, by method: the median of chunks of so many, of one condition."""
+    """Time per image by method: the median over chunks of this size, in one condition."""
     degradation, seed = plan.grid.conditions()[-1]
     _, images = plan.source.batch(0, chunk, degradation, seed)
     times: dict[str, list[float]] = {m.name: [] for m in plan.grid.methods}

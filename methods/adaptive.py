@@ -1,11 +1,11 @@
 """`adaptive`: one classifier for clean, compressed and noisy images, and for both at once.
 
-Endo et al. 2020 leave two things open: their networks lose on clean images, and they know one
-distortion each. Here both levels are estimated, by the estimators of `jpg-estqf` and
-`noisy-estnl`, and scale and shift every stage of one network; clean images and mixtures are in its
-training; and the clean-trained network's answer to the clean image is what the degraded image's
-answer is pulled to. Where the levels say that nearly nothing was done to an image, the clean-trained
-network is asked, too.
+Endo et al. 2020 leave two problems open: their networks lose accuracy on clean images, and each
+handles one distortion. Here both levels are estimated, by the estimators of `jpg-estqf` and
+`noisy-estnl`, and scale and shift every stage of one network; its training includes clean images
+and mixtures; and the output for a degraded image is distilled from the clean-trained network's
+output for the clean image. Where the estimates say that an image is nearly clean, the clean-trained
+network's output is averaged in.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from robobench.types import CLEAN, Context, Cost, Degradation, Recipe, Weights
 _JPEG: Final = "jpeg_compression"
 _NOISE: Final = "gaussian_noise"
 _RANGES: Final = {_JPEG: (1, 100), _NOISE: (0, 50)}
-# Clean, JPEG, noise, noise and then JPEG.
+# Clean, JPEG, noise, noise followed by JPEG.
 _SHARES: Final = (0.1, 0.4, 0.4, 0.1)
-# The averaged networks that it starts from: each has learned one of the two distortions, and with
-# one start and recipe for both their mean is nearly as good at each as the one that learned it.
+# The networks whose mean it starts from: each was trained on one of the two distortions, and since
+# they share start and recipe, their mean is nearly as good on each as the network trained on it.
 _PARENTS: Final = (("jpg", _JPEG), ("noisy", _NOISE))
-# Whose estimators tell it the levels, in the order in which the network gets them.
+# The methods whose estimators provide the levels, in the order of the network's inputs.
 _ESTIMATORS: Final[dict[str, type[LevelAware]]] = {
     "jpg-estqf": JpgEstimatedQuality,
     "noisy-estnl": NoisyEstimatedLevel,
 }
-# An image is nearly clean from this quality on, up to this sigma: of images that nothing was done
-# to, nineteen of twenty are estimated so.
+# An image counts as nearly clean from this quality upwards and up to this sigma; nineteen of twenty
+# undegraded images are estimated to be.
 _NEARLY_CLEAN: Final = (90.0, 3.0)
 
 
@@ -50,7 +50,7 @@ class LevelEstimators(nn.Module):
     """The frozen estimators of JPEG quality and noise level, side by side.
 
     Args:
-        widths: What kind each is, as the cards of their methods say it.
+        widths: Kind of each estimator, as given in the cards of their methods.
     """
 
     def __init__(self, widths: Mapping[str, int | str]) -> None:
@@ -60,14 +60,14 @@ class LevelEstimators(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Scaled levels, N x 2 (quality over 100, sigma over 50), of uint8 images."""
+        """Scaled levels of uint8 images, N x 2 (quality over 100, sigma over 50)."""
         pixels = images.float() / 255
         return torch.stack([network(pixels).float().clamp(0, 1) for network in self.networks], 1)
 
 
 @robobench.method("adaptive", trainings=("gaussian_noise+jpeg_compression",), worth=26)
 class Adaptive(robobench.Method):
-    """Clean, JPEG and noise with one set of weights; answers for an image and its mirror image."""
+    """Clean, JPEG and noise with one set of weights; averages an image and its mirror image."""
 
     weights_of = "classifier"
     trained_on = "gaussian_noise+jpeg_compression"
@@ -89,8 +89,8 @@ class Adaptive(robobench.Method):
     def predict(self, images: Tensor, context: Context) -> Tensor:
         """Mean of the probabilities of an image and its mirror image.
 
-        Mirroring an image of a multiple of 8 pixels leaves JPEG's grid where it was. For a nearly
-        clean image it is the mean of these and the backbone's.
+        Mirroring an image whose width is a multiple of 8 keeps JPEG's block grid in place. For a
+        nearly clean image the result is averaged with the backbone's.
         """
         both = torch.cat([images, images.flip(3)])
         with torch.inference_mode(), self.backbone.autocast():
@@ -104,7 +104,7 @@ class Adaptive(robobench.Method):
         return mean
 
     def _nearly_clean(self, levels: Tensor) -> Tensor:
-        """Bool N, of scaled levels N x 2."""
+        """Which images are nearly clean, bool N, from scaled levels N x 2."""
         least_quality, most_sigma = _NEARLY_CLEAN
         quality, sigma = levels.unbind(1)
         return (quality * JpgEstimatedQuality.scale >= least_quality) & (
@@ -112,7 +112,7 @@ class Adaptive(robobench.Method):
         )
 
     def cost(self) -> Cost:
-        """Of all networks, for a nearly clean image; classifiers run twice."""
+        """Cost of all networks for a nearly clean image; the classifiers run twice."""
         example = self.backbone.normalise(self.backbone.example)
         levels = torch.zeros(1, len(_ESTIMATORS), device=example.device)
         once = cost_of(self.estimators, self.backbone.example)
@@ -124,21 +124,21 @@ class Adaptive(robobench.Method):
 
     @classmethod
     def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
-        """Those of the classifiers for one distortion."""
+        """Settings as for the classifiers for one distortion."""
         usual = Recipe(
             steps=3200, batch=128, rate=0.05, minutes=8, optimizer="sgd", weight_decay=5e-4,
             warmup=0.2, options={"shift": 3, "ranges": _RANGES},
         )  # fmt: skip
-        # Shorter cycles than the arms': the parents have learned most of it.
+        # Shorter cycles than for the other arms: the parents have learned most of it.
         paper = recipe_endo_2020.in_cycles(1080, 2160, rate=0.04).with_options(ranges=_RANGES)
         return {**usual.in_lengths(), recipe_endo_2020.NAME: paper}
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:
-        """Train from the mean of `jpg` and `noisy` on, with the backbone as teacher.
+        """Train from the mean of `jpg` and `noisy`, with the backbone as teacher.
 
         Raises:
-            MissingWeights: One of the networks that it is built on is not trained yet.
+            MissingWeights: A network that it builds on is not trained yet.
         """
         task.require_labels()
         backbone = task.frozen
@@ -190,7 +190,7 @@ def _mean_of_halves(probabilities: Tensor) -> Tensor:
 
 
 class _Mixture:
-    """Degrades training images in the shares of `_SHARES`."""
+    """Degrades training images in the proportions of `_SHARES`."""
 
     def __init__(
         self, seed: int, profile: str, emphasis: Mapping[str, Sequence[float]] | None
@@ -222,7 +222,7 @@ def _frozen_estimators(
 
 
 def _mean_of(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The averaged tensors of networks of one shape."""
+    """The mean of the tensors of networks with the same architecture."""
     return {
         name: torch.stack([state[name].float() for state in states]).mean(0).to(first.dtype)
         for name, first in states[0].items()
@@ -230,7 +230,7 @@ def _mean_of(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def _validation_sets(task: TrainingTask) -> list[tuple[Degradation, Tensor]]:
-    """Validation images clean, compressed and noisy, at five levels each."""
+    """Validation images, clean, compressed and noisy, at five levels each."""
     clean, _ = task.clean
     found = validation_conditions((_JPEG, _NOISE), task.profile, _RANGES)
     return [

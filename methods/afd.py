@@ -1,8 +1,8 @@
 """`afd`: adaptive feature de-drifting (Peng et al., IEEE TMM 2024).
 
 One network estimates from the image's DCT how strongly the features drift (FDE-Net), a small U-Net
-makes the correction (FE-Net), and the first gates the second. The U-Net's convolutions have three
-branches while they are trained and are merged into one 3 x 3 convolution each for use.
+computes the correction (FE-Net), and the first gates the second. The U-Net's convolutions have
+three branches in training, which are merged into a single 3 x 3 convolution for inference.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _LEAST_WIDTH = 8
 
 
 class RepConv(nn.Module):
-    """Three linear branches in training, one 3 x 3 convolution in use.
+    """Three linear branches in training, one 3 x 3 convolution in inference.
 
-    The branches are 1 x 1 then 3 x 3, 3 x 3 then 1 x 1, and 1 x 1. The input is padded by zeros
+    The branches are 1 x 1 then 3 x 3, 3 x 3 then 1 x 1, and 1 x 1. The input is zero-padded
     before the first 1 x 1, so the merged convolution agrees at the border as well.
 
     Args:
-        inputs: Channels in.
-        outputs: Channels out.
-        merged: Build the one convolution only.
+        inputs: Number of input channels.
+        outputs: Number of output channels.
+        merged: Whether to build only the merged convolution.
     """
 
     def __init__(self, inputs: int, outputs: int, *, merged: bool = False) -> None:
@@ -55,7 +55,7 @@ class RepConv(nn.Module):
         return first + second + third
 
     def merge(self) -> RepConv:
-        """The same map as one convolution."""
+        """The equivalent single convolution."""
         if self.merged is not None:
             return self
         first, first_bias = _numbers(self.point_first)
@@ -74,18 +74,18 @@ class RepConv(nn.Module):
 
 
 def _numbers(convolution: nn.Conv2d) -> tuple[Tensor, Tensor]:
-    """Kernel and bias in double precision, so that merging rounds once."""
+    """Kernel and bias in double precision, so that merging rounds only once."""
     bias = convolution.bias
     assert bias is not None
     return convolution.weight.detach().double(), bias.detach().double()
 
 
 class FeatureEnhancer(nn.Module):
-    """FE-Net: a U-Net of two levels whose blocks are `RepConv`, with one PReLU for all of them.
+    """FE-Net: a two-level U-Net of `RepConv` blocks, which share one PReLU.
 
     Args:
-        channels: Of the features.
-        width: Of the first block; 16 for 64 channels in the paper.
+        channels: Number of feature channels.
+        width: Number of channels of the first block; 16 for 64 channels in the paper.
         merged: Whether the blocks are merged.
     """
 
@@ -105,13 +105,13 @@ class FeatureEnhancer(nn.Module):
 
     @staticmethod
     def _silence(block: nn.Module) -> None:
-        """Let a block say nothing, so that training starts where the features are left alone."""
+        """Make a block output zero, so that training starts with the features unchanged."""
         for name, parameter in block.named_parameters():
             if name.startswith(("then_", "point.", "merged.")):
                 nn.init.zeros_(parameter)
 
     def forward(self, features: Tensor) -> Tensor:
-        """The correction, of the same shape; sides may be odd, of 4 pixels and up."""
+        """The correction, of the same shape; sides may be odd, 4 pixels or more."""
         enter, down, bottom, up, last, leave = self.blocks
         whole = self.activation(enter(features))
         half = max_pool2d(self.activation(down(whole)), 2)
@@ -124,12 +124,12 @@ class FeatureEnhancer(nn.Module):
 
 
 class DriftEstimator(nn.Module):
-    """FDE-Net: the 8 x 8 DCT of the decoded image, Y, Cb and Cr, to a gate for each channel.
+    """FDE-Net: from the 8 x 8 DCT of the decoded image's Y, Cb and Cr to a gate per channel.
 
     Args:
-        channels: Of the features.
-        spatial: A gate for each place, as in the paper; else one for the whole image, as in the
-            released code.
+        channels: Number of feature channels.
+        spatial: Whether to use one gate per position, as in the paper, or one for the whole image,
+            as in the released code.
     """
 
     dct: Tensor
@@ -148,7 +148,7 @@ class DriftEstimator(nn.Module):
         self.register_buffer("offset", torch.tensor([0.0, 0.5, 0.5]), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Gates on 0..1, N x channels x H/8 x W/8 (1 x 1 if not spatial), of images on 0..1."""
+        """Gates on 0..1, N x channels x H/8 x W/8 (1 x 1 if not spatial), for images on 0..1."""
         height, width = images.shape[2:]
         images = pad(images, (0, -width % _BLOCK, 0, -height % _BLOCK), mode="replicate")
         colours = conv2d(images, self.colours, self.offset)
@@ -167,11 +167,11 @@ class DriftEstimator(nn.Module):
 class AdaptiveDeDrifting(nn.Module):
     """AFD: ``relu(correction * gate + features)``.
 
-    For 64 channels and width 16: 78,561 + 37,120 trained numbers in use (204,385 + 37,120 while
-    being trained), beside 4,096 of the DCT.
+    For 64 channels and width 16: 78,561 + 37,120 parameters in inference (204,385 + 37,120 in
+    training), in addition to 4,096 fixed ones of the DCT.
 
     Args:
-        channels: Of the features.
+        channels: Number of feature channels.
         width: See `FeatureEnhancer`.
         spatial: See `DriftEstimator`.
         merged: See `FeatureEnhancer`.
@@ -185,7 +185,7 @@ class AdaptiveDeDrifting(nn.Module):
         self.estimator = DriftEstimator(channels, spatial=spatial)
 
     def forward(self, features: Tensor, images: Tensor) -> Tensor:
-        """Repaired features, not below zero.
+        """Repaired, non-negative features.
 
         Args:
             features: N x C x h x w.
@@ -198,7 +198,7 @@ class AdaptiveDeDrifting(nn.Module):
         return (correction + features).relu()
 
     def merge(self) -> AdaptiveDeDrifting:
-        """The same module with merged blocks; what is not a block is shared."""
+        """The same module with merged blocks; everything else is shared."""
         first = self.enhancer.blocks[0]
         assert isinstance(first, RepConv)
         channels, width = first.point.in_channels, first.point.out_channels
@@ -237,13 +237,13 @@ class Afd(FeatureRepair):
 
     @classmethod
     def settings(cls, channels: int) -> dict[str, Any]:
-        """Width 16 for 64 channels, in proportion for others."""
+        """Width 16 for 64 channels, and in proportion."""
         width = max(_LEAST_WIDTH, channels // 4)
         return {"channels": channels, "width": width, "spatial": True}
 
     @classmethod
     def build(cls, settings: Mapping[str, Any], *, training: bool = False) -> nn.Module:
-        """See `AdaptiveDeDrifting`; merged unless it is to be trained."""
+        """See `AdaptiveDeDrifting`; merged unless for training."""
         return AdaptiveDeDrifting(
             settings["channels"],
             settings["width"],

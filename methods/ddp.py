@@ -18,13 +18,13 @@ _LEAST_WIDTH = 8
 class FeatureDeDrifting(nn.Module):
     """Three pairs of 3 x 3 convolutions, their outputs joined by a 1 x 1 convolution.
 
-    For 64 channels the widths are 64, 32 and 16: 117,472 parameters with the image beside the
-    features (the authors' later code), 115,744 without (probably the original).
+    For 64 channels the widths are 64, 32 and 16: 117,472 parameters with the image as an additional
+    input (the authors' later code), 115,744 without (probably the original).
 
     Args:
-        channels: Of the features.
-        widths: Of the three pairs.
-        image: Whether the image, resized to the features, is a further input.
+        channels: Number of feature channels.
+        widths: Numbers of channels of the three pairs.
+        image: Whether the image, resized to the features, is an additional input.
     """
 
     def __init__(self, channels: int, widths: tuple[int, ...], image: bool = True) -> None:
@@ -46,7 +46,7 @@ class FeatureDeDrifting(nn.Module):
         self.join = nn.Conv2d(sum(widths), channels, 1)
 
     def forward(self, features: Tensor, images: Tensor) -> Tensor:
-        """Repaired features, not below zero, of features behind a ReLU.
+        """Repaired, non-negative features, from features that follow a ReLU.
 
         Args:
             features: N x C x h x w.
@@ -71,7 +71,7 @@ class Ddp(FeatureRepair):
 
     @classmethod
     def settings(cls, channels: int) -> dict[str, Any]:
-        """Widths of 64, 32 and 16 for 64 channels, in proportion for others."""
+        """Widths 64, 32 and 16 for 64 channels, and in proportion."""
         widths = [max(_LEAST_WIDTH, channels // part) for part in (1, 2, 4)]
         return {"channels": channels, "widths": widths, "image": True}
 

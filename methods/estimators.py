@@ -1,4 +1,4 @@
-"""Networks that tell from an image how strongly it was degraded."""
+"""Networks that estimate from an image how strongly it was degraded."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from torch.nn.functional import avg_pool2d, conv2d, relu
 _DILATIONS: Final = (1, 2, 3, 4, 3, 2, 1)
 _PAPER_WIDTH: Final = 64
 _BLOCK: Final = 8
-# Of a plane's ranked local energies: which are kept, and of which lowest shares the means are.
+# Of a plane's ranked local energies: the quantiles kept, and the lowest shares that are averaged.
 _ORDERS: Final = (0.05, 0.15, 0.3, 0.5, 0.75)
 _FLATTEST: Final = (0.1, 0.25, 0.5)
 _STRONGEST: Final = 50  # sigma, on 0..255
-# JFIF: luma, and two differences from it.
+# JFIF: luma and the two chroma differences.
 _YCBCR: Final = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 
 
 class PixelwiseEstimator(nn.Module):
     """Seven dilated 3 x 3 convolutions, their output averaged over the image.
 
-    Uchida et al. (EI 2019) with 64 channels, as Endo et al. use it: 187,009 parameters. On small
-    images, beside small classifiers, fewer channels serve.
+    The network of Uchida et al. (EI 2019) with 64 channels, as used by Endo et al.: 187,009
+    parameters. For small images and small classifiers, fewer channels are enough.
 
     Args:
-        width: Channels.
-        dilations: Of the convolutions.
+        width: Number of channels.
+        dilations: Dilations of the convolutions.
     """
 
     def __init__(self, width: int = _PAPER_WIDTH, dilations: tuple[int, ...] = _DILATIONS) -> None:
@@ -50,9 +50,9 @@ class PixelwiseEstimator(nn.Module):
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Level of each image, N, scaled to about 0..1, of images on 0..1.
+        """Level of each image, N, scaled to about 0..1, for images on 0..1.
 
-        Always in full precision: the last bits of the pixels are what tells.
+        Always in full precision: the level shows in the last bits of the pixels.
         """
         with torch.autocast(images.device.type, enabled=False):
             levels: Tensor = self.layers(images).mean((1, 2, 3))
@@ -60,15 +60,15 @@ class PixelwiseEstimator(nn.Module):
 
 
 class EnergyEstimator(nn.Module):
-    """How much noise there is, read from what small filters answer where the image is flattest.
+    """Noise level from the responses of small filters where the image is flattest.
 
-    A lean stand-in for `PixelwiseEstimator`. An image's own detail hides noise, but not everywhere
-    and least in the differences between colours: so 3 x 3 cosine filters run over red, green and
-    blue and over three orthonormal mixtures of them, and of each plane's local energies the lowest
-    order statistics are kept (noise level from weakly textured patches: Liu et al. 2013), beside
-    means and what tells of clipping. The filters are fixed; three linear layers, that learn, read
-    the level from the 156 numbers. Nothing needs to be learned about what noise is, so minutes of
-    training get further than half an hour with convolutions that learn.
+    A lightweight stand-in for `PixelwiseEstimator`. Image detail masks noise, but not everywhere,
+    and least in colour differences: so 3 x 3 cosine filters run over red, green and blue and over
+    three orthonormal mixtures of them, and the lowest order statistics of each plane's local
+    energies are kept (noise level from weakly textured patches: Liu et al. 2013), together with
+    means and statistics of clipping. The filters are fixed; three trained linear layers map the 156
+    statistics to the level. As the network need not learn what noise is, minutes of training get
+    further than half an hour with learned convolutions.
     """
 
     mixtures: Tensor
@@ -85,16 +85,16 @@ class EnergyEstimator(nn.Module):
         self.reading = _reading(len(mixtures) * of_plane + 4 * 3, hidden, 128)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Level of each image, N, scaled to about 0..1, of images on 0..1 with sides of 5 and up.
+        """Level of each image, N, scaled to about 0..1, for images on 0..1 of 5 x 5 pixels or more.
 
-        Always in full precision: weak noise is a matter of single grey levels.
+        Always in full precision: weak noise amounts to single grey levels.
         """
         with torch.autocast(images.device.type, enabled=False):
             levels: Tensor = self.reading(self._statistics(images))[:, 0]
         return levels
 
     def _statistics(self, images: Tensor) -> Tensor:
-        """N x 156, those of energies in units of the strongest noise's standard deviation."""
+        """Statistics N x 156; energies are in units of the strongest noise's standard deviation."""
         count, _, height, width = images.shape
         planes = torch.einsum("dc,nchw->ndhw", self.mixtures, images) * (255 / _STRONGEST)
         answers = conv2d(planes.reshape(-1, 1, height, width), self.basis).abs()
@@ -118,15 +118,16 @@ class EnergyEstimator(nn.Module):
 
 
 class BlockEstimator(nn.Module):
-    """What an image's 8 x 8 DCT coefficients look like, coefficient by coefficient.
+    """Level from soft histograms of an image's 8 x 8 DCT coefficients.
 
-    A lean stand-in for `PixelwiseEstimator`: the size of every coefficient passes a few learned
-    thresholds, the answers are averaged over the image's blocks (a soft histogram for each of the
-    192 coefficients, in which JPEG's rounding and the variance of noise stand open), and three
-    linear layers read the level from them. 0.2 million multiply-adds a block instead of 12.
+    A lightweight stand-in for `PixelwiseEstimator`: the magnitude of every coefficient passes a few
+    learned thresholds, the responses are averaged over the image's blocks (a soft histogram for
+    each of the 192 coefficients, which exposes JPEG's rounding and the variance of noise), and
+    three linear layers map them to the level. 0.2 million multiply-adds per block instead of 12.
 
     Args:
-        thresholds: Learned thresholds of each coefficient.
+        thresholds: Number of learned thresholds per coefficient.
+        hidden: Width of the first linear layer.
     """
 
     basis: Tensor
@@ -142,9 +143,9 @@ class BlockEstimator(nn.Module):
         self.reading = _reading(coefficients * thresholds, hidden, 64)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Level of each image, N, scaled to about 0..1, of images on 0..1 with sides of 16 and up.
+        """Level of each image, N, scaled to about 0..1, for images on 0..1 of 16 x 16 pixels or more.
 
-        Always in full precision, as the level stands in the last bits of the pixels.
+        Always in full precision: the level shows in the last bits of the pixels.
         """
         with torch.autocast(images.device.type, enabled=False):
             pixels = images * 255 - 128
@@ -155,10 +156,10 @@ class BlockEstimator(nn.Module):
         return levels
 
     def _histogram(self, planes: Tensor, first: int) -> Tensor:
-        """Soft histograms, N x (planes * 64 * thresholds); `first` is the first plane's number."""
+        """Soft histograms, N x (planes * 64 * thresholds); `first` is the first plane's index."""
         images, count, height, width = planes.shape
         own = slice(first * _BLOCK**2, (first + count) * _BLOCK**2)
-        # Planes as images of their own: each is transformed alike.
+        # Treat planes as separate images: all are transformed alike.
         blocks = conv2d(planes.reshape(-1, 1, height, width), self.basis, stride=_BLOCK)
         sizes = blocks.reshape(images, count * _BLOCK**2, -1, 1).abs().log1p()
         answers = relu(sizes * (4 * self.slopes[own]) + self.offsets[own])
@@ -166,13 +167,13 @@ class BlockEstimator(nn.Module):
 
 
 def _cosines(side: int) -> Tensor:
-    """The orthonormal two-dimensional cosines, side**2 x 1 x side x side; the first is constant."""
+    """The orthonormal 2-D cosine basis, side**2 x 1 x side x side; the first is constant."""
     waves = torch.from_numpy(dct(np.eye(side), norm="ortho", axis=0)).float()
     return torch.einsum("ai,bj->abij", waves, waves).reshape(-1, 1, side, side)
 
 
 def _reading(inputs: int, hidden: int, narrow: int) -> nn.Sequential:
-    """Three linear layers from statistics of an image to its level."""
+    """Three linear layers that map an image's statistics to its level."""
     return nn.Sequential(
         nn.Linear(inputs, hidden),
         nn.ReLU(),

@@ -1,4 +1,4 @@
-"""What plug-in modules share: they repair the features of a frozen classifier's stem."""
+"""What all plug-in modules share: they repair the features of a frozen classifier's stem."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _SMALL_SIDE = 64
 class FeatureRepair(robobench.Method):
     """A small module between the stem and the rest of a frozen classifier.
 
-    It is trained without labels: on pairs of a clean and a degraded image, the l2 distance between
-    the repaired features of the one and the stem's features of the other (Wang et al., CVPR 2020).
-    Recipes may add ``distillation``: the Kullback-Leibler divergence between what the frozen
-    network says of both, times that weight. The papers have no such term. On 32 x 32 images the
-    distance alone recovers next to nothing, for it is smallest for blurred features; their cards
-    name the weight.
+    It is trained without labels, on pairs of a clean and a degraded image: the loss is the l2
+    distance between the repaired features of the degraded image and the stem's features of the
+    clean one (Wang et al., CVPR 2020). Recipes may add ``distillation``, the weight of a
+    Kullback-Leibler divergence between the frozen network's outputs for the two. The papers have no
+    such term. On 32 x 32 images the distance alone recovers next to nothing, as it is smallest for
+    blurred features; the cards record the weight.
     """
 
     weights_of = "plugin"
@@ -43,31 +43,31 @@ class FeatureRepair(robobench.Method):
     @classmethod
     @abstractmethod
     def settings(cls, channels: int) -> dict[str, Any]:
-        """What `build` needs, for features of so many channels; stands on the card."""
+        """Arguments of `build` for features with this many channels; stored in the card."""
 
     @classmethod
     @abstractmethod
     def build(cls, settings: Mapping[str, Any], *, training: bool = False) -> nn.Module:
-        """The module: features and images on 0..1 to repaired features, of the same shape."""
+        """A module that maps features and images on 0..1 to repaired features of the same shape."""
 
     @classmethod
     def deploy(cls, module: nn.Module) -> nn.Module:
-        """The module as it is stored and run, from the one that was trained."""
+        """The module to store and run, made from the trained one."""
         return module
 
     def predict(self, images: Tensor, context: Context) -> Tensor:
-        """Probabilities after the repair."""
+        """Probabilities from the repaired features."""
         return self.from_stem(self.backbone.stem(images), images, context)
 
     def from_stem(self, features: Tensor, images: Tensor, context: Context) -> Tensor:
-        """The same, given the features."""
+        """The same, given the stem's features."""
         assert self.module is not None
         with self.backbone.autocast():
             repaired = self.module(features, images.float() / 255)
         return self.backbone.rest(repaired.float()).softmax(dim=1)
 
     def cost(self) -> Cost:
-        """Of the module and of the classifier around it."""
+        """Cost of the module plus the classifier around it."""
         assert self.module is not None
         example = self.backbone.example
         with torch.no_grad():
@@ -78,7 +78,7 @@ class FeatureRepair(robobench.Method):
 
     @classmethod
     def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
-        """For small images many of them, for photographs random squares of a few."""
+        """Settings for training on many small images, or on random crops of a few photographs."""
         small = Recipe(
             steps=1500,
             batch=64,
@@ -107,13 +107,13 @@ class FeatureRepair(robobench.Method):
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:
-        """Train on pairs of clean and degraded images; no label is looked at."""
+        """Train on pairs of clean and degraded images; labels are not used."""
         backbone = task.frozen
         settings = cls.settings(backbone.stem_channels)
         torch.manual_seed(task.train_seed)
         module = cls.build(settings, training=True).to(task.device)
         weight = float(task.recipe.options["distillation"])
-        # Features differ in size from network to network; in units of their spread losses compare.
+        # Feature magnitudes differ between networks; the variance makes their losses comparable.
         spread = _spread(backbone, task.clean[0])
 
         def repaired(images: Tensor) -> Tensor:
@@ -146,9 +146,9 @@ def _spread(backbone: Backbone, images: Tensor) -> float:
 
 
 def _fidelity(task: TrainingTask, logits: Any) -> dict[str, float]:
-    """How well degraded images are classified as the clean ones are, by overlap of probabilities.
+    """How closely outputs for degraded images match those for the clean ones.
 
-    The first figure, which decides, is exp(-KL), averaged over conditions: it needs no label.
+    The first figure, which selects the weights, is exp(-KL), averaged over conditions: no labels.
     """
     clean, _ = task.clean
     wanted = in_batches(task.frozen.logits, clean)

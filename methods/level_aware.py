@@ -1,8 +1,8 @@
-"""Classifiers that are told how strongly an image was degraded (Endo et al. 2020, section 3).
+"""Classifiers that also get the level of the degradation (Endo et al. 2020, section 3).
 
 A network estimates the level from the image; the classifier gets the image and the level. The
 estimator is trained first and then frozen. With the true level in its place the method is an
-oracle: what a perfect estimator would be worth.
+oracle: it shows what a perfect estimator would be worth.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ _MOST_ESTIMATOR_STEPS: Final = 1600
 Estimator = PixelwiseEstimator | BlockEstimator | EnergyEstimator
 _BLOCKS: Final = "blocks"
 _ENERGIES: Final = "energies"
-# In place of a width.
+# Values that stand in for a width.
 _LEAN: Final[dict[str, type[BlockEstimator | EnergyEstimator]]] = {
     _BLOCKS: BlockEstimator,
     _ENERGIES: EnergyEstimator,
 }
-# Whose estimator (of seed 0) serves other data sets and seeds, too: it knows no classes.
+# Its estimator (seed 0) is used for other data sets and seeds, too: it does not depend on classes.
 _SHARED_FROM: Final = "cifar10"
 
 
 class LevelAware(robobench.Method):
-    """Image and level, estimated or true, to class probabilities.
+    """Maps an image and its level, estimated or true, to class probabilities.
 
     Attributes:
-        levels: Lowest and highest level met in training.
-        scale: What levels are divided by before a network sees them.
-        untouched: Level of an image that nothing was done to.
-        estimates: Whether the level is estimated; else it is told.
+        levels: Lowest and highest level seen in training.
+        scale: Divisor of levels before they enter a network.
+        untouched: Level of an undegraded image.
+        estimates: Whether the level is estimated or given.
     """
 
     weights_of = "classifier"
@@ -76,7 +76,7 @@ class LevelAware(robobench.Method):
         self._running = folded(self.classifier)
 
     def predict(self, images: Tensor, context: Context) -> Tensor:
-        """Probabilities, given the images and their levels."""
+        """Probabilities from the images and their levels."""
         levels = self.level_of(images, context)
         with torch.inference_mode(), self.backbone.autocast():
             logits = self._running(self.backbone.normalise(images), levels)
@@ -84,7 +84,7 @@ class LevelAware(robobench.Method):
         return probabilities
 
     def level_of(self, images: Tensor, context: Context) -> Tensor:
-        """The level of each image, scaled: estimated, or the one that the method is told."""
+        """The scaled level of each image: estimated, or as given in the context."""
         if self.estimator is not None:
             with torch.inference_mode(), self.backbone.autocast():
                 estimate: Tensor = self.estimator(images.float() / 255)
@@ -95,18 +95,18 @@ class LevelAware(robobench.Method):
         return torch.full((len(images),), level / self.scale, device=images.device)
 
     def columns(self, images: Tensor, clean: Tensor, context: Context) -> dict[str, Tensor]:
-        """``estimated_level`` in the corruption's own unit, where it is estimated."""
+        """``estimated_level`` in the corruption's own unit, if it is estimated."""
         if not self.estimates:
             return {}
         return {"estimated_level": self.level_of(images, context) * self.scale}
 
     @classmethod
     def applies_to(cls, corruption: str) -> bool:
-        """Estimates can be made of anything; a true level is that of its own corruption."""
+        """Any corruption, if the level is estimated; with a true level only the method's own."""
         return cls.estimates or corruption in (CLEAN, cls.trained_on)
 
     def cost(self) -> Cost:
-        """Of classifier and estimator."""
+        """Cost of classifier and estimator."""
         example = self.backbone.normalise(self.backbone.example)
         costs = [cost_of(self.classifier, example, torch.zeros(1, device=example.device))]
         if self.estimator is not None:
@@ -115,7 +115,7 @@ class LevelAware(robobench.Method):
 
     @classmethod
     def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
-        """The settings of the image-only classifiers, so that the two compare."""
+        """The settings of the image-only classifiers, so that the two can be compared."""
         from robobench.baselines.trained_on_degraded import Jpg, Noisy
 
         twin = {j.trained_on: j for j in (Jpg, Noisy)}[cls.trained_on or ""]
@@ -137,13 +137,13 @@ class LevelAware(robobench.Method):
         """An untrained estimator.
 
         Args:
-            width: Channels of the paper's, or the name of a lean one, as the card has it.
+            width: Channels of the paper's, or the name of a lightweight one, as on the card.
         """
         return _LEAN[width]() if isinstance(width, str) else PixelwiseEstimator(width)
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:
-        """Train the estimator, freeze it, then train the classifier on what it says."""
+        """Train the estimator, freeze it, then train the classifier on its estimates."""
         task.require_labels()
         backbone = task.frozen
         start = task.fresh_own_network()
@@ -192,7 +192,7 @@ class LevelAware(robobench.Method):
 
     @classmethod
     def _shared_estimator(cls, task: TrainingTask) -> tuple[Estimator, str] | None:
-        """The estimator that was trained on CIFAR-10, and what the card says of it."""
+        """The estimator trained on CIFAR-10, and its description for the card."""
         if (task.dataset, task.train_seed) == (_SHARED_FROM, 0):
             return None
         found = stored.find(
@@ -222,7 +222,7 @@ class LevelAware(robobench.Method):
             optimizer="adam",
             rate=2e-3 if width == _ENERGIES else 3e-3,
             weight_decay=0.0,
-            keep="best",  # the estimator starts from nothing
+            keep="best",  # the estimator starts from scratch
         )
 
         def objective(step: int) -> Tensor:
@@ -242,7 +242,7 @@ class LevelAware(robobench.Method):
 
 
 class JpegLevel(LevelAware):
-    """JPEG quality, over 100."""
+    """Level-aware for JPEG: the quality over 100."""
 
     trained_on = "jpeg_compression"
     levels = (1, 100)
@@ -251,7 +251,7 @@ class JpegLevel(LevelAware):
 
 
 class NoiseLevel(LevelAware):
-    """Sigma of Gaussian noise, over 50."""
+    """Level-aware for Gaussian noise: sigma over 50."""
 
     trained_on = "gaussian_noise"
     levels = (0, 50)

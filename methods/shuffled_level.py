@@ -1,6 +1,6 @@
-"""Controls: level-aware classifiers that are given the level of another image.
+"""Controls: level-aware classifiers that are given another image's level.
 
-What is left of a gain when the level says nothing of the image is not the level's doing.
+Any gain that remains when the level is unrelated to the image is not due to the level.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from robobench.methods.level_aware import JpegLevel, LevelAware, NoiseLevel
 from robobench.training.task import TrainingTask
 from robobench.types import Context
 
-_STREAM = 301  # apart from every corruption's own random numbers
+_STREAM = 301  # separate from the random streams of corruptions
 
 
 class ShuffledLevel(LevelAware):
-    """Gives the classifier a level drawn evenly from all that were met in training.
+    """Gives the classifier a level drawn uniformly from the training range.
 
-    All images of one cell have the same level, so that shuffling is over the whole sweep: the level
-    that an image is given is that of an image somewhere in it.
+    All images of one cell have the same level, so shuffling is over the whole sweep: an image is
+    given the level of an image somewhere in the sweep.
     """
 
     estimates = False
 
     def level_of(self, images: Tensor, context: Context) -> Tensor:
-        """Scaled levels, float32 N, which depend on the images' places in their data set alone.
+        """Scaled levels, float32 N, which depend only on the images' indices in the data set.
 
         Raises:
-            RobobenchError: The places are not known.
+            RobobenchError: The indices are not known.
         """
         if context.indices is None:
             raise RobobenchError(f"{type(self).__name__} must be told the images' indices")
@@ -42,7 +42,7 @@ class ShuffledLevel(LevelAware):
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:
-        """Refuse: another method's training serves."""
+        """Refuse: it uses the weights of another method."""
         raise RobobenchError(
             f"{task.method} takes the weights of {cls.trained_as}: train that instead"
         )

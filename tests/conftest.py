@@ -1,4 +1,4 @@
-"""A toy data set and a toy classifier, in memory, for tests of everything around them."""
+"""What tests share: a toy data set and classifier in memory, and the shipped ones of `shapes10`."""
 
 import sys
 
@@ -8,6 +8,10 @@ import torch
 from torch import nn
 
 from robobench import registry
+from robobench.corruptions import apply, catalogue
+from robobench.datasets import open_dataset
+from robobench.types import Geometry
+from robobench.weights.classifiers import load_backbone
 
 
 @pytest.fixture(autouse=True)
@@ -72,3 +76,21 @@ def toy():
         "mean": (0.0, 0.0, 0.0),
         "std": (1.0, 1.0, 1.0),
     }
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    """The shipped classifier of `shapes10`."""
+    return load_backbone("vgg-tiny", dataset="shapes10")
+
+
+@pytest.fixture(scope="module")
+def clean():
+    """Forty images of `shapes10`."""
+    return open_dataset("shapes10").read(np.arange(40), Geometry())
+
+
+@pytest.fixture(scope="module")
+def degraded(clean):
+    """The same images at JPEG quality 10."""
+    return apply(clean, catalogue.at_level("jpeg_compression", 10), torch.arange(len(clean)))

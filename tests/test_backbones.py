@@ -222,7 +222,7 @@ def test_tokens_are_no_feature_maps():
         ("torchvision:resnet18", "--weights FILE, or --download"),
         ("timm:resnet18", "--weights FILE, or --download"),
         ("onnx:nowhere.onnx", "no such file"),
-        ("nowhere.py:net", "no file nowhere.py"),
+        ("nowhere.py:net", "no such file nowhere.py"),
     ],
 )
 def test_what_cannot_be_loaded_says_what_would_work(name, message):

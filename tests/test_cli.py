@@ -68,7 +68,7 @@ def test_version(capsys):
 
 def test_a_dry_run_writes_nothing(capsys, tmp_path):
     told = out_of(capsys, [*RUN.format(out=tmp_path / "run").split(), "--dry-run"])
-    assert "6 cells of 100 images, 0 stored already; 600 predictions to make" in told
+    assert "6 cells of 100 images, 0 already stored; 600 predictions to make" in told
     assert "median on jpeg_compression 40: 100 images" in told
     assert not (tmp_path / "run").exists()
 

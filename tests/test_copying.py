@@ -42,7 +42,7 @@ def test_copy_holds_what_an_evaluation_sees(folder, tmp_path):
     said = run(corrupt_command, folder, out, "--corruptions", "fog,jpeg:10-20/10,snow+jpeg",
                "--severities", "2,5", "--seed", 3, "--workers", 1)  # fmt: skip
     assert "profile: cifar-c" in said
-    assert "36 degraded images made, 0 were there" in said
+    assert "36 degraded images made, 0 already present" in said
     files = sorted(p.relative_to(folder) for p in folder.rglob("*.*"))
     for index, file in enumerate(files):
         image = read(folder / file)[None]
@@ -70,12 +70,14 @@ def test_goes_on_where_it_stopped_and_may_be_extended(folder, tmp_path):
     before, stamp = gone.read_bytes(), kept.stat().st_mtime_ns
     gone.unlink()
     said = run(corrupt_command, folder, out, *choice)
-    assert "1 degraded images made, 29 were there" in said
+    assert "1 degraded images made, 29 already present" in said
     assert gone.read_bytes() == before
     assert kept.stat().st_mtime_ns == stamp
     assert not list(out.rglob("*.tmp"))
     choice[1] = "contrast,pixelate"
-    assert "30 degraded images made, 30 were" in run(corrupt_command, folder, out, *choice)
+    assert "30 degraded images made, 30 already present" in run(
+        corrupt_command, folder, out, *choice
+    )
     told = json.loads((out / "manifest.json").read_text())
     assert told["settings"]["images"] == 6
     assert told["made"]["pixelate/1"]["level"] == 0.95
@@ -102,7 +104,7 @@ def test_processes_and_jpeg85(folder, tmp_path):
 def test_layout_of_cifar_c(folder, tmp_path):
     out = tmp_path / "out"
     choice = ["--layout", "cifar-c", "--corruptions", "fog,jpeg", "--workers", 1]
-    with pytest.raises(RobobenchError, match="the layout cifar-c wants one size"):
+    with pytest.raises(RobobenchError, match="the layout cifar-c needs one size"):
         run(corrupt_command, folder, out, *choice)
     assert not list(out.glob("*.npy*"))
     choice += ["--resize", 32, "--crop", 32]
@@ -119,7 +121,9 @@ def test_layout_of_cifar_c(folder, tmp_path):
     expected = corrupt(fog[:6], "snow", severity=4, profile="cifar-c")
     assert (np.load(again / "snow.npy")[18:24] == expected).all()
     assert not (again / "labels.npy").exists()
-    assert "0 degraded images made, 60 were there" in run(corrupt_command, folder, out, *choice)
+    assert "0 degraded images made, 60 already present" in run(
+        corrupt_command, folder, out, *choice
+    )
 
 
 def test_mistakes(folder, tmp_path):
@@ -131,9 +135,9 @@ def test_mistakes(folder, tmp_path):
 
     refused("a folder of images or a .npy", tmp_path / "none", out)
     (tmp_path / "empty").mkdir()
-    refused("holds no image", tmp_path / "empty", out)
+    refused("no image in it", tmp_path / "empty", out)
     refused("lies inside", folder, folder / "out")
-    refused("no copy: choose another", folder, tmp_path)
+    refused("nor a copy: choose another", folder, tmp_path)
     refused("did you mean 'cifar-c'", folder, out, "--layout", "cifar")
     refused("did you mean 'fog'", folder, out, "--corruptions", "fogg")
     refused("severities 1 to 5, got 1", folder, out, "--layout", "cifar-c", "--severities", "1")
@@ -142,7 +146,7 @@ def test_mistakes(folder, tmp_path):
     refused("2.png cannot be used: cannot identify", folder, out, "--corruptions", "fog")
     (folder / "class0" / "2.png").unlink()
     (folder / "class0" / "0.png").write_bytes(b"twin")
-    refused("one name in the copy", folder, tmp_path / "new", "--profile", "cifar-c")
+    refused("the same name in the copy", folder, tmp_path / "new", "--profile", "cifar-c")
 
 
 def test_preview(tmp_path):

@@ -127,8 +127,8 @@ def test_first_frame(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("image", "words"),
     [
-        (Image.new("F", (2, 2)), "kind F"),
-        (Image.new("LAB", (2, 2)), "kind LAB"),
+        (Image.new("F", (2, 2)), "mode F"),
+        (Image.new("LAB", (2, 2)), "mode LAB"),
         (Image.fromarray(np.array([[0, 70000]], np.int32)), "32-bit"),
     ],
 )

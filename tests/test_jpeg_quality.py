@@ -169,7 +169,7 @@ def test_foreign_tables_tell_how_foreign_they_are():
 
 @pytest.mark.parametrize(
     ("tables", "why"),
-    [({}, "none came"), ({0: [1] * 63}, "got 63"), ({0: [1.5] * 64}, "got 64 of float64")],
+    [({}, "got none"), ({0: [1] * 63}, "got 63"), ({0: [1.5] * 64}, "got 64 of float64")],
 )
 def test_what_is_no_table_is_refused(tables, why):
     with pytest.raises(RobobenchError, match=why):
@@ -180,10 +180,10 @@ def test_what_is_no_jpeg_is_refused_in_one_line(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     (tmp_path / "b.jpg").write_bytes(b"nothing")
     for file, why in (
-        (tmp_path / "a.png", "this is PNG"),
-        (tmp_path / "b.jpg", "this is no image"),
+        (tmp_path / "a.png", "got PNG"),
+        (tmp_path / "b.jpg", "this is not an image"),
         (tmp_path / "c.jpg", "no such file"),
-        (b"", "0 bytes: a JPEG is expected"),
+        (b"", "0 bytes: expected a JPEG"),
     ):
         with pytest.raises(RobobenchError, match=why) as caught:
             quality_of_file(file)

@@ -60,8 +60,8 @@ def test_a_paper_of_a_plugin_from_networks_to_files(place, capsys):
         return capsys.readouterr().out
 
     first = reproduce("toy-table1", "toy-figure1")
-    assert "20 cells of 64 images, 0 stored already" in first
-    assert "toy-figure1: 20 cells of 64 images, 20 stored already; nothing left to run" in first
+    assert "20 cells of 64 images, 0 already stored" in first
+    assert "toy-figure1: 20 cells of 64 images, 20 already stored; nothing left to run" in first
     assert {p.suffix for p in (place / "reproduced").glob("toy-figure1.*")} == {
         *(".csv", ".html", ".tex", ".md", ".svg", ".pdf")
     }
@@ -80,10 +80,10 @@ def test_a_paper_of_a_plugin_from_networks_to_files(place, capsys):
     assert sorted(set(points["column"])) == [10, 11, 50, 51]
     assert "--all-rows evaluates bilateral as well" in " ".join(first.split()).replace("`", "")
     again = reproduce("toy-table1", "--all-rows")
-    assert "25 cells of 64 images, 20 stored already" in again
+    assert "25 cells of 64 images, 20 already stored" in again
     assert "bilateral" in set(pd.read_csv(place / "reproduced" / "toy-table1.csv")["row"])
     # With fewer images than are stored, only those of this call count.
-    assert "20 stored already" in reproduce("toy-table1", limit=20)
+    assert "20 already stored" in reproduce("toy-table1", limit=20)
     assert set(pd.read_csv(place / "reproduced" / "toy-table1.csv")["n"]) == {20}
 
 

@@ -294,7 +294,7 @@ def test_a_classifier_starts_from_a_file_of_weights(brief, tmp_path):
 
 @pytest.mark.parametrize(
     ("method", "start", "message"),
-    [("jpg", "here", "for the classifier itself"), ("org", "nowhere", "there is no such file")],
+    [("jpg", "here", "for the classifier itself"), ("org", "nowhere", "no such file")],
 )
 def test_an_unsuitable_start_is_refused(brief, method, start, message):
     with pytest.raises(RobobenchError, match=message):

@@ -56,7 +56,7 @@ def test_a_damaged_file_is_refused():
     path = store()
     file = path.with_suffix(".safetensors")
     file.write_bytes(file.read_bytes()[:-1] + b"\x01")
-    with pytest.raises(RobobenchError, match="damaged or was exchanged"):
+    with pytest.raises(RobobenchError, match="damaged or was replaced"):
         storage.load(path)
 
 

@@ -1,8 +1,8 @@
-"""Classifiers: loaded from anywhere, frozen, and cut into stem and rest.
+"""Classifiers: loaded from anywhere, frozen, and split into stem and rest.
 
 A backbone is named ``vgg-tiny``, ``vgg-small``, ``resnet-20``, ``resnet-56`` or ``vgg-tanaka``
-(our own for small images), ``timm:NAME``, ``torchvision:NAME``, ``onnx:FILE`` or
-``FILE.py:FACTORY``; in Python any ``nn.Module`` in memory serves as well (`Backbone` itself). It is
+(built in, for small images), ``timm:NAME``, ``torchvision:NAME``, ``onnx:FILE`` or
+``FILE.py:FACTORY``; in Python any ``nn.Module`` in memory works as well (`Backbone` itself). It is
 never run with random weights.
 """
 
@@ -29,27 +29,27 @@ from robobench.types import Cost, Geometry
 
 __all__ = ["Backbone"]
 
-_EXAMPLE_SIDE = 224  # where the geometry does not say how large images are
+_EXAMPLE_SIDE = 224  # if the geometry does not give a size
 
 
 class Backbone:
-    """A frozen classifier with its geometry: uint8 images to class probabilities.
+    """A frozen classifier with its geometry: maps uint8 images to class probabilities.
 
     Args:
-        module: Normalised images N x 3 x H x W to logits N x classes; put into evaluation mode, its
-            parameters frozen.
-        name: As `Cell.backbone` has it.
-        geometry: How its images are made and normalised.
-        class_names: In the order of its outputs; ``class 0`` and so on where none are given.
-        split_at: Name of the module after which it is cut; found by its family if None.
-        device: Where it runs.
+        module: Maps normalised images N x 3 x H x W to logits N x classes; it is put into
+            evaluation mode and its parameters are frozen.
+        name: Name of the backbone, as in `Cell.backbone`.
+        geometry: How its input images are resized, cropped and normalised.
+        class_names: Names of the classes in the order of its outputs; ``class 0`` etc. by default.
+        split_at: Name of the module after which it is split; None chooses by network family.
+        device: Device to run on.
         precision: ``fp32``, or ``bf16`` for autocast.
         command: The command-line options that load it, for messages.
-        live: Whether its weights will change (it is being trained); else batch normalisation is
-            folded into the convolutions before it, which is half as fast again on a CPU.
+        live: Whether its weights will change (it is being trained); if not, batch normalisation is
+            folded into the preceding convolutions, which makes it 1.5 times as fast on a CPU.
 
     Raises:
-        RobobenchError: It gives no N x classes, or not as many classes as names.
+        RobobenchError: The output is not N x classes, or has not as many classes as names.
     """
 
     def __init__(
@@ -82,11 +82,11 @@ class Backbone:
         if len(self.class_names) != self.num_classes:
             raise RobobenchError(
                 f"backbone {self.name} has {self.num_classes} outputs, but there are "
-                f"{len(self.class_names)} classes: give weights that were trained on these classes"
+                f"{len(self.class_names)} classes: use weights that were trained on these classes"
             )
 
     def normalise(self, images: Tensor) -> Tensor:
-        """uint8 (or float on 0..255) images to the float input of the network, channels last."""
+        """Convert uint8 (or float on 0..255) images to the network's float input, channels last."""
         floats = images.to(self.device, torch.float32).contiguous(memory_format=torch.channels_last)
         return (floats - self._mean) / self._std
 
@@ -103,33 +103,33 @@ class Backbone:
             return self.logits(images).softmax(dim=1)
 
     def logits(self, images: Tensor) -> Tensor:
-        """Logits, float32 N x classes, of uint8 images (or of float ones on 0..255)."""
+        """Logits, float32 N x classes, for images of uint8 (or float on 0..255)."""
         with self.autocast():
             logits: Tensor = self._running(self.normalise(images))
         return logits.float()
 
     def stem(self, images: Tensor) -> Tensor:
-        """Features at the place of the cut, float32, of uint8 images N x 3 x H x W.
+        """Features at the split point, float32, for uint8 images N x 3 x H x W.
 
         Raises:
-            RobobenchError: It cannot be cut.
+            RobobenchError: The network cannot be split.
         """
         with self.autocast():
             features: Tensor = self.split.stem(self.normalise(images))
         return features.float()
 
     def rest(self, features: Tensor) -> Tensor:
-        """Logits, float32 N x classes, of features at the place of the cut.
+        """Logits, float32 N x classes, for features at the split point.
 
         Raises:
-            RobobenchError: It cannot be cut.
+            RobobenchError: The network cannot be split.
         """
         with self.autocast():
             logits: Tensor = self.split.rest(features)
         return logits.float()
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """The context in which its precision holds."""
+        """The context that applies the backbone's precision."""
         return torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.precision == "bf16", cache_enabled=False
         )
@@ -139,11 +139,11 @@ class Backbone:
         """Stem and rest.
 
         Raises:
-            RobobenchError: It cannot be cut; the message says why.
+            RobobenchError: The network cannot be split; the message says why.
         """
         if getattr(self.module, "opaque", False):
             raise RobobenchError(
-                f"backbone {self.name} is an ONNX file, which cannot be cut in two: ddp, afd and "
+                f"backbone {self.name} is an ONNX file, which cannot be split: ddp, afd and "
                 "other plug-in modules need the network as PyTorch code"
             )
         return split(self._running, self.split_at)
@@ -158,28 +158,28 @@ class Backbone:
 
     @cached_property
     def stem_channels(self) -> int:
-        """Channels of the features at the place of the cut.
+        """Number of feature channels at the split point.
 
         Raises:
-            RobobenchError: It cannot be cut.
+            RobobenchError: The network cannot be split.
         """
         with torch.inference_mode():
             return channels(self.split.stem, self.normalise(self.example))
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over all tensors of the state dict, sorted by name, hexadecimal."""
+        """SHA-256 over all tensors of the state dict, sorted by name, in hexadecimal."""
         return digest_of(self.module.state_dict())
 
     @property
     def example(self) -> Tensor:
-        """One grey uint8 image of the size that its geometry gives."""
+        """A grey uint8 image of the size given by the geometry."""
         side = self.geometry.crop or self.geometry.resize or _EXAMPLE_SIDE
         side = getattr(self.module, "side", side)
         return torch.full((1, 3, side, side), 127, dtype=torch.uint8, device=self.device)
 
     def cost(self) -> Cost:
-        """Parameters, and multiply-adds for one image."""
+        """Number of parameters, and of multiply-adds per image."""
         return self._cost
 
     @cached_property
@@ -190,7 +190,7 @@ class Backbone:
         return cost_of(self.module, self.normalise(self.example))
 
     def twin(self) -> nn.Module:
-        """A copy of the network that can be trained or given other weights."""
+        """A copy of the network, to be trained or given other weights."""
         if getattr(self.module, "opaque", False):
             raise RobobenchError(f"backbone {self.name} is an ONNX file, which cannot be trained")
         return copy.deepcopy(self.module).requires_grad_(True)
@@ -200,17 +200,17 @@ class Backbone:
 
         Args:
             tensors: A state dict.
-            source: What to call it in a message.
+            source: Where it comes from, for messages.
 
         Raises:
-            RobobenchError: They do not fit.
+            RobobenchError: The tensors do not fit the network.
         """
         module = self.twin()
         fit_state(module, tensors, source, self.name)
         return self.with_module(module)
 
     def with_module(self, module: nn.Module, *, live: bool = False) -> Backbone:
-        """Another network in the place of this one: same classes, geometry and device."""
+        """The same backbone with another network: same classes, geometry and device."""
         return Backbone(
             module,
             name=self.name,
@@ -227,7 +227,7 @@ class Backbone:
         try:
             with torch.inference_mode():
                 logits = self.module(self.normalise(self.example))
-        except Exception as error:  # whatever a foreign network does
+        except Exception as error:  # whatever a user's network raises
             raise RobobenchError(
                 f"backbone {self.name} fails on one {tuple(self.example.shape)} image: "
                 f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
@@ -241,15 +241,15 @@ class Backbone:
 
 
 def placed(module: nn.Module, device: str | torch.device) -> nn.Module:
-    """A network on its device, in the memory layout in which convolutions are fastest."""
+    """Move a network to a device, in the memory layout that makes convolutions fastest."""
     moved: nn.Module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return moved
 
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and bytes of tensors, sorted by name, hexadecimal.
+    """SHA-256 over names, types, shapes and bytes of tensors, sorted by name, in hexadecimal.
 
-    Counters of batch normalisation are left out: no prediction depends on them.
+    Batch normalisation's counters are left out: predictions do not depend on them.
     """
     whole = hashlib.sha256()
     for name in sorted(tensors):
@@ -262,10 +262,10 @@ def digest_of(tensors: Mapping[str, Tensor]) -> str:
 
 
 def folded(network: nn.Module) -> nn.Module:
-    """The same map with batch normalisation folded into the convolution right before it.
+    """An equivalent network with batch normalisation folded into the preceding convolution.
 
-    Only inside ``nn.Sequential``, where it is certain what comes before what; a network without
-    such a pair is returned as it is.
+    Only within ``nn.Sequential``, where the order of execution is certain; a network without such a
+    pair is returned unchanged.
     """
     from torch.nn.utils import fuse_conv_bn_eval
 
@@ -290,7 +290,7 @@ def folded(network: nn.Module) -> nn.Module:
 
 
 def cost_of(module: nn.Module, *inputs: Tensor) -> Cost:
-    """Parameters, and multiply-adds of one pass, counted by torch."""
+    """Number of parameters, and of multiply-adds of one pass as counted by torch."""
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)

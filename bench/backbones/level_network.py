@@ -1,4 +1,4 @@
-"""Networks of our own that are told how strongly an image was degraded."""
+"""Built-in networks with the level of the degradation as an additional input."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _LEVEL_FEATURES: Final = 32
 
 
 class LevelNetwork(nn.Module):
-    """One of our own networks that also takes the level of the degradation.
+    """A built-in network that also takes the level of the degradation.
 
-    The record does not say where the level enters Endo et al.'s network (METHODS of the docs).
-    Three places are known here; whichever it is, the network starts as the one that it wraps.
+    The paper does not say where the level enters Endo et al.'s network (see docs/level-entries.md).
+    Three entry points are supported; with each, the network initially equals the one it wraps.
 
     Args:
-        network: What is told the level; changed where the level enters.
+        network: Network to extend; modified in place where the level enters.
         levels: How many numbers describe the degradation.
-        entry: ``film``: a small network makes a scale and a shift for every channel of the stem and
-            of every stage (Perez et al. 2018). ``plane``: constant input planes beside red, green
-            and blue. ``concat``: beside the pooled features, before the first dense layer, the
-            natural reading of the paper for its own network. None: ``concat`` for that one,
-            ``film`` for the others.
+        entry: ``film``: a small network computes a scale and a shift for every channel of the stem
+            and of every stage (Perez et al. 2018). ``plane``: constant input planes in addition to
+            red, green and blue. ``concat``: concatenated with the pooled features, before the first
+            dense layer, the natural reading of the paper for its own network. None: ``concat`` for
+            that one, ``film`` for the others.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class LevelNetwork(nn.Module):
         """Logits, N x classes.
 
         Args:
-            images: Normalised, N x 3 x H x W.
+            images: Normalised images, N x 3 x H x W.
             levels: float N (or N x levels), the level of each image, scaled to about 0..1.
         """
         levels = levels.reshape(len(images), -1)
@@ -71,7 +71,7 @@ class LevelNetwork(nn.Module):
         return logits
 
     def _modulated(self, features: Tensor, levels: Tensor) -> Tensor:
-        """Features of the last stage; the output of stem and stages is scaled and shifted."""
+        """Features of the last stage, with the output of stem and stages scaled and shifted."""
         numbers = self.modulation(self.embedding(levels))[:, :, None, None]
         widths = self.network.widths
         scales, shifts = (part.split(widths, 1) for part in numbers.chunk(2, dim=1))
@@ -82,7 +82,7 @@ class LevelNetwork(nn.Module):
 
 
 def _widen(network: nn.Module, kind: type[nn.Conv2d | nn.Linear], more: int) -> None:
-    """Give the first layer of a kind more inputs, which start without any effect."""
+    """Give the first layer of a kind more inputs, which initially have no effect."""
     layer = next(m for m in network.modules() if isinstance(m, kind))
     zeros = torch.zeros_like(layer.weight[:, :1]).repeat_interleave(more, dim=1)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Where a backbone's network comes from: our own, timm, torchvision, an ONNX file, a factory."""
+"""Sources of backbone networks: built in, timm, torchvision, an ONNX file, a factory."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _IMAGENET_CLASSES: Final = 1000
 
 @dataclass(frozen=True)
 class Network:
-    """A network and what is known of it.
+    """A network and what is known about it.
 
     Attributes:
-        module: Normalised images to logits.
-        name: As `Cell.backbone` has it, without folders.
-        geometry: How its images are made.
-        class_names: In the order of its outputs, or None where nothing says so.
-        own: Whether it is one of ours, whose weights come from ``robobench train``.
+        module: Maps normalised images to logits.
+        name: Name of the backbone without folders, as in `Cell.backbone`.
+        geometry: How its input images are resized, cropped and normalised.
+        class_names: Names of the classes in the order of its outputs, or None if unknown.
+        own: Whether it is built in, with weights from ``robobench train``.
     """
 
     module: nn.Module
@@ -48,16 +48,16 @@ def network_named(
     class_names: Sequence[str] | None,
     download: bool = False,
 ) -> Network:
-    """Make a network by name and load its weights, but for our own, which come out untrained.
+    """Create a network by name and load its weights; built-in ones without weights are untrained.
 
     Args:
-        name: See `robobench.backbones.backbone.load_backbone`, and likewise the others.
-        weights: A file, or None.
-        class_names: In the order of the outputs.
-        download: Whether the hub may be asked.
+        name: Name as for ``--backbone``, see `robobench.weights.classifiers.load_backbone`.
+        weights: File of weights, or None.
+        class_names: Names of the classes in the order of the outputs.
+        download: Whether pretrained weights may be downloaded from the hub.
 
     Raises:
-        RobobenchError: Unknown name, no weights, weights that do not fit.
+        RobobenchError: The name is unknown, or weights are missing or do not fit.
     """
     kind, _, argument = name.partition(":")
     if kind in BACKBONES:
@@ -81,24 +81,24 @@ def forms() -> list[str]:
 
 
 def stored_tensors(file: Path, called: str) -> Any:
-    """What is in a safetensors file or a PyTorch file: tensors and plain values, never code.
+    """The content of a safetensors or PyTorch file: tensors and plain values, never code.
 
     Args:
-        file: Where.
-        called: What the user called it, for messages.
+        file: Path of the file.
+        called: How the user referred to it, for messages.
 
     Raises:
-        RobobenchError: No such file, damaged, or a pickle of code.
+        RobobenchError: The file is missing, damaged, or a pickle with code.
     """
     if not file.is_file():
-        raise RobobenchError(f"{called}: there is no such file")
+        raise RobobenchError(f"{called}: no such file")
     try:
         if file.suffix == ".safetensors":
             from safetensors.torch import load_file
 
             return load_file(file)
         return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and safetensors each have their own
+    except Exception as error:  # pickle, zip and safetensors each have their own exceptions
         raise RobobenchError(
             f"{called} cannot be read ({str(error).partition(chr(10))[0][:120]}): "
             "expected a safetensors file, or a PyTorch file that holds tensors only"
@@ -106,29 +106,27 @@ def stored_tensors(file: Path, called: str) -> Any:
 
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, or of a PyTorch file that holds nothing else.
+    """The tensors of a safetensors file, or of a PyTorch file that contains nothing else.
 
     Raises:
-        RobobenchError: No such file, damaged, or a pickle of code.
+        RobobenchError: The file is missing, damaged, or a pickle with code.
     """
     values = stored_tensors(Path(path), f"--weights {path}")
     for key in ("state_dict", "model", "params"):
         if isinstance(values, Mapping) and isinstance(values.get(key), Mapping):
             values = values[key]
     if not isinstance(values, Mapping) or not all(isinstance(v, Tensor) for v in values.values()):
-        raise RobobenchError(
-            f"--weights {path}: expected a state dict (names of tensors to tensors)"
-        )
+        raise RobobenchError(f"--weights {path}: expected a state dict (tensor names to tensors)")
     if values and all(k.startswith("module.") for k in values):  # saved from DataParallel
         values = {k.removeprefix("module."): v for k, v in values.items()}
     return dict(values)
 
 
 def fit_state(module: nn.Module, tensors: Mapping[str, Tensor], source: str, name: str) -> None:
-    """Load a state dict, every tensor of it and into every place.
+    """Load a state dict strictly: no tensor may be missing or left over.
 
     Raises:
-        RobobenchError: Names or shapes differ; the message shows some.
+        RobobenchError: Names or shapes differ; the message lists some.
     """
     own = {k: v.shape for k, v in module.state_dict().items()}
     given = {k: v.shape for k, v in tensors.items()}
@@ -157,12 +155,12 @@ def fit_state(module: nn.Module, tensors: Mapping[str, Tensor], source: str, nam
 
 
 def start_from(network: nn.Module, file: Path, name: str) -> None:
-    """Load what fits of a file of weights, all but a last layer for other classes.
+    """Load a weights file, except for a last layer with other classes.
 
     Args:
-        network: One of our own.
-        file: A state dict in our names or in those of the published CIFAR ResNets.
-        name: Of the network, for messages.
+        network: A built-in network.
+        file: A state dict with our names or those of the published CIFAR ResNets.
+        name: Name of the network, for messages.
 
     Raises:
         RobobenchError: The file cannot be read, or more than the last layer does not fit.
@@ -176,14 +174,14 @@ def start_from(network: nn.Module, file: Path, name: str) -> None:
 
 
 def class_names_for(count: int, class_names: Sequence[str] | None = None) -> tuple[str, ...] | None:
-    """The names given, else ImageNet's for 1,000 classes, else None."""
+    """The names given, else ImageNet's if there are 1,000 classes, else None."""
     if class_names is not None:
         return tuple(class_names)
     return imagenet_names() if count == _IMAGENET_CLASSES else None
 
 
 def imagenet_names() -> tuple[str, ...]:
-    """ImageNet's classes in order, as timm tells them: ``tench, Tinca tinca``."""
+    """ImageNet's classes in order, as described by timm: ``tench, Tinca tinca``."""
     info: Any = import_timm().data.ImageNetInfo()
     return tuple(info.index_to_description(i) for i in range(_IMAGENET_CLASSES))
 
@@ -213,7 +211,7 @@ def _check_classes(
 
 
 def _head(module: nn.Module) -> str:
-    """Name of the layer that makes the logits: the last one with weights for each class."""
+    """Name of the layer that computes the logits: the last one with weights per class."""
     names = [n for n, m in module.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
     return names[-1] if names else ""
 
@@ -226,7 +224,7 @@ def _classes_in(tensors: Mapping[str, Tensor], module: nn.Module, default: int) 
 def _no_weights(name: str, what: str) -> RobobenchError:
     return RobobenchError(
         f"backbone {name} has no weights here: give --weights FILE, or --download to let "
-        f"{what} fetch its pretrained ones"
+        f"{what} download its pretrained ones"
     )
 
 
@@ -237,7 +235,7 @@ def load_timm(
     class_names: Sequence[str] | None,
     download: bool,
 ) -> Network:
-    """Any classifier of timm, with --weights FILE or its own (--download)."""
+    """Any classifier from timm, with --weights FILE or its own (--download)."""
     timm = import_timm()
     name = f"timm:{argument}"
     architecture = argument.partition(".")[0]
@@ -249,7 +247,7 @@ def load_timm(
     if weights is None:
         try:
             module = timm.create_model(argument, pretrained=True)
-        except Exception as error:  # the hub's, the network's, a wrong tag
+        except Exception as error:  # from the hub or the connection, or a wrong tag
             raise _no_download(name, error) from error
     else:
         tensors = read_state(weights)
@@ -279,7 +277,7 @@ def load_torchvision(
     class_names: Sequence[str] | None,
     download: bool,
 ) -> Network:
-    """Any classifier of torchvision, likewise."""
+    """Any classifier from torchvision, with --weights FILE or --download."""
     import_torchvision()
     from torchvision import models
 
@@ -290,16 +288,16 @@ def load_torchvision(
     if weights is None and not download:
         raise _no_weights(name, "torchvision")
     pretrained = models.get_model_weights(argument).DEFAULT
-    # Aux heads exist in training only; these two networks build them unless told otherwise.
+    # Auxiliary heads are for training only; these two networks initialise them by default.
     options = {"init_weights": False} if argument in ("googlenet", "inception_v3") else {}
     if weights is None:
         try:
             module = models.get_model(argument, weights=pretrained)
-        except Exception as error:  # the hub's, the network's
+        except Exception as error:  # from the hub or the connection
             raise _no_download(name, error) from error
         classes = _IMAGENET_CLASSES
     else:
-        # The first published weights of a network are what most files of others go with.
+        # Most third-party weights go with the preprocessing of a network's first published ones.
         pretrained = next(iter(models.get_model_weights(argument)))
         tensors = read_state(weights)
         module = models.get_model(argument, weights=None, **options)
@@ -323,8 +321,8 @@ def load_torchvision(
 def _no_download(name: str, error: Exception) -> RobobenchError:
     reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:120]}"
     return RobobenchError(
-        f"backbone {name}: its pretrained weights cannot be fetched ({reason}); --weights FILE "
-        "takes them from a file"
+        f"backbone {name}: its pretrained weights cannot be downloaded ({reason}); --weights FILE "
+        "loads them from a file"
     )
 
 
@@ -332,18 +330,18 @@ def _factory(name: str, weights: str | Path | None, class_names: Sequence[str] |
     path, _, function = name.rpartition(":")
     file = Path(path)
     if not file.is_file():
-        raise RobobenchError(f"--backbone {name}: there is no file {path}")
+        raise RobobenchError(f"--backbone {name}: no such file {path}")
     module_name = "robobench_backbone_" + "".join(c if c.isalnum() else "_" for c in path)
     spec = importlib.util.spec_from_file_location(module_name, file)
     if spec is None or spec.loader is None:
-        raise RobobenchError(f"--backbone {name}: a Python file (.py) is expected")
+        raise RobobenchError(f"--backbone {name}: expected a Python file (.py)")
     source = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = source
     try:
         spec.loader.exec_module(source)
         make = getattr(source, function, None)
         module = make() if callable(make) else None
-    except Exception as error:  # anybody's code
+    except Exception as error:  # user code
         raise RobobenchError(
             f"--backbone {name}: running it raised {type(error).__name__}: {error}"
         ) from error
@@ -370,9 +368,9 @@ def load_onnx(
     class_names: Sequence[str] | None,
     download: bool,
 ) -> Network:
-    """An ONNX classifier (extra onnx); methods that need its inside refuse it."""
+    """An ONNX classifier (extra: onnx); not for methods that need its internals."""
     if weights is not None:
-        raise RobobenchError("an ONNX file holds its own weights: leave --weights out")
+        raise RobobenchError("an ONNX file contains its own weights: leave --weights out")
     from robobench.backbones.onnx_network import OnnxNetwork
 
     module = OnnxNetwork(argument)

@@ -1,4 +1,4 @@
-"""A classifier in an ONNX file: it can be run, and neither cut in two nor trained."""
+"""A classifier in an ONNX file, which can be run but neither split nor trained."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from robobench.types import Cost
 
 
 class OnnxNetwork(nn.Module):
-    """An ONNX file that is run by onnxruntime, on the CPU.
+    """An ONNX file, run by onnxruntime on the CPU.
 
     Args:
-        path: The file; one input N x 3 x H x W, float, and one output N x classes, logits or, where
-            the last operation is a softmax, probabilities.
+        path: Path of the file, with one float input N x 3 x H x W and one output N x classes:
+            logits or, if the last operation is a softmax, probabilities.
 
     Raises:
-        RobobenchError: No such file, extra `onnx` not installed, no ONNX, or other inputs.
+        RobobenchError: The file is missing, is not ONNX or has other inputs, or the extra `onnx` is
+            not installed.
     """
 
-    opaque = True  # no part of it can be reached or trained
+    opaque = True  # its parts can be neither accessed nor trained
 
     def __init__(self, path: str) -> None:
         super().__init__()
         if not Path(path).is_file():
-            raise RobobenchError(f"--backbone onnx:{path}: there is no such file")
+            raise RobobenchError(f"--backbone onnx:{path}: no such file")
         try:
             import onnx
             import onnxruntime
@@ -41,7 +42,7 @@ class OnnxNetwork(nn.Module):
         try:
             model = onnx.load(path)
             self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        except Exception as error:  # protobuf's and the runtime's own
+        except Exception as error:  # protobuf and the runtime have their own exceptions
             raise RobobenchError(
                 f"--backbone onnx:{path} cannot be read: {str(error).partition(chr(10))[0][:160]}"
             ) from error
@@ -49,7 +50,7 @@ class OnnxNetwork(nn.Module):
         shape = inputs[0].shape
         if len(inputs) != 1 or len(shape) != 4 or inputs[0].type != "tensor(float)":
             raise RobobenchError(
-                f"--backbone onnx:{path}: expected one float input N x 3 x H x W, it has "
+                f"--backbone onnx:{path}: expected one float input N x 3 x H x W, got "
                 f"{[(i.name, i.type, i.shape) for i in inputs]}"
             )
         self._input = inputs[0].name
@@ -60,13 +61,13 @@ class OnnxNetwork(nn.Module):
             n.op_type == "Softmax" and graph.output[0].name in n.output for n in graph.node
         )
         self.cost = _onnx_cost(onnx, model, self.side)
-        for tensor in graph.initializer:  # so that the digest is that of its numbers
+        for tensor in graph.initializer:  # so that the digest covers its weights
             values = torch.from_numpy(np.array(onnx.numpy_helper.to_array(tensor)))
             self.register_buffer("w_" + tensor.name.replace(".", "_"), values)
         self.classes = int(self(torch.zeros(1, 3, self.side, self.side)).shape[-1])
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of normalised images, on their device."""
+        """Logits for normalised images, on the images' device."""
         array = images.detach().float().cpu().contiguous().numpy()
         step = self._batch or len(array)
         parts = []
@@ -81,7 +82,7 @@ class OnnxNetwork(nn.Module):
 
 
 def _onnx_cost(onnx: Any, model: Any, side: int) -> Cost:
-    """Parameters and multiply-adds of convolutions and matrix products."""
+    """Number of parameters, and of multiply-adds in convolutions and matrix products."""
     shapes = {t.name: tuple(t.dims) for t in model.graph.initializer}
     parameters = sum(math.prod(shape) for shape in shapes.values())
     model = onnx.ModelProto.FromString(model.SerializeToString())

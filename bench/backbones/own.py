@@ -1,4 +1,4 @@
-"""Our own networks for images of 32 pixels, by name: what ``robobench train`` makes."""
+"""The built-in networks for 32 x 32 images, by name: those that ``robobench train`` trains."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from robobench.errors import RobobenchError
 from robobench.registry import BACKBONES, backbone
 from robobench.types import Geometry
 
-# The published weights of the ResNets, which ours start from, were trained with ImageNet's numbers.
+# The published ResNet weights, which ours start from, were trained with ImageNet's statistics.
 _MEAN: Final = (0.485, 0.456, 0.406)
 _STD: Final = (0.229, 0.224, 0.225)
 
 
 @backbone("vgg-tiny")
 def vgg_tiny(classes: int, dropout: float = 0.0) -> StagedNetwork:
-    """Our own for 32 x 32, 0.2 million parameters: the default of shapes10."""
+    """Built in, for 32 x 32, 0.2 million parameters: the default for shapes10."""
     return Vgg(Shape((16, 32, 64, 128)), classes, dropout)
 
 
 @backbone("vgg-small")
 def vgg_small(classes: int, dropout: float = 0.0) -> StagedNetwork:
-    """Our own for 32 x 32, 1.7 million parameters."""
+    """Built in, for 32 x 32, 1.7 million parameters."""
     return Vgg(Shape((64, 128, 256), layers=2, halved=True), classes, dropout)
 
 
@@ -39,13 +39,13 @@ def resnet_20(classes: int, dropout: float = 0.0) -> StagedNetwork:
 
 @backbone("resnet-56", mean=_MEAN, std=_STD)
 def resnet_56(classes: int, dropout: float = 0.0) -> StagedNetwork:
-    """He et al.'s for 32 x 32, 0.9 million parameters: the default of cifar10 and cifar100."""
+    """He et al.'s for 32 x 32, 0.9 million parameters: the default for CIFAR."""
     return Resnet(9, classes, dropout)
 
 
 @backbone("vgg-tanaka")
 def vgg_tanaka(classes: int, dropout: float | None = None) -> StagedNetwork:
-    """The classifier of Endo et al. 2020 as best known, 19.5 million; 32 x 32 only."""
+    """The classifier of Endo et al. 2020 as far as known, 19.5 million; 32 x 32 only."""
     return TanakaVgg(classes) if dropout is None else TanakaVgg(classes, dropout)
 
 
@@ -55,7 +55,7 @@ def own_names() -> list[str]:
 
 
 def own_network(name: str, classes: int, dropout: float = 0.0) -> nn.Module:
-    """A network in its first state.
+    """An untrained network.
 
     Args:
         name: One of `own_names`.
@@ -87,7 +87,7 @@ def own_geometry(name: str) -> Geometry:
 
 
 def staged_network(name: str, classes: int) -> StagedNetwork:
-    """A network in its first state, for methods that look inside it.
+    """An untrained network for methods that look inside it.
 
     Raises:
         RobobenchError: The architecture has no stages.

@@ -1,4 +1,4 @@
-"""The residual networks for images of 32 pixels of He et al. 2016 (section 4.2)."""
+"""The residual networks of He et al. 2016 for 32 x 32 images (section 4.2)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 from robobench.backbones.staged import StagedNetwork, initialise
 
 _WIDTHS: Final = (16, 16, 32, 64)
-# Names in the files of akamaster/pytorch_resnet_cifar10 -> names here.
+# Names in files of akamaster/pytorch_resnet_cifar10 -> names here.
 _PARTS: Final = {"conv1": "body.0", "bn1": "body.1", "conv2": "body.3", "bn2": "body.4"}
 
 
@@ -24,12 +24,12 @@ def _normalised(inputs: int, outputs: int, stride: int = 1) -> tuple[nn.Module, 
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions and a shortcut without parameters (option A of the paper).
+    """Two 3 x 3 convolutions and a parameter-free shortcut (the paper's option A).
 
     Args:
-        inputs: Channels.
-        outputs: Channels; where there are more than inputs, the shortcut is padded with zeros.
-        stride: Of the first convolution; the shortcut takes every `stride`-th pixel.
+        inputs: Number of input channels.
+        outputs: Number of output channels; if larger than `inputs`, the shortcut is zero-padded.
+        stride: Stride of the first convolution; the shortcut takes every `stride`-th pixel.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -43,7 +43,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features of the next block."""
+        """Output features of the block."""
         shortcut = features
         if self.stride > 1:
             shortcut = shortcut[:, :, :: self.stride, :: self.stride]
@@ -55,12 +55,12 @@ class ResidualBlock(nn.Module):
 
 
 class Resnet(StagedNetwork):
-    """A stem of 16 channels, and three stages of residual blocks with 16, 32 and 64.
+    """A stem of 16 channels, and three stages of residual blocks with 16, 32 and 64 channels.
 
     Args:
-        blocks: In each stage; the paper's depth is six times that and two.
+        blocks: Number of blocks per stage, n in the paper, whose depth is 6n + 2.
         classes: Number of outputs.
-        dropout: Probability to drop a channel before each stage.
+        dropout: Probability of dropping a channel before each stage.
     """
 
     def __init__(self, blocks: int, classes: int, dropout: float = 0.0) -> None:
@@ -77,7 +77,7 @@ class Resnet(StagedNetwork):
 
 
 def translated(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of akamaster/pytorch_resnet_cifar10, the usual pretrained one, in our names.
+    """Translate a state dict of akamaster/pytorch_resnet_cifar10, the usual source, to our names.
 
     Tensors with other names keep them.
     """

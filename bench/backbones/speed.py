@@ -1,4 +1,4 @@
-"""Which precision something runs faster in here."""
+"""Measure which precision is faster on this machine."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from robobench.backbones.backbone import Backbone
 
 _IMAGES: Final = 32
 _ROUNDS: Final = 5
-_HOPELESS: Final = 4.0  # some processors only emulate bf16: two rounds of it are enough then
+_HOPELESS: Final = 4.0  # some processors only emulate bf16: stop after two rounds
 
 
 def faster_precision(run: Callable[[str], None]) -> str:
     """``bf16`` or ``fp32``, measured in a second or two.
 
-    On one processor bf16 is three times as fast as fp32, on another sixty times slower.
+    On some processors bf16 is three times as fast as fp32, on others sixty times slower.
 
     Args:
-        run: What is timed, once in the precision that it is given; returns when it is done.
+        run: Function to time; runs once in the given precision and returns when the work is done.
     """
     durations: dict[str, list[float]] = {"fp32": [], "bf16": []}
-    # In turns, so that what else the machine does meets both alike; the first round warms up.
+    # Alternating, so that other load on the machine affects both alike; the first round warms up.
     for turn in range(_ROUNDS):
         for precision, past in durations.items():
             start = time.perf_counter()
@@ -34,7 +34,7 @@ def faster_precision(run: Callable[[str], None]) -> str:
 
 
 def faster_precision_of(backbone: Backbone) -> str:
-    """The precision that a classifier answers faster in; its own stays as it was."""
+    """The precision that a classifier is faster in; its own setting is left unchanged."""
     images = backbone.example.expand(_IMAGES, -1, -1, -1).contiguous()
     own = backbone.precision
 

@@ -1,4 +1,4 @@
-"""Where a classifier is cut into stem and rest, so that a module can be plugged in between."""
+"""Split a classifier into stem and rest, so that a module can be plugged in between."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch import Tensor, fx, nn
 
 from robobench.errors import RobobenchError
 
-# Class name of the network -> the module after whose output it is cut. DDP and AFD are plugged in
-# after a ResNet's first ReLU, before its max-pooling, and after a VGG's second ReLU; the others
-# are the same place by analogy: after the first convolution with its activation.
+# Class name of the network -> the module after which it is split. DDP and AFD are plugged in after
+# a ResNet's first ReLU, before its max-pooling, and after a VGG's second ReLU; for the others it is
+# the analogous place: after the first convolution with its activation.
 _FAMILIES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     (r"Vgg|Resnet|TanakaVgg", ("stem",)),
     (r"ResNet", ("act1", "relu")),
@@ -24,12 +24,12 @@ _FAMILIES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 
 
 class Split:
-    """A classifier in two halves that share its parameters.
+    """A classifier in two parts that share its parameters.
 
     Attributes:
-        place: Name of the module after which it is cut.
-        stem: Normalised images to features.
-        rest: Features to logits.
+        place: Name of the module after which it is split.
+        stem: Maps normalised images to features.
+        rest: Maps features to logits.
     """
 
     def __init__(self, place: str, stem: nn.Module, rest: nn.Module) -> None:
@@ -39,22 +39,22 @@ class Split:
 
 
 def split(network: nn.Module, place: str | None = None) -> Split:
-    """Cut a network after a module.
+    """Split a network after a module.
 
     Args:
-        network: Any network whose outermost `forward` can be traced by `torch.fx`; what is inside
-            the modules it calls does not matter.
-        place: Dotted name of the module; None finds it by the network's family.
+        network: Any network whose outermost `forward` can be traced by `torch.fx`; the modules that
+            it calls need not be traceable.
+        place: Dotted name of the module; None chooses by the network's family.
 
     Raises:
-        RobobenchError: The family is not known, the place is not there, or something passes by it.
+        RobobenchError: The family is unknown, the module does not exist, or data bypasses it.
     """
     modules = dict(network.named_modules())
     if place is None:
         place = find_place(network)
     if place not in modules or not place:
         raise RobobenchError(
-            f"{type(network).__name__} has no module {place!r} to cut it after; "
+            f"{type(network).__name__} has no module {place!r} to split it after; "
             f"it has: {', '.join([n for n in modules if n and n.count('.') < 2][:30])}"
         )
     graph = _trace(network, place)
@@ -67,17 +67,17 @@ def split(network: nn.Module, place: str | None = None) -> Split:
     for node in nodes[cuts[0] + 1 :]:
         if any(used in before and used.op != "get_attr" for used in node.all_input_nodes):
             raise RobobenchError(
-                f"{type(network).__name__} cannot be cut after {place!r}: {node.name} also needs "
+                f"{type(network).__name__} cannot be split after {place!r}: {node.name} also needs "
                 "what comes before it"
             )
     return Split(place, _first_half(network, nodes, cut), _second_half(network, nodes, cut))
 
 
 def find_place(network: nn.Module) -> str:
-    """The module after which a network of a known family is cut.
+    """The module after which a network of a known family is split.
 
     Raises:
-        RobobenchError: The family is not known.
+        RobobenchError: The family is unknown.
     """
     modules = dict(network.named_modules())
     for pattern, names in _FAMILIES:
@@ -89,8 +89,8 @@ def find_place(network: nn.Module) -> str:
             if name in modules:
                 return name
     raise RobobenchError(
-        f"{type(network).__name__}: it is not known where to plug a module in; name the layer "
-        "(split=..., --split NAME) after which it belongs"
+        f"{type(network).__name__}: the place to plug a module in is unknown; name the layer "
+        "after which it belongs (split=..., --split NAME)"
     )
 
 
@@ -100,23 +100,23 @@ def _before_first_pooling(features: nn.Module) -> str:
         if isinstance(module, nn.MaxPool2d):
             return f"features.{previous}"
         previous = name
-    raise RobobenchError("this VGG has no max-pooling; name the layer to cut it after")
+    raise RobobenchError("this VGG has no max-pooling; name the layer to split it after")
 
 
 def _trace(network: nn.Module, place: str) -> fx.Graph:
     containers = {place.rpartition(".")[0][:end] for end in _prefixes(place)}
 
     class Shallow(fx.Tracer):
-        """Looks only into the modules that hold the place of the cut."""
+        """Traces into only the modules that contain the split point."""
 
         def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
             return module_qualified_name not in containers
 
     try:
         return Shallow().trace(network)
-    except Exception as error:  # whatever a foreign forward does while it is traced
+    except Exception as error:  # whatever a user's forward raises when traced
         raise RobobenchError(
-            f"{type(network).__name__} cannot be cut after {place!r}: its forward cannot be traced "
+            f"{type(network).__name__} cannot be split after {place!r}: its forward cannot be traced "
             f"({type(error).__name__}: {str(error).partition(chr(10))[0]})"
         ) from error
 
@@ -156,14 +156,14 @@ def _module(network: nn.Module, graph: fx.Graph) -> fx.GraphModule:
 
 
 def channels(stem: nn.Module, example: Tensor) -> int:
-    """Channels of the features that a stem makes of a normalised example.
+    """Number of feature channels that a stem computes from a normalised example.
 
     Raises:
-        RobobenchError: The features are no maps (N x C x H x W).
+        RobobenchError: The features are not maps (N x C x H x W).
     """
     features: Any = stem(example)
     if not isinstance(features, Tensor) or features.ndim != 4:
         raise RobobenchError(
-            "the place of the cut gives no feature maps (N x C x H x W): name another layer"
+            "expected feature maps (N x C x H x W) at the split point: name another layer"
         )
     return features.shape[1]

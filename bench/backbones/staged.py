@@ -1,4 +1,4 @@
-"""What our own networks have in common: a stem, stages, and a classifier of pooled features."""
+"""What the built-in networks share: a stem, stages, and a classifier of pooled features."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 
 class StagedNetwork(nn.Module):
-    """A stem, then stages, then a classifier; who derives from it makes the three.
+    """A stem, then stages, then a classifier; subclasses create the three.
 
     Attributes:
-        side: Pixels of the images that it is made for.
-        widths: Channels of the stem and of each stage.
-        stem: Normalised images to features.
-        stages: Features to features.
-        classifier: Pooled features to logits.
+        side: Side in pixels of the images that it is made for.
+        widths: Numbers of channels of the stem and of each stage.
+        stem: Maps normalised images to features.
+        stages: Each maps features to features.
+        classifier: Maps pooled features to logits.
     """
 
     side: ClassVar[int] = 32
@@ -25,26 +25,26 @@ class StagedNetwork(nn.Module):
     classifier: nn.Module
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits, N x classes, of normalised images N x 3 x H x W with sides of 8 pixels and up."""
+        """Logits, N x classes, for normalised images N x 3 x H x W of at least 8 x 8 pixels."""
         features = self.through_stages(self.stem(images))
         logits: Tensor = self.classifier(self.pooled(features))
         return logits
 
     def through_stages(self, features: Tensor) -> Tensor:
-        """Features of the last stage, of the stem's."""
+        """Features of the last stage, from those of the stem."""
         for stage in self.stages:
             features = stage(features)
         return features
 
     def pooled(self, features: Tensor) -> Tensor:
-        """What the classifier gets of the last stage's features: their mean."""
+        """The classifier's input, from the last stage's features: their mean."""
         return features.mean((2, 3))
 
 
 def initialise(
     network: nn.Module, kinds: tuple[type[nn.Module], ...] = (nn.Conv2d, nn.Linear)
 ) -> None:
-    """Draw the weights of some kinds of layers as He et al. 2015 do for rectifiers."""
+    """Initialise the weights of some kinds of layers as He et al. 2015 do for ReLU networks."""
     for module in network.modules():
         if isinstance(module, kinds):
             nn.init.kaiming_normal_(cast(Tensor, module.weight), nonlinearity="relu")

@@ -1,8 +1,8 @@
-"""The classifier of Endo et al. 2020 as best known: plain VGG with spatial dropout, 19.5 million.
+"""The classifier of Endo et al. 2020 as far as known: plain VGG with spatial dropout, 19.5 M.
 
 The paper names the ingredients (VGG-like, 3 x 3 and 2 x 2 filters, strided convolutions for
-pooling, spatial dropout), not the sizes. These are those of the network that a co-author published
-two years before with the same ingredients (mastnk/train1000): the best guess there is.
+pooling, spatial dropout), not the sizes. Those here are from the network that a co-author published
+two years earlier with the same ingredients (mastnk/train1000): the best available guess.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ def _layer(inputs: int, outputs: int, dropout: float, *, pooling: bool = False) 
 
 
 class TanakaVgg(StagedNetwork):
-    """Two or three convolutions at each of three resolutions, then two dense layers of 1,024.
+    """Two or three convolutions at each of three resolutions, then two dense layers of 1,024 units.
 
-    The dense layers take images of 32 pixels and no others.
+    The dense layers fit only 32 x 32 images.
 
     Args:
         classes: Number of outputs.
-        dropout: Of the dense layers; of the channels before each convolution an eighth of it at
-            full resolution, then a quarter, then half.
+        dropout: Dropout rate of the dense layers; the rate for channels before each convolution is
+            an eighth of it at full resolution, then a quarter, then half.
     """
 
     def __init__(self, classes: int, dropout: float = _DROPOUT) -> None:
@@ -68,5 +68,5 @@ class TanakaVgg(StagedNetwork):
                 nn.init.zeros_(parameter)
 
     def pooled(self, features: Tensor) -> Tensor:
-        """What the classifier gets of the last stage's features: all of them."""
+        """The classifier's input, from the last stage's features: all of them, flattened."""
         return features.flatten(1)

@@ -1,7 +1,8 @@
-"""Networks of our own for small images: VGG-like, with strided convolutions instead of pooling.
+"""Built-in networks for small images: VGG-like, with strided convolutions instead of pooling.
 
-The shape follows Endo et al. 2020 (EI, fig. 2: 3 x 3 convolutions, 2 x 2 convolutions of stride 2
-for pooling, global average, spatial dropout); batch normalisation is ours, for short trainings.
+The architecture follows Endo et al. 2020 (EI, fig. 2: 3 x 3 convolutions, 2 x 2 convolutions of
+stride 2 for pooling, global average, spatial dropout); batch normalisation is our addition, for
+short trainings.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from robobench.backbones.staged import StagedNetwork, initialise
 
 @dataclass(frozen=True)
 class Shape:
-    """How large a `Vgg` is.
+    """Size of a `Vgg`.
 
     Attributes:
-        widths: Channels of the stem and of each stage.
-        layers: 3 x 3 convolutions after the pooling of each stage.
-        halved: Whether the first convolution (4 x 4) takes every second pixel. Most time goes into
-            the largest features; without them the same minutes train a network twice as wide.
+        widths: Numbers of channels of the stem and of each stage.
+        layers: Number of 3 x 3 convolutions after the pooling of each stage.
+        halved: Whether the first convolution (4 x 4) has stride 2. Most time is spent on the
+            largest features; without them a network twice as wide trains in the same time.
     """
 
     widths: tuple[int, ...]
@@ -45,12 +46,12 @@ def _pooling(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class Vgg(StagedNetwork):
-    """A stem of convolutions, then stages of a strided and some 3 x 3 convolutions each.
+    """A convolutional stem, then stages of one strided and some 3 x 3 convolutions each.
 
     Args:
-        shape: How large it is.
+        shape: Size of the network.
         classes: Number of outputs.
-        dropout: Probability to drop a channel before each stage.
+        dropout: Probability of dropping a channel before each stage.
     """
 
     def __init__(self, shape: Shape, classes: int, dropout: float = 0.0) -> None:

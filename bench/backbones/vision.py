@@ -1,8 +1,8 @@
-"""torchvision and timm, imported where torchvision's compiled part does not fit torch as well.
+"""Import torchvision and timm, even where torchvision's compiled part does not match torch.
 
-Beside a CPU build of torch, PyPI's torchvision (built for CUDA) cannot load its operators and then
-fails while it describes two of them, used for object detection only. Declaring these two lets the
-rest work: networks for classification, transforms, data sets.
+With a CPU build of torch, PyPI's torchvision (built for CUDA) cannot load its operators and then
+fails when it registers fake kernels for two of them, which only object detection uses. Declaring
+these two makes the rest work: classification networks, transforms, data sets.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from types import ModuleType
 from typing import Any
 
 _DETECTION_OPERATORS = ("nms", "qnms")
-_declared: list[Any] = []  # torch forgets operators whose library object is gone
+_declared: list[Any] = []  # torch drops operators whose library object is deleted
 
 
 def import_torchvision() -> ModuleType:
-    """Torchvision itself; call it before importing timm, which stands on it, too."""
+    """Import torchvision; call this before importing timm, which depends on it."""
     try:
         import torchvision
     except RuntimeError as error:
@@ -24,14 +24,14 @@ def import_torchvision() -> ModuleType:
             raise
         _declare()
         for name in [n for n in sys.modules if n.partition(".")[0] == "torchvision"]:
-            del sys.modules[name]  # what the first attempt left behind
+            del sys.modules[name]  # left over from the first attempt
         import torchvision
     module: ModuleType = torchvision
     return module
 
 
 def import_timm() -> Any:
-    """timm, with `timm.data`."""
+    """Import timm with `timm.data`."""
     import_torchvision()
     import timm
     import timm.data

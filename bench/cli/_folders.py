@@ -1,4 +1,4 @@
-"""Which runs a command is about: those named, else the newest."""
+"""Which runs a command works on: those named, else the newest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def open_runs(named: Sequence[str]) -> list[Run]:
     """The runs named on the command line; without a name the newest under ``runs/``.
 
     Raises:
-        RobobenchError: A folder is no run, or there is none to be found.
+        RobobenchError: A folder is not a run, or no run can be found.
     """
     from robobench.results.run import load
 
@@ -29,12 +29,12 @@ def newest() -> Path:
     """The folder under ``runs/`` whose manifest was written last.
 
     Raises:
-        RobobenchError: There is none.
+        RobobenchError: There is no run.
     """
     found = [*RUNS.glob("*/manifest.json"), *RUNS.glob("*/*/manifest.json")]
     if not found:
         raise RobobenchError(
-            f"no run under {RUNS}/ in this folder: name a run's folder, or make one with `robobench "
-            "run`"
+            f"no run under {RUNS}/ in this folder: name a run's folder, or create one with "
+            "`robobench run`"
         )
     return max(found, key=lambda path: (path.stat().st_mtime_ns, str(path))).parent

@@ -1,4 +1,4 @@
-"""Options that several commands have alike."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ import click
 PATH = click.Path(dir_okay=True)
 
 data_root = click.option(
-    "--data-root", type=PATH, help="Where data lies. [default: ROBOBENCH_DATA]"
+    "--data-root", type=PATH, help="Folder of the data sets. [default: ROBOBENCH_DATA]"
 )
-limit = click.option("--limit", type=int, help="Take this many images, class-balanced.")
+limit = click.option("--limit", type=int, help="Use only this many images, class-balanced.")
 download = click.option(
-    "--download", is_flag=True, default=None, help="Allow downloads (with checksum)."
+    "--download", is_flag=True, default=None, help="Allow downloads (checksums verified)."
 )
 device = click.option("--device", help="auto, cpu, cuda, cuda:N, mps. [default: auto]")
 precision = click.option("--precision", help="fp32 or bf16. [default: fp32]")
 batch_size = click.option(
-    "--batch-size", type=int, help="Images degraded together; results do not depend on it."
+    "--batch-size", type=int, help="Images degraded at once; does not affect results."
 )
-plugin = click.option("--plugin", multiple=True, type=PATH, help="Python file that registers more.")
+plugin = click.option(
+    "--plugin", multiple=True, type=PATH, help="Python file that registers additions."
+)
 
 
 def train_seeds(default: str) -> Callable[[Any], Any]:
     """``--train-seeds``, whose default differs between commands."""
     return click.option(
-        "--train-seeds", help=f"Trainings to evaluate, like 0-2. [default: {default}]"
+        "--train-seeds", help=f"Trainings to evaluate, e.g. 0-2. [default: {default}]"
     )

@@ -1,4 +1,4 @@
-"""``robobench check``: fail where a run is really worse than its baseline."""
+"""``robobench check``: fail where a run is significantly worse than its baseline."""
 
 import click
 
@@ -6,21 +6,21 @@ import click
 @click.command(short_help="Fail where a run is worse than a baseline.")
 @click.argument("run", type=click.Path())
 @click.option(
-    "--baseline", required=True, type=click.Path(), help="File that `robobench freeze` made."
+    "--baseline", required=True, type=click.Path(), help="File made by `robobench freeze`."
 )
 @click.option(
     "--tolerance",
     type=click.FloatRange(0, 100, max_open=True),
     default=0.5,
     show_default=True,
-    help="Loss in points that is tolerated.",
+    help="Tolerated loss, in points.",
 )
 @click.option(
     "--alpha",
     type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
     default=0.05,
     show_default=True,
-    help="Chance of a false alarm.",
+    help="Probability of a false alarm.",
 )
 @click.option("--junit", type=click.Path(dir_okay=False), help="Write JUnit XML here.")
 @click.option(
@@ -38,8 +38,8 @@ def check(
 ) -> None:
     """Compare RUN (its folder) with a baseline, image by image.
 
-    Exit code 0 where nothing is worse, 1 where a method's mean or a cell lost more than is
-    tolerated beyond chance, 2 where the two cannot be compared.
+    Exit code 0 if nothing is worse, 1 if a method's mean or a cell lost more than the tolerance
+    beyond chance, 2 if the two cannot be compared.
     """
     from pathlib import Path
 
@@ -62,7 +62,7 @@ def check(
 
 
 def _write_summary(path: str, text: str) -> None:
-    """Write a file; where it is GitHub's own, other steps of the job have written there too."""
+    """Write a file; GitHub's own is appended to, since other steps of the job write there too."""
     import os
     from pathlib import Path
 

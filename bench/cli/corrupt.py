@@ -25,23 +25,33 @@ _PATH = click.Path(path_type=Path)
     show_default=True,
     help="Names, groups, sweeps (jpeg:10-90/10), mixtures (gaussian_noise+jpeg).",
 )
-@click.option("--severities", default="1-5", show_default=True, help="Like 1-5 or 1,3,5.")
-@click.option("--profile", help="Severity table. [default: the nearest to the images' size]")
+@click.option("--severities", default="1-5", show_default=True, help="E.g. 1-5 or 1,3,5.")
+@click.option("--profile", help="Severity table. [default: the nearest in image size]")
 @click.option(
     "--layout",
     default="imagenet-c",
     show_default=True,
     help="imagenet-c: CORRUPTION/SEVERITY/path; cifar-c: CORRUPTION.npy and labels.npy.",
 )
-@click.option("--save-jpeg85", is_flag=True, help="Save as JPEG 85, as ImageNet-C was; else PNG.")
-@click.option("--labels", type=_PATH, help="With cifar-c: a .npy of classes. [default: folders]")
-@click.option("--resize", type=click.IntRange(1), help="Shorter side after resizing, first.")
-@click.option("--crop", type=click.IntRange(1), help="Side of the central square, then.")
-@click.option("--interpolation", default="bilinear", show_default=True, help="Of --resize.")
+@click.option(
+    "--save-jpeg85", is_flag=True, help="Save as JPEG 85, as ImageNet-C does, instead of PNG."
+)
+@click.option(
+    "--labels",
+    type=_PATH,
+    help="With cifar-c: a .npy of class indices. [default: from the folders]",
+)
+@click.option(
+    "--resize", type=click.IntRange(1), help="Shorter side to resize to, before cropping."
+)
+@click.option(
+    "--crop", type=click.IntRange(1), help="Side of the central square, cut out after resizing."
+)
+@click.option("--interpolation", default="bilinear", show_default=True, help="Filter of --resize.")
 @click.option("--engine", default="native", show_default=True, help="native or imagecorruptions.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the corruptions.")
-@click.option("--workers", type=click.IntRange(1), help="Processes. [default: one a core]")
-@click.option("--plugin", multiple=True, type=_PATH, help="Python file that registers more.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the corruptions.")
+@click.option("--workers", type=click.IntRange(1), help="Processes. [default: one per core]")
+@click.option("--plugin", multiple=True, type=_PATH, help="Python file that registers additions.")
 def corrupt(
     source: Path,
     out: Path,
@@ -57,9 +67,9 @@ def corrupt(
     plugin: tuple[Path, ...],
     **options: Any,
 ) -> None:
-    """Make a -C copy of a folder of images (or of a .npy of them).
+    """Make a -C copy of a folder of images (or of a .npy array of them).
 
-    Every image at every corruption and severity. Started again, it makes only what is missing.
+    Writes every image at every corruption and severity. Run again, it makes only what is missing.
     """
     import os
 
@@ -91,7 +101,7 @@ def corrupt(
         else:
             names = image_files(source)[0] if source.is_dir() else []
             profile = natural_profile([source / n for n in names]) if names else "imagenet-c"
-        click.echo(f"profile: {profile}, the nearest to the images' size")
+        click.echo(f"profile: {profile}, the nearest in image size")
     table_of(profile)
     targets = _targets(corruptions, severities, profile)
     with progress("degraded images") as update:
@@ -102,17 +112,17 @@ def corrupt(
             begin=lambda images: update(total=images),
             advance=lambda images: update(advance=images),
         )
-    click.echo(f"{out}: {made} degraded images made, {there} were there already")
+    click.echo(f"{out}: {made} degraded images made, {there} already present")
 
 
 def _targets(corruptions: str, severities: str, profile: str) -> list[Target]:
-    """The degraded versions that the selectors stand for, and the names of their folders."""
+    """The degraded versions that the selectors expand to, with the names of their folders."""
     from robobench.copies.copying import Target
     from robobench.evaluation.grid import parse_corruptions, parse_whole_numbers, split_list
 
     numbers = parse_whole_numbers(severities, "--severities", 1, 5)
     if profile.endswith("+jpeg85"):
-        raise RobobenchError("--profile: files are saved as JPEG 85 by --save-jpeg85")
+        raise RobobenchError("--profile: use --save-jpeg85 to save files as JPEG 85")
     targets: dict[Target, None] = {}
     for selector in split_list(corruptions):
         found = parse_corruptions(selector, numbers, profile)

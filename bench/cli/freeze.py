@@ -9,7 +9,7 @@ import click
 def freeze(run: str, out: str) -> None:
     """Freeze RUN (its folder) into a small file to commit.
 
-    It holds which images each cell had right, and of what: about n/8 bytes a cell.
+    It records which images each cell got right and what was run: about n/8 bytes per cell.
     """
     from pathlib import Path
 

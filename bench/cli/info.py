@@ -1,4 +1,4 @@
-"""``robobench info``: versions, devices, where data and caches lie."""
+"""``robobench info``: versions, devices, and where data and weights are kept."""
 
 import os
 
@@ -7,7 +7,7 @@ import click
 
 @click.command()
 def info() -> None:
-    """Show versions, devices, and where data, weights and caches lie."""
+    """Show versions, devices, and where data and weights are kept."""
     import torch
 
     from robobench.environment import machine, versions
@@ -25,5 +25,5 @@ def info() -> None:
     data = os.environ.get("ROBOBENCH_DATA")
     click.echo(f"{'data':<16} {data or 'not set (ROBOBENCH_DATA or --data-root)'}")
     for folder in search_path():
-        state = "" if folder.is_dir() else " (not there yet)"
+        state = "" if folder.is_dir() else " (does not exist yet)"
         click.echo(f"{'weights':<16} {folder}{state}")

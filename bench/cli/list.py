@@ -1,4 +1,4 @@
-"""``robobench list``: what there is, without loading it."""
+"""``robobench list``: what is available, without loading it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from robobench.registry import Entry
 
 _FACTORY = (
     "FILE.py:FACTORY",
-    "An nn.Module that a function of your own returns, with --weights FILE.",
+    "An nn.Module returned by a function of your own, with --weights FILE.",
 )
 KINDS = (
     *("methods", "corruptions", "datasets", "backbones", "metrics", "sections"),
@@ -24,7 +24,9 @@ KINDS = (
 @click.option("--dataset", help="With --backbone: which methods are ready for this data set.")
 @click.option("--backbone", help="With --dataset: which methods are ready for this classifier.")
 @click.option("--weights", type=click.Path(), help="The classifier's weights, with --backbone.")
-@click.option("--plugin", multiple=True, type=click.Path(), help="Python file that registers more.")
+@click.option(
+    "--plugin", multiple=True, type=click.Path(), help="Python file that registers additions."
+)
 def list_(
     kind: str,
     dataset: str | None,
@@ -32,7 +34,7 @@ def list_(
     weights: str | None,
     plugin: tuple[str, ...],
 ) -> None:
-    """List what there is, by KIND."""
+    """List what is available, by KIND."""
     from robobench import registry
     from robobench.errors import unknown_name
 
@@ -64,12 +66,12 @@ def list_(
 
 
 def _written(entry: Entry) -> str:
-    """The name as users write it: ``restore:FILE``."""
+    """The name as users type it: ``restore:FILE``."""
     return ":".join([entry.name, *filter(None, [entry.options.get("argument")])])
 
 
 def table(rows: list[tuple[str, str]]) -> None:
-    """Two columns, the second wrapped to the terminal."""
+    """Print two columns, the second wrapped to the terminal."""
     width = max((len(name) for name, _ in rows), default=0)
     room = max(40, shutil.get_terminal_size((100, 24)).columns - width - 3)
     for name, text in rows:

@@ -17,13 +17,15 @@ _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".p
     show_default=True,
     help="Names, groups, sweeps (jpeg:10-90/20), mixtures (gaussian_noise+jpeg).",
 )
-@click.option("--severities", default="1-5", show_default=True, help="Like 1-5 or 1,3,5.")
-@click.option("--image", type=_PATH, help="The image. [default: a photograph of scikit-image]")
+@click.option("--severities", default="1-5", show_default=True, help="E.g. 1-5 or 1,3,5.")
+@click.option(
+    "--image", type=_PATH, help="Image to corrupt. [default: a photograph from scikit-image]"
+)
 @click.option("--size", type=click.IntRange(8, 2048), default=224, show_default=True)
 @click.option("--profile", help="Severity table. [default: the nearest to --size]")
 @click.option("--engine", default="native", show_default=True, help="native or imagecorruptions.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the corruptions.")
-@click.option("--plugin", multiple=True, type=_PATH, help="Python file that registers more.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the corruptions.")
+@click.option("--plugin", multiple=True, type=_PATH, help="Python file that registers additions.")
 @click.option("--out", type=_PATH, default=Path("preview.png"), show_default=True)
 def preview(
     corruptions: str,
@@ -50,7 +52,7 @@ def preview(
     if engine not in ("native", "imagecorruptions"):
         raise unknown_name("engine", engine, ("native", "imagecorruptions"))
     if out.suffix.lower() not in _FORMATS:
-        raise RobobenchError(f"--out {out}: a name ending in .png, .jpg, .webp or .pdf is expected")
+        raise RobobenchError(f"--out {out}: expected a name ending in .png, .jpg, .webp or .pdf")
     table = "imagecorruptions" if engine == "imagecorruptions" else profile or nearest_profile(size)
     numbers = parse_whole_numbers(severities, "--severities", 1, 5)
     rows: dict[tuple[str, str], list[Degradation]] = {}

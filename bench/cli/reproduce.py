@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     help="Folder for NAME.csv, .html, .tex, .md, and images of figures.",
 )
 @click.option(
-    "--runs", type=_options.PATH, default="runs", show_default=True, help="Folder of the runs."
+    "--runs", type=_options.PATH, default="runs", show_default=True, help="Folder for the runs."
 )
 @_options.train_seeds("all that have weights")
 @click.option("--published-only", is_flag=True, help="Leave out rows that are not in the paper.")
@@ -102,7 +102,7 @@ def _tell_what_is_left(planned: PlannedReproduction) -> None:
     left = sum(t.predictions for t in told)
     work = f"{left:,} predictions to make, {_duration(sum(t.seconds for t in told))}"
     click.echo(
-        f"{planned.name}: {cells:,} cells of {images:,} images, {stored:,} stored already; "
+        f"{planned.name}: {cells:,} cells of {images:,} images, {stored:,} already stored; "
         f"{work if left else 'nothing left to run'} ({planned.folder})"
     )
 

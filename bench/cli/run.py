@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class _Three(click.ParamType[tuple[float, ...]]):
-    """Three numbers joined by commas."""
+    """Three comma-separated numbers."""
 
     name = "R,G,B"
 
@@ -28,7 +28,7 @@ class _Three(click.ParamType[tuple[float, ...]]):
         except ValueError:
             numbers = ()
         if len(numbers) != 3:
-            self.fail(f"three numbers like 0.485,0.456,0.406 are expected, got {value!r}")
+            self.fail(f"expected three numbers like 0.485,0.456,0.406, got {value!r}")
         return numbers
 
 
@@ -37,7 +37,7 @@ _PATH = _options.PATH
 
 @click.command()
 @click.option(
-    "--methods", help="Names joined by commas; NAME@TRAINED_ON picks weights. [default: org]"
+    "--methods", help="Comma-separated names; NAME@TRAINED_ON picks weights. [default: org]"
 )
 @click.option(
     "--corruptions",
@@ -50,13 +50,13 @@ _PATH = _options.PATH
 @_options.limit
 @_options.download
 @click.option("--classes", type=_PATH, help="File that maps folder names to classes.")
-@click.option("--severities", help="Like 1-5 or 1,3,5. [default: 1-5]")
+@click.option("--severities", help="E.g. 1-5 or 1,3,5. [default: 1-5]")
 @click.option("--profile", help="Severity table. [default: the data set's]")
 @click.option(
-    "--save-jpeg85", is_flag=True, default=None, help="Save as JPEG 85, as ImageNet-C was."
+    "--save-jpeg85", is_flag=True, default=None, help="Save as JPEG 85, as ImageNet-C does."
 )
 @click.option("--engine", help="native or imagecorruptions. [default: native]")
-@click.option("--seed", help="Of the corruptions; several like 0-2. [default: 0]")
+@click.option("--seed", help="Seed of the corruptions, or several, e.g. 0-2. [default: 0]")
 @click.option(
     "--backbone", help="vgg-tiny, timm:NAME, torchvision:NAME, onnx:FILE, FILE.py:factory."
 )
@@ -64,30 +64,32 @@ _PATH = _options.PATH
 @_options.train_seeds("0")
 @click.option("--train-missing", is_flag=True, default=None, help="Train missing weights first.")
 @click.option("--no-reference", is_flag=True, default=None, help="Leave out org.")
-@click.option("--resize", type=int, help="Shorter side after resizing.")
-@click.option("--crop", type=int, help="Side of the central square.")
+@click.option("--resize", type=int, help="Shorter side to resize to.")
+@click.option("--crop", type=int, help="Side of the central square cut out.")
 @click.option("--interpolation", help="bilinear, bicubic, lanczos, nearest, box.")
-@click.option("--mean", type=_Three(), help="Of the normalisation.")
-@click.option("--std", type=_Three(), help="Of the normalisation.")
+@click.option("--mean", type=_Three(), help="Mean that the classifier normalises by.")
+@click.option("--std", type=_Three(), help="Standard deviation that it normalises by.")
 @click.option(
-    "--corrupt-at", help="crop (as ImageNet-C) or native (the file itself). [default: crop]"
+    "--corrupt-at", help="crop (as ImageNet-C) or native (full-size image). [default: crop]"
 )
 @_options.device
 @_options.precision
 @_options.batch_size
 @click.option("--workers", type=int, help="Threads that read files.")
 @click.option("--executor", help="local or ray. [default: local]")
-@click.option("--ray-address", help="Of a running Ray cluster.")
-@click.option("--config", type=_PATH, help="TOML file of these options; the command line wins.")
+@click.option("--ray-address", help="Address of a running Ray cluster.")
+@click.option(
+    "--config", type=_PATH, help="TOML file with these options; the command line takes precedence."
+)
 @_options.plugin
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and how long it takes.")
-@click.option("--out", type=_PATH, help="Folder of the run. [default: runs/DATASET]")
-@click.option("--no-report", is_flag=True, help="Write no report.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and how long it would take.")
+@click.option("--out", type=_PATH, help="Folder for the run. [default: runs/DATASET]")
+@click.option("--no-report", is_flag=True, help="Do not write a report.")
 def run(config: str | None, dry_run: bool, no_report: bool, **options: Any) -> None:
     """Evaluate methods on corruptions.
 
     Prints accuracy with 95 % intervals and what each method recovers, and writes predictions,
-    tables and a report. Started again, it computes only what is missing.
+    tables and a report. Run again, it computes only what is missing.
     """
     from robobench.cli._progress import run_progress
     from robobench.evaluation.plan import prepare
@@ -119,7 +121,7 @@ def _tell_what_would_be_done(plan: Plan) -> None:
 
     told = estimate(plan)
     click.echo(
-        f"{told.cells} cells of {len(plan.source)} images, {told.stored} stored already; "
+        f"{told.cells} cells of {len(plan.source)} images, {told.stored} already stored; "
         f"{told.predictions} predictions to make, about {told.seconds:.0f} s and "
         f"{told.megabytes:.1f} MB in {plan.configuration.folder}"
     )

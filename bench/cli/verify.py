@@ -1,4 +1,4 @@
-"""``robobench verify``: is a run's folder whole?"""
+"""``robobench verify``: is a run's folder intact and complete?"""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 @click.command(short_help="Check a run's checksums and completeness.")
 @click.argument("run", type=click.Path())
 @click.option(
-    "--data-root", type=click.Path(), help="Where data lies, to look at the images as well."
+    "--data-root", type=click.Path(), help="Folder of the data sets, to check the images as well."
 )
 def verify(run: str, data_root: str | None) -> None:
-    """Look at checksums, fingerprints and completeness of RUN (its folder).
+    """Check checksums, fingerprints and completeness of RUN (its folder).
 
-    Exit code 0 where all is well, 1 where something is not.
+    Exit code 0 if all is well, 1 if not.
     """
     from pathlib import Path
 
@@ -32,7 +32,7 @@ def verify(run: str, data_root: str | None) -> None:
     if manifest is not None:
         try:
             dataset = _open(manifest, data_root)
-        except RobobenchError as error:  # a run outlives its data: what is there is still checked
+        except RobobenchError as error:  # a run may outlive its data: the rest is still checked
             why = str(error)
             if data_root:
                 raise

@@ -1,1 +1,1 @@
-"""The work of ``robobench corrupt`` and ``robobench preview``: degraded copies and contact sheets."""
+"""Degraded copies and contact sheets, for ``robobench corrupt`` and ``robobench preview``."""

@@ -1,8 +1,8 @@
-"""A -C copy of a folder of images on disk, as ImageNet-C or as CIFAR-10-C is laid out.
+"""Make a -C copy of a folder of images on disk, in the layout of ImageNet-C or of CIFAR-10-C.
 
-An image's index is its place among the folder's files, in the order of a data set ``folder:``, so
-that a copy holds the very pixels that an evaluation in memory sees. Files are written aside and
-renamed; started again, only what is missing is made.
+An image's index is its position among the folder's files, in the order of a ``folder:`` data set,
+so that a copy contains exactly the pixels that an evaluation in memory sees. Files are written
+under a temporary name and renamed; run again, only what is missing is made.
 """
 
 import json
@@ -28,7 +28,7 @@ from robobench.types import Degradation, Geometry
 
 COPY_FORMAT: Final = 1
 LAYOUTS: Final = ("imagenet-c", "cifar-c")
-_TOGETHER: Final = 16  # images that one task decodes at once
+_TOGETHER: Final = 16  # images decoded by one task
 _SAVED_QUALITY: Final = 85
 
 
@@ -37,8 +37,8 @@ class Target:
     """One degraded version of every image.
 
     Attributes:
-        degradation: What is done to them.
-        folder: What stands below the corruption's folder: ``3`` for a severity, ``level-25``.
+        degradation: Degradation applied to the images.
+        folder: Sub-folder of the corruption's folder: ``3`` for a severity, or e.g. ``level-25``.
     """
 
     degradation: Degradation
@@ -52,13 +52,13 @@ class Copy:
     Attributes:
         source: Folder of images, at every depth, or a ``.npy`` of uint8 N x H x W x 3.
         out: Folder of the copy.
-        geometry: Resize and crop before the corruption; as it is by default.
-        seed: Of the corruptions.
-        jpeg85: Save as JPEG of quality 85, as ImageNet-C was, and not as PNG.
+        geometry: Resize and crop before the corruption; none by default.
+        seed: Seed of the corruptions.
+        jpeg85: Save as JPEG of quality 85, as ImageNet-C does, instead of PNG.
         layout: ``imagenet-c`` (CORRUPTION/SEVERITY/path.png) or ``cifar-c`` (CORRUPTION.npy, all
             images at severity 1, then at 2, ..., and labels.npy).
-        labels: ``.npy`` of the classes, for the layout ``cifar-c``; sub-folders name them else.
-        plugins: Files that register corruptions, loaded here already.
+        labels: ``.npy`` of class indices, for the layout ``cifar-c``; by default from sub-folders.
+        plugins: Files that register corruptions, already loaded in this process.
     """
 
     source: Path
@@ -79,21 +79,21 @@ def copy_degraded(
     begin: Callable[[int], None] = lambda images: None,
     advance: Callable[[int], None] = lambda images: None,
 ) -> tuple[int, int]:
-    """Make what is missing of a copy.
+    """Make whatever is missing from a copy.
 
     Args:
         copy: What to copy, and how.
         targets: The degraded versions.
-        workers: Processes; memory is bounded by a few images for each of them.
-        begin: Told how many degraded images there are in all.
-        advance: Told of each lot of them that is there.
+        workers: Number of processes; memory is bounded by a few images per process.
+        begin: Called with the total number of degraded images.
+        advance: Called with the number of degraded images completed since the last call.
 
     Returns:
-        How many degraded images were made, and how many were there already.
+        How many degraded images were made, and how many were already present.
 
     Raises:
-        RobobenchError: Nothing to copy, a broken image, an image that a corruption cannot serve, a
-            copy with other settings in that place, or a layout that does not fit.
+        RobobenchError: There is nothing to copy, an image is broken or cannot be corrupted, the
+            folder holds a copy with other settings, or the layout does not allow the targets.
     """
     check_geometry(copy.geometry)
     if copy.layout == "cifar-c":
@@ -106,22 +106,24 @@ def copy_degraded(
 
 
 def _sources(copy: Copy) -> list[str]:
-    """The relative paths of all images, or the numbers of an array's."""
+    """The relative paths of all images, or the indices of those in an array."""
     source, out = copy.source, copy.out
     if source.suffix == ".npy" and source.is_file():
         return [f"{i:08d}" for i in range(len(_array(source)))]
     if not source.is_dir():
-        raise RobobenchError(f"{source}: a folder of images or a .npy file of them is expected")
+        raise RobobenchError(f"{source}: expected a folder of images or a .npy file of them")
     if out.resolve().is_relative_to(source.resolve()):
         raise RobobenchError(f"{out} lies inside {source}: choose another folder for the copy")
     names, _ = image_files(source)
     if not names:
-        raise RobobenchError(f"{source} holds no image: a folder of PNG or JPEG files is expected")
+        raise RobobenchError(f"{source}: no image in it; expected a folder of PNG or JPEG files")
     stems: dict[str, str] = {}
     for name in names:
         other = stems.setdefault(os.path.splitext(name)[0], name)
         if other != name:
-            raise RobobenchError(f"{other} and {name} would have one name in the copy: rename one")
+            raise RobobenchError(
+                f"{other} and {name} would have the same name in the copy: rename one"
+            )
     return names
 
 
@@ -137,7 +139,7 @@ def _array(path: Path) -> NDArray[np.uint8]:
 
 
 def _remember(copy: Copy, names: Sequence[str], targets: Sequence[Target]) -> None:
-    """Write what the copy is made from, or refuse to mix it with another."""
+    """Record what the copy is made from, or refuse to mix it with another."""
     from robobench.environment import versions
 
     settings = {
@@ -157,7 +159,7 @@ def _remember(copy: Copy, names: Sequence[str], targets: Sequence[Target]) -> No
             held, made = told["settings"], told["made"]
         except (ValueError, KeyError, TypeError) as error:
             raise RobobenchError(
-                f"{path} is no manifest of a copy: choose another folder"
+                f"{path} is not the manifest of a copy: choose another folder"
             ) from error
         unlike = [key for key in settings if held.get(key) != settings[key]]
         if unlike:
@@ -166,7 +168,7 @@ def _remember(copy: Copy, names: Sequence[str], targets: Sequence[Target]) -> No
                 f"now {settings[unlike[0]]}): choose another folder"
             )
     elif copy.out.is_dir() and any(copy.out.iterdir()):
-        raise RobobenchError(f"{copy.out} is not empty and no copy: choose another folder")
+        raise RobobenchError(f"{copy.out} is neither empty nor a copy: choose another folder")
     for target in targets:
         place = f"{target.degradation.corruption}/{target.folder}"
         now = asdict(target.degradation)
@@ -181,12 +183,12 @@ def _remember(copy: Copy, names: Sequence[str], targets: Sequence[Target]) -> No
 
 
 def _write(path: Path, save: Callable[[Path], Any]) -> None:
-    """Let something write aside, then give the file its name."""
+    """Write a file under a temporary name, then rename it."""
     with whole_file(path) as aside:
         save(aside)
 
 
-# The layout of ImageNet-C: one file an image.
+# The layout of ImageNet-C: one file per image.
 
 
 def _into_files(
@@ -205,7 +207,7 @@ def _into_files(
 
 
 def _copy_files(copy: Copy, start: int, names: list[str], targets: list[Target]) -> tuple[int, int]:
-    """One task: a few images at every degradation; how many were made, and passed in all."""
+    """One task: a few images at every degradation; how many were made, and completed in all."""
     ending = ".JPEG" if copy.jpeg85 else ".png"
     missing: dict[int, list[tuple[Target, Path]]] = {}
     for place, name in enumerate(names):
@@ -247,7 +249,7 @@ def _read(copy: Copy, name: str, index: int) -> NDArray[np.uint8]:
         raise RobobenchError(f"{copy.source / name}: {error}") from error
 
 
-# The layout of CIFAR-10-C: one array a corruption.
+# The layout of CIFAR-10-C: one array per corruption.
 
 
 def _into_arrays(
@@ -270,7 +272,7 @@ def _into_arrays(
             rows = np.lib.format.open_memmap(
                 aside, mode="w+", dtype=np.uint8, shape=(5 * len(names), *shape)
             )
-            del rows  # the file is there; each task opens its own rows
+            del rows  # the file now exists; each task opens its own rows
             starts = range(0, len(names), _TOGETHER * 16)
             tasks = (
                 (
@@ -297,28 +299,28 @@ def _by_corruption(targets: Sequence[Target]) -> dict[str, list[Target]]:
 
 
 def _check_layout(copy: Copy, targets: Sequence[Target]) -> None:
-    """Refuse what the layout of CIFAR-10-C has no place for."""
+    """Refuse what the layout of CIFAR-10-C cannot represent."""
     if copy.jpeg85:
         raise RobobenchError(
-            "the layout cifar-c holds arrays, no JPEG files: leave one of them out"
+            "the layout cifar-c stores arrays, not JPEG files: leave out cifar-c or --save-jpeg85"
         )
     for name, group in _by_corruption(targets).items():
         if [t.folder for t in group] != ["1", "2", "3", "4", "5"]:
             raise RobobenchError(
-                f"{name}: the layout cifar-c holds severities 1 to 5, "
+                f"{name}: the layout cifar-c needs severities 1 to 5, "
                 f"got {', '.join(t.folder for t in group)}; --layout imagenet-c takes any"
             )
 
 
 def _save_array(path: Path, array: NDArray[Any]) -> None:
-    with path.open("wb") as file:  # numpy would add a suffix to a name
+    with path.open("wb") as file:  # given a name, numpy would add a suffix
         np.save(file, array)
 
 
 def _fill_rows(
     copy: Copy, start: int, names: list[str], targets: list[Target], path: Path, count: int
 ) -> tuple[int, int]:
-    """One task: some images at all severities of one corruption, into their rows."""
+    """One task: some images at all severities of one corruption, written to their rows."""
     rows = np.lib.format.open_memmap(path, mode="r+")
     images = []
     for place, name in enumerate(names):
@@ -327,7 +329,7 @@ def _fill_rows(
             tall, wide = rows.shape[1:3]
             raise RobobenchError(
                 f"{name} has {images[-1].shape[0]} x {images[-1].shape[1]} pixels, the first has "
-                f"{tall} x {wide}: the layout cifar-c wants one size (--resize and --crop give it)"
+                f"{tall} x {wide}: the layout cifar-c needs one size, give --resize and --crop"
             )
     batch = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy())
     places = torch.arange(start, start + len(names))
@@ -339,7 +341,7 @@ def _fill_rows(
 
 
 def _labels(copy: Copy, names: Sequence[str]) -> NDArray[np.int64] | None:
-    """Classes from a file or from the names of sub-folders, in sorted order; None without either."""
+    """Classes from a file, or from the sorted names of sub-folders; None without either."""
     if copy.labels is not None:
         try:
             labels = np.asarray(np.load(copy.labels), np.int64)
@@ -356,5 +358,5 @@ def _labels(copy: Copy, names: Sequence[str]) -> NDArray[np.int64] | None:
     found = [classes.get(name.split("/")[0], -1) for name in names]
     loose = [name for name, label in zip(names, found, strict=True) if label < 0]
     if loose and len(loose) < len(names):
-        raise RobobenchError(f"{some(loose, 3)}: beside sub-folders of classes; move them into one")
+        raise RobobenchError(f"{some(loose, 3)}: not in a class's sub-folder; move them into one")
     return None if loose else np.array(found, np.int64)

@@ -1,4 +1,4 @@
-"""Tasks on several processes, so many at a time that memory stays bounded."""
+"""Run tasks on several processes, a few at a time so that memory stays bounded."""
 
 import itertools
 import multiprocessing
@@ -18,17 +18,17 @@ def spread(
     advance: Callable[[int], None],
     plugins: Sequence[Path] = (),
 ) -> Iterator[int]:
-    """Run tasks on several processes, a few at a time; one worker means this very process.
+    """Run tasks on several processes, a few at a time; one worker means this process.
 
     Args:
-        tasks: A function and its arguments each; it returns how many images it made, and how many
-            of its images are there now.
-        workers: Processes.
-        advance: Told of the latter.
+        tasks: Functions with their arguments; each returns how many images it made, and how many of
+            its images are now complete.
+        workers: Number of processes.
+        advance: Called with the latter number.
         plugins: Files that each process loads first, as this one has.
 
     Yields:
-        The former, in the order of completion.
+        The former number, in order of completion.
     """
     if workers <= 1:
         for function, arguments in tasks:
@@ -57,7 +57,7 @@ def spread(
 
 
 def _begin(plugins: Sequence[Path]) -> None:
-    """Each process is one of several, so it takes one core; it starts without any plug-in."""
+    """Initialise a process: one thread, since there are several, and the plug-ins."""
     torch.set_num_threads(1)
     for file in plugins:
         load_plugin_file(file)

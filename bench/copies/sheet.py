@@ -20,17 +20,17 @@ _INK = (30, 30, 30)
 
 
 def example_image(path: Path | None, size: int) -> NDArray[np.uint8]:
-    """A square image: of a file, or the photograph that scikit-image brings along.
+    """A square image from a file, or a photograph that ships with scikit-image.
 
     Args:
-        path: Of the file.
-        size: Side in pixels; the middle of the image is taken.
+        path: Path of the file.
+        size: Side in pixels; the centre of the image is used.
 
     Returns:
         uint8, size x size x 3.
 
     Raises:
-        RobobenchError: The file is no image.
+        RobobenchError: The file is not an image.
     """
     if path is None:
         from skimage import data
@@ -51,16 +51,16 @@ def contact_sheet(
     seed: int = 0,
     index: int = 0,
 ) -> Image.Image:
-    """One row a corruption, its name in front and the level above each picture.
+    """Draw one row per corruption, with its name on the left and the level above each image.
 
     Args:
-        image: uint8, H x W x 3; it stands clean in front of each row.
+        image: uint8, H x W x 3; each row starts with it, undegraded.
         rows: The degradations of each row.
-        seed: Of the corruptions.
-        index: The image's place in its data set, of which randomness depends too.
+        seed: Seed of the corruptions.
+        index: The image's index in its data set, on which randomness depends, too.
 
     Raises:
-        RobobenchError: A corruption cannot serve the image.
+        RobobenchError: A corruption cannot be applied to the image.
     """
     height, width = image.shape[:2]
     points = max(9, min(16, width // 12))
@@ -88,7 +88,7 @@ def contact_sheet(
 
 
 def _label(degradation: Degradation) -> str:
-    """A severity, or a level with its unit, short enough for a small picture."""
+    """A severity or level, short enough for a small image."""
     if catalogue.native(degradation.corruption) is None:
         return f"severity {degradation.level:g}"
     if degradation.profile.startswith(catalogue.REFERENCE_PROFILE):

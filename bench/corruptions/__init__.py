@@ -1,10 +1,10 @@
-"""The corruptions of ImageNet-C and more, as batched code: uint8 in, uint8 out, any size.
+"""The corruptions of ImageNet-C and a few more, batched: uint8 in, uint8 out, any size.
 
-`corrupt` is the function for users; `apply` and `apply_each` are what the runner and trainings
-call; `Corrupt` is a transform for a data loader. The other way round, `search_quality` tells from
-pixels which JPEG quality they went through, `quality_of_file` from a file's header. What there is
-to know without running anything is in `robobench.corruptions.catalogue`, which costs nothing to
-import. One file holds one family.
+`corrupt` is the function for users; `apply` and `apply_each` are what the runner and training code
+call; `Corrupt` is a transform for a data loader. Conversely, `search_quality` infers from pixels
+which JPEG quality they were saved at, `quality_of_file` from a file's header. Names, groups and
+levels are in `robobench.corruptions.catalogue`, which is cheap to import. Each file holds one
+family.
 """
 
 from importlib import import_module

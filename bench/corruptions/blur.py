@@ -1,4 +1,4 @@
-"""Blur: Gaussian and out of focus.
+"""Blur: Gaussian and defocus.
 
 Sources: Hendrycks and Dietterich, ICLR 2019, make_*_c.py; scikit-image's ``gaussian`` (truncated at
 four sigma, edges repeated); OpenCV's ``filter2D`` (edges mirrored without repeating them).
@@ -16,7 +16,7 @@ from torch import Tensor
 from robobench.corruptions.compiled import Array, fused, fused_piece, on_cpu, run
 from robobench.registry import corruption
 
-# Sums in single precision miss the whole grey level that they stand for by less than this.
+# Sums in single precision are off the exact integer grey level by less than this.
 SLACK = 2.0**-11
 
 
@@ -33,7 +33,7 @@ SLACK = 2.0**-11
     },
 )
 def gaussian_blur(images: Tensor, level: float, keys: Tensor) -> Tensor:
-    """Gaussian blur of one sigma in pixels."""
+    """Gaussian blur with a sigma in pixels."""
     if on_cpu(images):
         return run(_gaussian_kernel, images, *gaussian_arguments(images, level))
     return to_uint8(gaussian(images.to(torch.float32), level) + SLACK)
@@ -51,7 +51,7 @@ def gaussian_blur(images: Tensor, level: float, keys: Tensor) -> Tensor:
     },
 )
 def defocus_blur(images: Tensor, level: tuple[float, float], keys: Tensor) -> Tensor:
-    """Out of focus: the mean over a disk (its radius, and the sigma that softens its edge)."""
+    """Out of focus: mean over a disk (its radius, and the sigma that softens its edge)."""
     kernel = disk(*level)
     reach = kernel.shape[0] // 2
     if on_cpu(images):
@@ -73,7 +73,7 @@ def defocus_blur(images: Tensor, level: tuple[float, float], keys: Tensor) -> Te
 
 
 def gaussian(x: Tensor, sigma: float) -> Tensor:
-    """Gaussian filter of the last two axes, edges repeated: float N x C x H x W."""
+    """Gaussian filter along the last two axes, edges repeated: float N x C x H x W."""
     weights = gaussian_weights(sigma)
     reach = len(weights) // 2
     if not reach:
@@ -99,7 +99,7 @@ def gaussian_weights(sigma: float, truncate: float = 4.0) -> Array:
 
 @lru_cache(maxsize=64)
 def disk_steps(radius: float, softness: float) -> tuple[Array, Array, Array]:
-    """The disk row by row, from the middle down, as sums of boxes.
+    """The disk, row by row from the middle down, as sums of boxes.
 
     Returns:
         int64 rows: how many boxes; int64 rows x boxes: how far each reaches to either side;
@@ -129,8 +129,8 @@ def smooth_row(
         plane: float32 H x W.
         y: The row.
         half: Weights from the middle out, float32.
-        rows: Which row stands at each place from -reach to H + reach.
-        columns: Likewise.
+        rows: Index of the row at each position from -reach to H + reach.
+        columns: The same for columns, to W + reach.
         line: Scratch, float32 W + 2 reach.
         mixed: The result, float32 W.
     """
@@ -171,12 +171,12 @@ def smooth_row(
 
 @fused_piece
 def cut(value: Any) -> Any:
-    """To 0..255 and to whole grey levels."""
+    """Clip to 0..255 and truncate to an integer grey level."""
     return np.uint8(np.int32(max(np.float32(0), min(np.float32(255), value))))
 
 
 def gaussian_arguments(images: Tensor, sigma: float) -> tuple[Array, ...]:
-    """Half the weights, and the rows and columns that stand at places beyond the edges."""
+    """Half of the weights, and the indices of rows and columns at positions beyond the edges."""
     half = gaussian_weights(sigma)
     half = half[len(half) // 2 :]
     return half, *(repeated(size, len(half) - 1) for size in images.shape[2:])
@@ -184,7 +184,7 @@ def gaussian_arguments(images: Tensor, sigma: float) -> tuple[Array, ...]:
 
 @lru_cache(maxsize=64)
 def repeated(size: int, reach: int) -> NDArray[np.int64]:
-    """The index that stands at each place from -reach to size + reach, edges repeated."""
+    """The index at each position from -reach to size + reach, edges repeated."""
     return np.clip(np.arange(-reach, size + reach), 0, size - 1)
 
 
@@ -212,7 +212,7 @@ def _gaussian_kernel(
 
 @fused_piece
 def load_plane(source: Array, plane: Array) -> None:
-    """Take a plane of grey levels to single precision."""
+    """Convert a plane of grey levels to single precision."""
     for y in range(source.shape[0]):
         for x in range(source.shape[1]):
             plane[y, x] = np.float32(source[y, x])
@@ -220,7 +220,7 @@ def load_plane(source: Array, plane: Array) -> None:
 
 @fused_piece
 def store_row(mixed: Array, row: Array) -> None:
-    """Cut a row of sums to grey levels."""
+    """Truncate a row of sums to grey levels."""
     for x in range(row.size):
         row[x] = cut(mixed[x] + np.float32(SLACK))
 
@@ -237,7 +237,7 @@ def _disk_kernel(
     first: int,
     last: int,
 ) -> None:
-    """Boxes are differences of running sums; each row's are added above and below it."""
+    """Boxes are differences of running sums; each row's boxes are added above and below it."""
     height, width = images.shape[2], images.shape[3]
     reach = counts.size - 1
     sums = np.zeros(width + 2 * reach + 1, np.float32)
@@ -298,7 +298,7 @@ def disk(radius: float, softness: float) -> Array:
 
 
 def mirror(index: Tensor, size: int) -> Tensor:
-    """Indices beyond the edge mirrored at the last pixel, without repeating it."""
+    """Reflect indices beyond the edge at the last pixel, without repeating it."""
     if size == 1:
         return torch.zeros_like(index)
     folded = index.abs() % (2 * size - 2)
@@ -306,5 +306,5 @@ def mirror(index: Tensor, size: int) -> Tensor:
 
 
 def to_uint8(x: Tensor) -> Tensor:
-    """Cut off to 0..255 and to whole grey levels, as published (not rounded)."""
+    """Clip to 0..255 and truncate to integer grey levels, as published (no rounding)."""
     return x.clamp(0, 255).to(torch.uint8)

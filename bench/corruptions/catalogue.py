@@ -1,15 +1,15 @@
-"""What there is to know about corruptions without running one: names, groups, levels, profiles.
+"""Facts about corruptions that need no computation: names, groups, levels, profiles.
 
-Everything about one corruption stands at its definition, in the arguments of ``@corruption``; this
-module reads it from the registry and loads neither torch nor a kernel. The arguments are::
+Everything about a corruption is in its definition, in the arguments of ``@corruption``; this module
+reads it from the registry and loads neither torch nor a kernel. The arguments are::
 
     group       noise, blur, weather, digital, extra, codecs, or any other word
-    severities  {profile: its five levels}, or five levels for every profile; () where only native
+    severities  {profile: its five levels}, or five levels for every profile; () if only native
                 levels make sense; 1 to 5 by default
     native      {"unit": ..., "low": ..., "high": ..., "integer": ..., "limit": ...}: see `Native`;
-                left out where a level is no single number
+                left out if a level is not a single number
     random      whether it draws random numbers (True by default, which is safe)
-    minimum     the smallest side of an image that it can serve, in pixels (1 by default)
+    minimum     the smallest side of an image that it accepts, in pixels (1 by default)
     per_image   whether it takes a float tensor N in place of one level
     aliases     other names
 """
@@ -28,7 +28,7 @@ PROFILE_SIZES = {"imagenet-c": 224, "cifar-c": 32, "tiny-imagenet-c": 64, "incep
 #: Another implementation's 19 corruptions rather than another table: see `reference`.
 REFERENCE_PROFILE = "imagecorruptions"
 PROFILES = (*PROFILE_SIZES, REFERENCE_PROFILE)
-#: Behind a profile: images are saved as JPEG of quality 85 after the corruption.
+#: Suffix of a profile: images are saved as JPEG of quality 85 after the corruption.
 SAVED = "+jpeg85"
 
 _NOISE = ("gaussian_noise", "shot_noise", "impulse_noise")
@@ -51,14 +51,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Native:
-    """The unit in which one number says how strong a corruption is.
+    """The unit of a corruption whose strength is a single number.
 
     Attributes:
-        unit: What the number is, for people.
-        low: Where a sweep begins.
-        high: Where a sweep ends.
+        unit: Human-readable meaning of the number.
+        low: Start of a sweep.
+        high: End of a sweep.
         integer: Whether only whole numbers make sense.
-        limit: The largest number accepted; severities may lie beyond a sweep.
+        limit: Largest number accepted; severities may exceed a sweep.
     """
 
     unit: str
@@ -68,10 +68,10 @@ class Native:
     limit: float = math.nan
 
     def check(self, name: str, level: float) -> None:
-        """Refuse a level that the corruption does not know.
+        """Refuse a level that is not valid for the corruption.
 
         Raises:
-            RobobenchError: It lies outside the range or between whole numbers.
+            RobobenchError: It is out of range, or not a whole number where one is needed.
         """
         limit = self.high if math.isnan(self.limit) else self.limit
         whole = not self.integer or float(level).is_integer()
@@ -83,12 +83,12 @@ class Native:
 
 
 def expand(name: str) -> tuple[str, ...]:
-    """Canonical names of what a name, another spelling, a group or a mixture stands for.
+    """Canonical names that a name, an alias, a group or a mixture stands for.
 
     A mixture ``a+b`` stays one name.
 
     Raises:
-        RobobenchError: Nothing has that name; the message holds the nearest ones.
+        RobobenchError: The name is unknown; the message suggests the nearest ones.
     """
     if "+" in name:
         return ("+".join(_canonical(part) for part in name.split("+")),)
@@ -103,7 +103,7 @@ def expand(name: str) -> tuple[str, ...]:
 
 
 def parts(name: str) -> tuple[str, ...]:
-    """The canonical names in a mixture, from left to right; one for a single corruption."""
+    """The canonical names in a mixture, from left to right; a single one otherwise."""
     return tuple(_canonical(part) for part in name.split("+"))
 
 
@@ -111,7 +111,7 @@ def _canonical(name: str) -> str:
     if name in GROUPS and name not in CORRUPTIONS:
         raise RobobenchError(
             f"corruption {name!r} is a group: a mixture takes single corruptions, "
-            f"{' or '.join(GROUPS[name][:3])}, say"
+            f"for example {' or '.join(GROUPS[name][:3])}"
         )
     return CORRUPTIONS.canonical(name)
 
@@ -122,10 +122,10 @@ def option(name: str, key: str, default: Any) -> Any:
 
 
 def native(name: str) -> Native | None:
-    """The native unit of a corruption; None where it has none (a mixture never has one).
+    """The native unit of a corruption; None if it has none (a mixture never has one).
 
     Raises:
-        RobobenchError: Nothing has that name.
+        RobobenchError: The name is unknown.
     """
     if name == CLEAN or len(parts(name)) > 1:
         return None
@@ -134,24 +134,24 @@ def native(name: str) -> Native | None:
 
 
 def is_random(name: str) -> bool:
-    """Whether a corruption draws random numbers: else one seed says everything."""
+    """Whether a corruption draws random numbers; if not, a single seed is enough."""
     return name != CLEAN and any(option(part, "random", True) for part in parts(name))
 
 
 def minimum(name: str) -> int:
-    """The smallest side that an image may have, in pixels."""
+    """The smallest side of an image that a corruption accepts, in pixels."""
     return 1 if name == CLEAN else max(int(option(part, "minimum", 1)) for part in parts(name))
 
 
 def severity_table(name: str, profile: str) -> tuple[Any, ...]:
-    """The five levels of one corruption, in the form in which it takes them.
+    """The five levels of one corruption, in the form that it takes.
 
     Args:
         name: One corruption, not a mixture.
         profile: With or without ``+jpeg85``.
 
     Raises:
-        RobobenchError: The profile is unknown, or the corruption has no severities in it.
+        RobobenchError: The profile is unknown, or does not define the corruption's severities.
     """
     table = table_of(profile)
     if table == REFERENCE_PROFILE:  # its own tables are ImageNet's, whatever the size
@@ -166,10 +166,10 @@ def severity_table(name: str, profile: str) -> tuple[Any, ...]:
 
 
 def table_of(profile: str) -> str:
-    """The severity table of a profile, without what is done after the corruption.
+    """The severity table of a profile, without ``+jpeg85``.
 
     Raises:
-        RobobenchError: There is no such profile.
+        RobobenchError: The profile is unknown.
     """
     table = profile.removesuffix(SAVED)
     if table not in PROFILES:
@@ -178,17 +178,17 @@ def table_of(profile: str) -> str:
 
 
 def at_severity(name: str, severity: int, profile: str) -> Degradation:
-    """A corruption at a severity; it becomes a native level where the corruption has one.
+    """A corruption at a severity, converted to a native level if the corruption has one.
 
-    An equal level is then an equal cell, whichever profile it came from.
+    Equal levels are then equal cells, whichever profile they came from.
 
     Args:
-        name: A corruption, another spelling of it, or a mixture (the parts share the severity).
+        name: A corruption, an alias of one, or a mixture (whose parts share the severity).
         severity: 1 to 5.
-        profile: The severity table, ``+jpeg85`` behind it if images are to be saved so.
+        profile: Severity table, with suffix ``+jpeg85`` if images are to be saved as JPEG.
 
     Raises:
-        RobobenchError: Unknown name or profile, or no such severity.
+        RobobenchError: Name, profile or severity is unknown.
     """
     if name == CLEAN:
         return Degradation(CLEAN, 0.0, SAVED if profile.endswith(SAVED) else "")
@@ -206,8 +206,8 @@ def at_level(name: str, level: float) -> Degradation:
     """A corruption at a level in its own unit.
 
     Raises:
-        RobobenchError: Unknown name, a corruption or mixture without such a unit, a level that it
-            does not know.
+        RobobenchError: The name is unknown, the corruption has no native unit, or the level is out
+            of range.
     """
     unit = native(name)
     if unit is None:
@@ -220,7 +220,7 @@ def at_level(name: str, level: float) -> Degradation:
 
 
 def severity_of(degradation: Degradation, profile: str) -> int | None:
-    """The severity that a degradation is in a profile; None where it is none of the five."""
+    """The severity of a degradation in a profile; None if it is not one of the five."""
     name = degradation.corruption
     if degradation.is_clean:
         return None
@@ -238,5 +238,5 @@ def severity_of(degradation: Degradation, profile: str) -> int | None:
 
 
 def nearest_profile(size: int) -> str:
-    """The profile that was made for images of about this size, in pixels of the shorter side."""
+    """The profile made for images nearest to this size, the shorter side in pixels."""
     return min(PROFILE_SIZES, key=lambda name: abs(math.log(PROFILE_SIZES[name] / max(size, 1))))

@@ -1,4 +1,4 @@
-"""Other codecs: JPEG several times over, WebP and AVIF."""
+"""Other codecs: repeated JPEG, WebP and AVIF."""
 
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -24,7 +24,7 @@ _QUALITIES = (25, 18, 15, 10, 7)
     severities=(1, 2, 3, 4, 5),
 )
 def multi_jpeg(images: Tensor, level: float, keys: Tensor) -> Tensor:
-    """JPEG one to five times over, each time at a quality drawn from 25, 18, 15, 10 and 7."""
+    """JPEG applied one to five times, each at a quality drawn from 25, 18, 15, 10 and 7."""
     word = random.words(keys, round(level))
     qualities = torch.tensor(_QUALITIES, device=images.device)[(word * len(_QUALITIES)) >> 32]
     for step in range(round(level)):
@@ -40,7 +40,7 @@ def multi_jpeg(images: Tensor, level: float, keys: Tensor) -> Tensor:
     severities=(),
 )
 def webp(images: Tensor, level: float, keys: Tensor) -> Tensor:
-    """Saved as lossy WebP of a quality and loaded, by Pillow's encoder."""
+    """Saved as lossy WebP at a quality and loaded again, with Pillow's encoder."""
     return _through_file(images, "WEBP", round(level))
 
 
@@ -52,12 +52,12 @@ def webp(images: Tensor, level: float, keys: Tensor) -> Tensor:
     severities=(),
 )
 def avif(images: Tensor, level: float, keys: Tensor) -> Tensor:
-    """Saved as AVIF of a quality and loaded, by Pillow's encoder."""
+    """Saved as AVIF at a quality and loaded again, with Pillow's encoder."""
     return _through_file(images, "AVIF", round(level))
 
 
 def _through_file(images: Tensor, form: str, quality: int) -> Tensor:
-    """Each image through an encoder and a decoder, on the CPU.
+    """Pass each image through an encoder and a decoder, on the CPU.
 
     Raises:
         RobobenchError: This Pillow was built without the codec.
@@ -67,7 +67,7 @@ def _through_file(images: Tensor, form: str, quality: int) -> Tensor:
             f"this Pillow ({PIL.__version__}) was built without {form}: "
             "the wheel of Pillow 11.3 or later has it (pip install -U pillow)"
         )
-    # One thread inside the encoder: its result must not depend on the machine's cores.
+    # One encoder thread: the result must not depend on the number of cores.
     options = {"max_threads": 1} if form == "AVIF" else {}
 
     def through(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,8 +1,8 @@
-"""How this package compiles its kernels, and how a batch is spread over the cores.
+"""Compile kernels, and distribute a batch over the cores.
 
-A kernel is a function of plain arrays whose last two arguments say which images of the batch are
-its share. It holds no lock while it runs, so that threads can each take a share; images never
-depend on each other, so that the result is the same however they are shared out.
+A kernel is a function of plain arrays whose last two arguments delimit its share of the images in
+the batch. It releases the GIL, so threads can each take a share; images never depend on each other,
+so the result is the same however they are divided.
 """
 
 import os
@@ -23,15 +23,15 @@ Array = NDArray[Any]
 _PLAIN: dict[str, Any] = {"error_model": "numpy"}
 # Multiply-adds may be fused and sums reordered: for sums whose last bit does not matter.
 _FUSED: dict[str, Any] = {**_PLAIN, "fastmath": {"contract", "reassoc", "nsz"}}
-# Handing a share to a thread costs about as much as working on this many values.
+# Handing a share to a thread costs about as much as processing this many values.
 _SHARE = 200_000
 
 
 def compiled(function: _Function) -> _Function:
-    """Compile a kernel when it is first called, and keep the machine code on disk.
+    """Compile a kernel on its first call, and cache the machine code on disk.
 
-    The code is kept beside the source, or in the user's cache folder where that cannot be written;
-    where neither can, it is compiled anew in each process.
+    The cache is next to the source, or in the user's cache folder if that is not writable; if
+    neither is, the kernel is compiled again in each process.
     """
     return _jit(function, _PLAIN)
 
@@ -44,33 +44,33 @@ def fused(function: _Function) -> _Function:
 def _jit(function: _Function, options: dict[str, Any]) -> _Function:
     try:
         made = numba.njit(cache=True, nogil=True, **options)(function)
-    except RuntimeError:  # numba found no folder that it may write to
+    except RuntimeError:  # numba found no writable folder
         made = numba.njit(nogil=True, **options)(function)
     return cast(_Function, made)
 
 
 def piece(function: _Function) -> _Function:
-    """A part of kernels: compiled into each kernel that calls it.
+    """A building block of kernels, compiled into each kernel that calls it.
 
-    Numba notices a change in the file of the kernel only: who edits a piece that kernels of other
-    files call removes the kept code (``bench/corruptions/__pycache__/*.nb?``).
+    Numba only notices changes in the kernel's own file: after editing a piece that kernels in other
+    files call, delete the cache (``bench/corruptions/__pycache__/*.nb?``).
     """
     return cast(_Function, numba.njit(**_PLAIN)(function))
 
 
 def fused_piece(function: _Function) -> _Function:
-    """A part of kernels made by `fused`."""
+    """A building block of kernels made by `fused`."""
     return cast(_Function, numba.njit(**_FUSED)(function))
 
 
 def on_cpu(images: Tensor) -> bool:
-    """Whether compiled kernels serve these images; tensor code serves all others."""
+    """Whether to use compiled kernels for these images; otherwise tensor code is used."""
     return images.device.type == "cpu" and not _TENSOR_CODE
 
 
 @contextmanager
 def tensor_code() -> Iterator[None]:
-    """Use on a CPU what runs on other devices, to compare the two."""
+    """Use on the CPU the code for other devices, to compare the two."""
     _TENSOR_CODE.append(True)
     try:
         yield
@@ -82,16 +82,16 @@ _TENSOR_CODE: list[bool] = []
 
 
 def run(kernel: Callable[..., None], images: Tensor, *arguments: Any) -> Tensor:
-    """Run a kernel over all images of a batch, on as many threads as torch may use.
+    """Run a kernel over all images of a batch, with as many threads as torch may use.
 
     Args:
         kernel: Called with the images and the result as arrays, the arguments (tensors become
             arrays), and the first and last image of a share.
         images: uint8 N x 3 x H x W, on the CPU.
-        arguments: The kernel's own.
+        arguments: Further arguments of the kernel.
 
     Returns:
-        What the kernel wrote: uint8, the same shape.
+        The kernel's output: uint8, the same shape.
     """
     images = images.contiguous()
     out = torch.empty_like(images)
@@ -113,5 +113,5 @@ def run(kernel: Callable[..., None], images: Tensor, *arguments: Any) -> Tensor:
 
 @cache
 def _pool(process: int) -> ThreadPoolExecutor:
-    """The threads of this process; a forked child starts its own."""
+    """The thread pool of this process; a forked child starts its own."""
     return ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1), "robobench-corrupt")

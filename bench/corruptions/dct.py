@@ -1,4 +1,4 @@
-"""JPEG's quantisation tables and its 8-point transforms in whole numbers.
+"""JPEG's quantisation tables and integer 8-point transforms.
 
 Sources: ITU-T T.81, Annex K; libjpeg's jcparam, jfdctint and jidctint (Loeffler, Ligtenberg and
 Moschytz 1989, constants of 13 bits).
@@ -30,7 +30,7 @@ _CHROMA = (
 
 
 def tables() -> NDArray[np.int32]:
-    """Quantisation tables of every quality: 101 x 2 x 8 x 8 (quality, luma or chroma); 0 is empty.
+    """Quantisation tables of all qualities: 101 x 2 x 8 x 8 (quality, luma or chroma); 0 is empty.
 
     libjpeg's rule (jcparam): the base times 5000 / q percent below 50, 200 - 2 q from 50 on.
     """
@@ -42,7 +42,7 @@ def tables() -> NDArray[np.int32]:
 
 
 def transforms(i32: Callable[[Any], Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The two 8-point transforms, where `i32` keeps compiled intermediates at 32 bits."""
+    """The two 8-point transforms; `i32` keeps compiled intermediates at 32 bits."""
 
     def rotate(a: Any, b: Any, c: Any, d: Any) -> tuple[Any, Any, Any, Any]:
         """The odd half, the same in both directions (jfdctint and jidctint, tmp0..3)."""

@@ -1,4 +1,4 @@
-"""Colour and resolution: brightness, saturation, contrast, pixels.
+"""Colour and resolution: brightness, saturation, contrast, pixelation.
 
 Sources: Hendrycks and Dietterich, ICLR 2019, make_*_c.py; scikit-image's HSV; Pillow's resize with
 the box filter (fixed point, 22 bits).
@@ -30,7 +30,7 @@ from robobench.registry import corruption
     },
 )
 def brightness(images: Tensor, level: float, keys: Tensor) -> Tensor:
-    """Brighter: the same added to each pixel's HSV value."""
+    """Brighter: a constant added to each pixel's HSV value."""
     if on_cpu(images):
         return run(_brightness_kernel, images, np.float32(255 * level))
     x = images.to(torch.float32)
@@ -52,14 +52,14 @@ def brightness(images: Tensor, level: float, keys: Tensor) -> Tensor:
     },
 )
 def saturate(images: Tensor, level: tuple[float, float], keys: Tensor) -> Tensor:
-    """Paler or more colourful: each pixel's HSV saturation times one number plus another."""
+    """Paler or more colourful: each pixel's HSV saturation scaled and shifted."""
     times, plus = level
     if on_cpu(images):
         return run(_saturate_kernel, images, np.float32(times), np.float32(plus))
     x = images.to(torch.float32)
     value, least = x.amax(1, keepdim=True), x.amin(1, keepdim=True)
     spread = value - least
-    # What lies below the value is stretched by (new / old saturation); grey has the hue of red.
+    # Distances below the value are scaled by (new / old saturation); grey has the hue of red.
     wanted = (spread * times + value * plus).clamp(max=value)
     out = value - (value - x) * (wanted / spread.clamp(min=1))
     red = torch.cat([value, value - wanted, value - wanted], 1)
@@ -79,7 +79,7 @@ def saturate(images: Tensor, level: tuple[float, float], keys: Tensor) -> Tensor
     },
 )
 def contrast(images: Tensor, level: float, keys: Tensor) -> Tensor:
-    """Less contrast: each channel drawn towards its mean."""
+    """Less contrast: each channel is pulled towards its mean."""
     if on_cpu(images):
         return run(_contrast_kernel, images, np.float32(level))
     count = images.shape[2] * images.shape[3]
@@ -100,7 +100,7 @@ def contrast(images: Tensor, level: float, keys: Tensor) -> Tensor:
     },
 )
 def pixelate(images: Tensor, level: float, keys: Tensor) -> Tensor:
-    """Made small and large again with the box filter, exactly as Pillow does it."""
+    """Shrunk and enlarged again with the box filter, exactly as in Pillow."""
     height, width = images.shape[2:]
     small = int(height * level), int(width * level)
     if min(small) < 1:
@@ -119,7 +119,7 @@ def pixelate(images: Tensor, level: float, keys: Tensor) -> Tensor:
 
 
 def _resized(x: Tensor, axis: int, size: int) -> Tensor:
-    """One axis of Pillow's box resize; whole numbers in double precision are exact."""
+    """One axis of Pillow's box resize; integers in double precision are exact."""
     if x.shape[axis] == size:
         return x
     weights = torch.from_numpy(box_weights(x.shape[axis], size)).to(x.device)
@@ -129,9 +129,9 @@ def _resized(x: Tensor, axis: int, size: int) -> Tensor:
 
 @lru_cache(maxsize=64)
 def box_windows(before: int, after: int) -> NDArray[np.uint32]:
-    """Pillow's box filter (Resample.c, precompute_coeffs): 3 x after, whole numbers.
+    """Pillow's box filter (Resample.c, precompute_coeffs): 3 x after, integers.
 
-    For each output the first input, the one behind the last, and the weight of each, times 2**22.
+    For each output the first input, one past the last input, and the weight of each, times 2**22.
     """
     scale = before / after
     support = 0.5 * max(scale, 1.0)
@@ -211,7 +211,7 @@ def _contrast_kernel(images: Array, out: Array, level: float, first: int, last: 
 
 @piece
 def _boxed(row: Array, windows: Array, sums: Array, result: Array) -> None:
-    """One row through the box filter, by running sums."""
+    """Apply the box filter to one row, by running sums."""
     total = np.uint32(0)
     for x in range(row.size):
         total = np.uint32(total + np.uint32(row[x]))
@@ -224,7 +224,7 @@ def _boxed(row: Array, windows: Array, sums: Array, result: Array) -> None:
 
 @piece
 def _boxed_down(plane: Array, windows: Array, total: Array, result: Array) -> None:
-    """All columns of a plane through the box filter."""
+    """Apply the box filter to all columns of a plane."""
     for y in range(result.shape[0]):
         first, last, weight = windows[0, y], windows[1, y], windows[2, y]
         row, target = plane[first], result[y]

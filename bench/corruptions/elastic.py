@@ -1,8 +1,8 @@
 """Elastic transform: a random affine map and a smooth random displacement.
 
 Source: Hendrycks and Dietterich, ICLR 2019, make_*_c.py (after Simard, Steinkraus and Platt 2003).
-The published 244 in the tables of 224 is kept. OpenCV's ``warpAffine`` places samples on a grid of
-1/32 pixel; so does this.
+The published 244 (not 224) in the tables is kept. OpenCV's ``warpAffine`` samples on a grid of
+1/32 pixel, as is done here.
 """
 
 import math
@@ -27,7 +27,7 @@ from robobench.corruptions.compiled import Array, fused, fused_piece, on_cpu, ru
 from robobench.corruptions.random import halves, normal_of, uniform_at, word_at
 from robobench.registry import corruption
 
-# From this sigma on a field is made of the few waves that its filter leaves, in place of filtering.
+# From this sigma on, a field is built from the few waves that pass its filter, without filtering.
 _SMOOTH = 8.0
 
 
@@ -67,7 +67,7 @@ _SMOOTH = 8.0
     },
 )
 def elastic_transform(images: Tensor, level: tuple[float, float, float], keys: Tensor) -> Tensor:
-    """Stretched and bent (strength and smoothness of the bending, jitter of the corners, pixels)."""
+    """Stretched and bent (strength and smoothness of the bending, corner jitter, in pixels)."""
     strength, sigma, jitter = level
     height, width = images.shape[2:]
     if on_cpu(images):
@@ -88,10 +88,10 @@ def elastic_transform(images: Tensor, level: tuple[float, float, float], keys: T
 
 
 def affine(height: int, width: int, jitter: float, keys: Tensor) -> Tensor:
-    """The map from a place in the result to one in the image: float64 N x 6, two rows of three.
+    """The map from a position in the result to one in the image: float64 N x 6, two rows of three.
 
-    Three corners of a square about the centre, its side two thirds of the image's shorter one, move
-    by up to `jitter` pixels each way; the affine map that moves them so is inverted.
+    Three corners of a centred square, its side two thirds of the image's shorter side, move by up
+    to `jitter` pixels each way; the affine map that moves them is inverted.
     """
     half = min(height, width) // 3
     cx, cy = width // 2, height // 2
@@ -120,8 +120,8 @@ def affine(height: int, width: int, jitter: float, keys: Tensor) -> Tensor:
 def field(height: int, width: int, sigma: float, keys: Tensor) -> Tensor:
     """A uniform random field on -1 .. 1 under a Gaussian filter: float32 N x H x W.
 
-    Where the filter is wide, only a few cosines pass; their amplitudes, sums of very many uniform
-    numbers, are drawn as the normal numbers that they are.
+    If the filter is wide, only a few cosines pass; their amplitudes are sums of very many uniform
+    numbers and are therefore drawn from a normal distribution.
     """
     n = len(keys)
     if sigma < _SMOOTH:
@@ -137,7 +137,7 @@ def field(height: int, width: int, sigma: float, keys: Tensor) -> Tensor:
 
 @lru_cache(maxsize=16)
 def filter_matrix(size: int, sigma: float) -> NDArray[np.float32]:
-    """The filter of one axis, edges mirrored with the edge pixel repeated: size x size."""
+    """The filter along one axis, edges mirrored with the edge pixel repeated: size x size."""
     weights = gaussian_weights(sigma, 3.0).astype(np.float64)
     reach = len(weights) // 2
     matrix = np.zeros((size, size))
@@ -149,7 +149,7 @@ def filter_matrix(size: int, sigma: float) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=16)
 def waves(size: int, sigma: float) -> NDArray[np.float32]:
-    """Cosines of one axis, of unit length, times what the filter leaves of them: size x waves."""
+    """Unit-norm cosines along one axis, times the filter's response to them: size x waves."""
     order = np.arange(size)
     basis = np.cos(np.pi * (np.arange(size)[:, None] + 0.5) * order / size)
     basis *= np.where(order == 0, math.sqrt(1 / size), math.sqrt(2 / size))
@@ -161,7 +161,7 @@ def waves(size: int, sigma: float) -> NDArray[np.float32]:
 
 
 def _reflect(index: Tensor, size: int) -> Tensor:
-    """Indices beyond the edge mirrored at it, the edge pixel repeated."""
+    """Reflect indices beyond the edge, with the edge pixel repeated."""
     folded = index % (2 * size)
     return torch.minimum(folded, 2 * size - 1 - folded)
 

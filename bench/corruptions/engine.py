@@ -1,4 +1,4 @@
-"""Corrupting a batch: names and levels become calls of the registered corruptions."""
+"""Corrupt a batch: turn names and levels into calls of the registered corruptions."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -20,21 +20,21 @@ _SAVED_QUALITY = 85
 
 
 def apply(images: Tensor, degradation: Degradation, indices: Tensor, seed: int = 0) -> Tensor:
-    """Degrade a batch: what every evaluation calls.
+    """Degrade a batch; every evaluation calls this.
 
     Args:
-        images: uint8, N x 3 x H x W; left alone.
-        degradation: As `catalogue.at_severity` or `at_level` made it. A mixture is applied from
-            left to right; ``+jpeg85`` behind the profile ends with a JPEG of quality 85.
-        indices: int64 N, the images' places in their data set, of which randomness depends.
-        seed: Of the randomness.
+        images: uint8, N x 3 x H x W; not modified.
+        degradation: From `catalogue.at_severity` or `at_level`. A mixture is applied from left to
+            right; a profile with ``+jpeg85`` adds a final JPEG of quality 85.
+        indices: int64 N, the images' indices in their data set, on which randomness depends.
+        seed: Seed of the randomness.
 
     Returns:
         uint8, the same shape, on the same device, never sharing memory with `images`.
 
     Raises:
-        RobobenchError: Wrong kind of images, too small for the corruption, an unknown name, or a
-            level out of range.
+        RobobenchError: The images have the wrong type or are too small for the corruption, the name
+            is unknown, or the level is out of range.
     """
     _check(images, indices, degradation.corruption)
     profile = degradation.profile
@@ -64,20 +64,20 @@ def apply_each(
     seed: int = 0,
     profile: str | None = None,
 ) -> Tensor:
-    """Degrade a batch at a level of its own for each image: what trainings call.
+    """Degrade a batch with a separate level for each image; training code calls this.
 
-    An image comes out as from `apply` at its level.
+    The result for an image is that of `apply` at its level.
 
     Args:
-        images: uint8, N x 3 x H x W; left alone.
+        images: uint8, N x 3 x H x W; not modified.
         corruption: A name or a mixture.
-        levels: Float N: native levels, or severities where there is no native unit.
-        indices: int64 N, the images' places in their data set.
-        seed: Of the randomness.
+        levels: Float N: native levels, or severities if there is no native unit.
+        indices: int64 N, the images' indices in their data set.
+        seed: Seed of the randomness.
         profile: Severity table; by default the nearest to the images' size.
 
     Raises:
-        RobobenchError: As `apply`; or the levels are not one per image.
+        RobobenchError: As `apply`, or there is not one level per image.
     """
     _check(images, indices, corruption)
     if levels.shape != (len(images),):
@@ -114,25 +114,25 @@ def corrupt(
     profile: str | None = None,
     indices: Sequence[int] | NDArray[np.int64] | Tensor | None = None,
 ) -> _Images:
-    """Corrupt images: any of the registered corruptions, or several joined by ``+``.
+    """Corrupt images with a registered corruption, or with several joined by ``+``.
 
     Args:
-        images: numpy uint8, N x H x W x 3, or torch uint8, N x 3 x H x W; left alone.
-        name: A corruption, another spelling of it (``jpeg``), or a mixture
-            (``gaussian_noise+jpeg``, applied from left to right).
-        severity: 1 to 5, or
-        level: strength in the corruption's own unit (JPEG quality, sigma on 0..255); one of both.
+        images: numpy uint8, N x H x W x 3, or torch uint8, N x 3 x H x W; not modified.
+        name: A corruption, an alias of one (``jpeg``), or a mixture (``gaussian_noise+jpeg``,
+            applied from left to right).
+        severity: Severity, 1 to 5. Give either this or `level`.
+        level: Strength in the corruption's own unit (JPEG quality, sigma on 0..255).
         seed: The same seed, level and index give the same image, whatever the batch.
         profile: Severity table: ``imagenet-c``, ``cifar-c``, ``tiny-imagenet-c`` or
-            ``inception-c``, ``imagecorruptions`` for that package itself; by default the nearest to
-            the images' size. ``+jpeg85`` behind it saves the result as ImageNet-C's files were.
-        indices: The images' places in their data set, 0 to N - 1 by default.
+            ``inception-c``, or ``imagecorruptions`` for that package itself; by default the one
+            nearest in image size. The suffix ``+jpeg85`` saves the result as ImageNet-C does.
+        indices: The images' indices in their data set, 0 to N - 1 by default.
 
     Returns:
-        The same kind of images, new.
+        New images of the same kind.
 
     Raises:
-        RobobenchError: Anything does not fit; the message says what would.
+        RobobenchError: An argument is invalid; the message says what would work.
 
     >>> import numpy as np
     >>> photos = np.full((2, 32, 32, 3), 128, np.uint8)
@@ -143,11 +143,11 @@ def corrupt(
     names = catalogue.expand(name)
     if len(names) > 1:
         raise RobobenchError(
-            f"{name!r} is a group of {len(names)} corruptions; one is expected, {names[0]!r}, say"
+            f"{name!r} is a group of {len(names)} corruptions: expected one, e.g. {names[0]!r}"
         )
     if (severity is None) == (level is None):
         given = "neither" if severity is None else "both"
-        raise RobobenchError(f"{name}: expected a severity (1 to 5) or a level, {given} came")
+        raise RobobenchError(f"{name}: expected a severity (1 to 5) or a level, got {given}")
     table = profile or catalogue.nearest_profile(min(tensor.shape[2:], default=1))
     if severity is not None:
         degradation = catalogue.at_severity(names[0], severity, table)
@@ -176,7 +176,7 @@ def _as_tensor(images: Tensor | NDArray[np.uint8]) -> Tensor:
 
 
 def _check(images: Tensor, indices: Tensor, corruption: str) -> None:
-    """Refuse what no corruption can serve."""
+    """Refuse input that no corruption accepts."""
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
         raise RobobenchError(
             f"images: expected torch uint8 N x 3 x H x W, "
@@ -195,7 +195,7 @@ def _check(images: Tensor, indices: Tensor, corruption: str) -> None:
 
 
 def _steps(degradation: Degradation) -> list[tuple[Degradation, int]]:
-    """The single corruptions of a mixture, and how often each came before."""
+    """The single corruptions of a mixture, and how often each occurred before."""
     names = catalogue.parts(degradation.corruption)
     if len(names) == 1:
         return [(degradation, 0)]
@@ -207,7 +207,7 @@ def _steps(degradation: Degradation) -> list[tuple[Degradation, int]]:
 
 
 def _parameter(step: Degradation) -> Any:
-    """What the corruption itself is given: its native level, or its row of the severity table."""
+    """The argument of the corruption: its native level, or its entry in the severity table."""
     name, level = step.corruption, step.level
     unit = catalogue.native(name)
     if unit is not None:
@@ -215,7 +215,7 @@ def _parameter(step: Degradation) -> Any:
         return level
     if not step.profile.removesuffix(SAVED):
         raise RobobenchError(
-            f"{name} at severity {level:g}: a profile is expected with it, "
+            f"{name} at severity {level:g}: expected a profile with it, "
             f"one of {', '.join(catalogue.PROFILES)}"
         )
     if level not in (1, 2, 3, 4, 5):
@@ -224,7 +224,7 @@ def _parameter(step: Degradation) -> Any:
 
 
 def _call(name: str, images: Tensor, level: Any, key: Tensor) -> Tensor:
-    """Run one registered corruption and hold it to what it promised."""
+    """Run one registered corruption and check what it returns."""
     if not len(images):
         return images.clone()
     out: Tensor = CORRUPTIONS[name](images, level, key)

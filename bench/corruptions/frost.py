@@ -1,7 +1,7 @@
-"""The photographs of frost: files of the installed distribution of imagecorruptions.
+"""Photographs of frost, taken from the installed imagecorruptions distribution.
 
-That package is not imported (its release does not import everywhere); its files are found by the
-metadata of the installation.
+The package is not imported (its release cannot be imported everywhere); its files are found through
+the installation's metadata.
 """
 
 from functools import lru_cache
@@ -21,10 +21,10 @@ _NAMES = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
 
 
 def files() -> list[Path]:
-    """Where the five photographs lie.
+    """Paths of the five photographs.
 
     Raises:
-        RobobenchError: imagecorruptions is not installed, or without them.
+        RobobenchError: imagecorruptions is not installed, or lacks the photographs.
     """
     try:
         listed = distribution("imagecorruptions").files or []
@@ -44,13 +44,13 @@ def files() -> list[Path]:
 def photographs(
     scale: float, height: int, width: int, device: str = "cpu"
 ) -> tuple[Tensor, Tensor]:
-    """All five at a scale, one behind the other.
+    """All five photographs at a scale, concatenated.
 
     Args:
-        scale: Of the sides; enlarged further where a photograph would not exceed the image.
-        height: Of the images that crops are for.
-        width: Likewise.
-        device: Where to keep them.
+        scale: Scale of the sides; increased where a photograph would not be larger than the image.
+        height: Height of the images that crops are made for.
+        width: Width of these images.
+        device: Device to keep them on.
 
     Returns:
         uint8, 3 x pixels (RGB), and int64 5 x 3: first pixel, height and width of each.
@@ -74,15 +74,15 @@ def photographs(
 
 
 def places(height: int, width: int, scale: float, keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """A random piece of a random photograph for each image.
+    """A random crop of a random photograph for each image.
 
     Returns:
-        The pixels of all photographs, uint8 3 x pixels; the first of each piece and the length of
-        its photograph's rows, int64 N.
+        The pixels of all photographs, uint8 3 x pixels; the first pixel of each crop and the row
+        length of its photograph, int64 N.
     """
     pixels, known = photographs(scale, 0, 0, str(keys.device))
     if int(known[:, 1].min()) <= height or int(known[:, 2].min()) <= width:
-        # In steps, so that images of many sizes do not each enlarge all photographs.
+        # In steps, so that not every image size enlarges all photographs again.
         tall, wide = (-(-side // 128) * 128 for side in (height, width))
         pixels, known = photographs(scale, tall, wide, str(keys.device))
     word = random.words(keys, 3)
@@ -93,7 +93,7 @@ def places(height: int, width: int, scale: float, keys: Tensor) -> tuple[Tensor,
 
 
 def crops(height: int, width: int, scale: float, keys: Tensor) -> Tensor:
-    """The pieces themselves: uint8 N x 3 x H x W."""
+    """The crops themselves: uint8 N x 3 x H x W."""
     pixels, first, wide = places(height, width, scale, keys)
     rows = torch.arange(height, device=keys.device)[:, None] * wide[:, None, None]
     index = first[:, None, None] + rows + torch.arange(width, device=keys.device)

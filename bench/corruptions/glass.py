@@ -1,4 +1,4 @@
-"""Blur through frosted glass.
+"""Frosted-glass blur.
 
 Source: Hendrycks and Dietterich, ICLR 2019, make_*_c.py.
 """
@@ -36,7 +36,7 @@ from robobench.registry import corruption
     },
 )
 def glass_blur(images: Tensor, level: tuple[float, int, int], keys: Tensor) -> Tensor:
-    """Through frosted glass: blurred, each pixel taken from near by, blurred again."""
+    """Through frosted glass: blurred, each pixel replaced by a nearby one, blurred again."""
     sigma, reach, rounds = level
     if on_cpu(images):
         arguments = gaussian_arguments(images, sigma)
@@ -46,11 +46,11 @@ def glass_blur(images: Tensor, level: tuple[float, int, int], keys: Tensor) -> T
 
 
 def _shuffled(images: Tensor, reach: int, rounds: int, keys: Tensor) -> Tensor:
-    """Each inner pixel becomes one drawn from its neighbourhood, from the last to the first.
+    """Replace each inner pixel by one drawn from its neighbourhood, from the last to the first.
 
-    The published loop means to swap two pixels; what it does, its rows being views, is to copy the
-    drawn one. A copy may copy what was copied before: with every pixel pointing at its source,
-    chains are followed by doubling.
+    The published loop is meant to swap two pixels, but since rows are views it copies the drawn
+    one. A copy may take a pixel that was itself copied before: every pixel points at its source,
+    and chains are followed by pointer doubling.
     """
     n, _, height, width = images.shape
     size = height * width

@@ -1,9 +1,9 @@
-"""JPEG as libjpeg-turbo's encoder and decoder do it, without making a file.
+"""JPEG exactly as in libjpeg-turbo's encoder and decoder, without writing a file.
 
-Entropy coding loses nothing, so a save and a load are a chain of integer maps: colour conversion,
+Entropy coding is lossless, so saving and loading are a chain of integer maps: colour conversion,
 chroma halved both ways (4:2:0), the accurate integer DCT, quantisation, and back with "fancy"
 chroma upsampling (ITU-T T.81; libjpeg's jccolor, jcsample, jfdctint, jidctint, jdsample, jdcolor).
-The result equals Pillow's bit for bit.
+The result is bit-identical to Pillow's.
 """
 
 from typing import Any
@@ -16,8 +16,8 @@ from robobench.corruptions.compiled import Array, compiled, on_cpu, piece, run
 from robobench.corruptions.dct import tables, transforms
 from robobench.registry import corruption
 
-_HALF = (128 << 16) + 32767  # of a colour difference, and one half less one unit
-_LANES = 32  # blocks that are worked on together
+_HALF = (128 << 16) + 32767  # offset of chroma, plus one half less one unit
+_LANES = 32  # blocks processed together
 _TABLES = tables()
 _forward, _inverse = (piece(f) for f in transforms(np.int32))
 _forward_tensor, _inverse_tensor = transforms(lambda x: x)
@@ -160,7 +160,7 @@ def _weighed(r: Any, g: Any, b: Any, red: int, green: int, blue: int, plus: int)
 
 @piece
 def _upsample(near: Array, far: Array, mixed: Array, line: Array, half_width: int) -> None:
-    """One row of chroma less 128 at full width; very narrow pictures are repeated, not mixed."""
+    """One row of chroma less 128 at full width; very narrow images are repeated, not mixed."""
     if half_width <= 2:
         for x in range(half_width):
             line[2 * x] = line[2 * x + 1] = np.int32(near[x]) - 128
@@ -175,7 +175,7 @@ def _upsample(near: Array, far: Array, mixed: Array, line: Array, half_width: in
 
 
 def round_trip(images: Tensor, qualities: Tensor) -> Tensor:
-    """What Pillow gives back after saving each image at a quality and loading it.
+    """The images that Pillow returns after saving each at a quality and loading it.
 
     Args:
         images: uint8, N x 3 x H x W.
@@ -190,7 +190,7 @@ def round_trip(images: Tensor, qualities: Tensor) -> Tensor:
 
 
 def round_trip_tensor(images: Tensor, qualities: Tensor) -> Tensor:
-    """As `round_trip`, in tensor operations on any device."""
+    """`round_trip` in tensor operations, on any device."""
     height, width = images.shape[2:]
     half_height, half_width = (height + 1) // 2, (width + 1) // 2
     x = images.to(torch.int32)
@@ -218,7 +218,7 @@ def round_trip_tensor(images: Tensor, qualities: Tensor) -> Tensor:
 
 
 def _extend(x: Tensor, height: int, width: int) -> Tensor:
-    """Repeat the last row and the last column up to a size."""
+    """Repeat the last row and column up to a size."""
     right, down = width - x.shape[-1], height - x.shape[-2]
     if right:
         x = torch.cat([x, x[..., -1:].expand(*x.shape[:-1], right)], -1)
@@ -266,6 +266,6 @@ def _upsample_tensor(x: Tensor) -> Tensor:
     },
 )
 def jpeg_compression(images: Tensor, level: float | Tensor, keys: Tensor) -> Tensor:
-    """Saved as JPEG of a quality (4:2:0) and loaded, bit for bit as Pillow does it."""
+    """Saved as JPEG at a quality (4:2:0) and loaded again, bit-identical to Pillow."""
     qualities = torch.as_tensor(level).round().expand(len(images))
     return round_trip(images, qualities)

@@ -1,17 +1,17 @@
-"""How much the blocks of a decoded picture speak for each JPEG quality: the kernels of the search.
+"""Evidence of a decoded image's blocks for each JPEG quality: the kernels of the search.
 
-A decoder leaves more behind than it seems. Its luma and its upsampled chroma are whole numbers, and
-an RGB pixel that is not clipped gives them back exactly: the three rounding errors, weighted by the
-colour conversion, stay below a half. Undoing the upsampling (two taps a direction, so tridiagonal)
-gives the chroma planes that were coded. Of each plane only the last rounding to whole grey levels
-is then between the pixels and multiples of the quantisation steps: in the transform it is noise of
-variance 1/12. Where pixels were clipped, or a block is so smooth that its rounding errors are all
-alike, the noise is larger; wider noise is tried for every block.
+A decoder preserves more than it seems. Its luma and its upsampled chroma are integers, and an RGB
+pixel that is not clipped determines them exactly: the three rounding errors, weighted by the colour
+conversion, stay below a half. Undoing the upsampling (two taps per direction, so tridiagonal)
+recovers the coded chroma planes. In each plane only the final rounding to integer grey levels then
+separates the pixels from multiples of the quantisation steps: in the transform domain it is noise
+of variance 1/12. Where pixels were clipped, or a block is so smooth that its rounding errors are
+all alike, the noise is larger; wider noise is tried for every block.
 
 The evidence of a coefficient c for a step T, against "never quantised", is the log of
 p(c | multiple of T, plus noise) / p(c). A multiple other than 0 is worth log T; 0 is worth
-no more than the coefficient's own scale, else every smooth picture would look compressed. A block
-that fits no quality costs a constant, so that one odd block cannot outvote the others.
+no more than the coefficient's own scale, or every smooth image would look compressed. A block that
+fits no quality costs a constant, so that one odd block cannot outvote the others.
 """
 
 import math
@@ -23,9 +23,13 @@ import numpy as np
 from robobench.corruptions.compiled import Array, fused, fused_piece
 from robobench.corruptions.dct import tables
 
-GROUP: Final = 48  # blocks that are weighed together
-_FEW, _DECIDED, _LEAD = 5.0, 15.0, 8.0  # nats: for any answer; to stop early; before the second
-_MISFITS: Final = 4  # blocks full of detail that fit no quality, and none that does: no JPEG
+GROUP: Final = 48  # blocks evaluated together
+_FEW, _DECIDED, _LEAD = (
+    5.0,
+    15.0,
+    8.0,
+)  # nats: to answer at all; to stop early; lead over the second
+_MISFITS: Final = 4  # this many detailed blocks that fit no quality, and none that does: not a JPEG
 _BASIS: Final = np.array(
     [
         [
@@ -36,20 +40,20 @@ _BASIS: Final = np.array(
     ],
     np.float32,
 )
-# Standard deviations of the noise that are tried, and up to which quality each could tell anything.
+# Standard deviations of the noise tried, and the highest quality at which each is informative.
 _NOISE: Final = np.array([1 / math.sqrt(12), 1, 3, 10], np.float32)
 _UP_TO: Final = np.array([100, 95, 85, 60], np.int32)
-# A coefficient nearer to 0 comes from a block's symmetry (equal rows, say), not from a fine step.
+# A coefficient closer to 0 is due to a block's symmetry (e.g. equal rows), not to a fine step.
 _EXACT: Final = np.float32(0.01)
 _POINTS: Final = 64  # of each tabulated curve
 
 
 class SearchTables(NamedTuple):
-    """What the kernels look up; luma first, chroma second.
+    """Lookup tables of the kernels; luma first, chroma second.
 
     Attributes:
         steps: int32 2 x most x 2, the different (frequency, step) pairs, by rising quality.
-        place: int32 2 x 100 x 64, where a quality's 64 pairs are among them.
+        place: int32 2 x 100 x 64, positions of a quality's 64 pairs among them.
         used: int32 2 x 100, how many pairs the qualities up to this one use.
         small: float32 noise x 256 x points, evidence by step and distance from the next multiple
             (0 to half a step), for steps that the noise blurs.
@@ -63,7 +67,7 @@ class SearchTables(NamedTuple):
 
 @cache
 def search_tables() -> SearchTables:
-    """Made once; a few milliseconds."""
+    """Build the tables, once; takes a few milliseconds."""
     all_tables = tables()[1:].reshape(100, 2, 64)
     place = np.empty((2, 100, 64), np.int32)
     used = np.empty((2, 100), np.int32)
@@ -131,7 +135,7 @@ def search(
                 total = here.shape[0] * (here.shape[1] // 8) * (here.shape[2] // 8)
                 groups = (total + GROUP - 1) // GROUP
                 for g in range(groups):
-                    # Every groups-th block, so that a group is a sample of the whole picture.
+                    # Every groups-th block, so that a group samples the whole image.
                     n = _transform(here, marks, g, groups, coefficients, bad)
                     if not n:
                         continue
@@ -165,7 +169,7 @@ def _decided(evidence: Array) -> bool:
 
 @fused_piece
 def _planes(image: Array, luma: Array, chroma: Array, clipped: Array) -> None:
-    """RGB back to the whole numbers that the decoder converted, less 128."""
+    """Convert RGB back to the integers that the decoder converted, less 128."""
     for y in range(image.shape[1]):
         for x in range(image.shape[2]):
             r, g, b = np.int32(image[0, y, x]), np.int32(image[1, y, x]), np.int32(image[2, y, x])
@@ -178,7 +182,7 @@ def _planes(image: Array, luma: Array, chroma: Array, clipped: Array) -> None:
 
 @fused_piece
 def _halve(full: Array, clipped: Array, half: Array, marks: Array, scratch: Array) -> None:
-    """The plane that "fancy" upsampling made this one of: 2 x 2 means, then both directions undone.
+    """Invert "fancy" upsampling: 2 x 2 means, then undo both directions.
 
     A mean of two pixels is 3/4 of their own sample and 1/8 of each neighbour.
     """
@@ -190,7 +194,7 @@ def _halve(full: Array, clipped: Array, half: Array, marks: Array, scratch: Arra
             c, d = 2 * x, min(2 * x + 1, width - 1)
             half[y, x] = (full[a, c] + full[a, d] + full[b, c] + full[b, d]) * np.float32(0.25)
             marks[y, x] = clipped[a, c] or clipped[a, d] or clipped[b, c] or clipped[b, d]
-    if wide <= 2:  # libjpeg repeats so narrow a plane
+    if wide <= 2:  # libjpeg repeats such a narrow plane
         return
     for y in range(tall):
         _unmix(half[y], width % 2 == 1, scratch)
@@ -214,7 +218,7 @@ def _unmix(line: Array, odd: bool, scratch: Array) -> None:
             own += below
             below = np.float32(0)
         if j == last:
-            if odd:  # of the last sample only its left pixel is in the picture
+            if odd:  # only the left pixel of the last sample is in the image
                 below = np.float32(0.25) if last else np.float32(0)
                 own = np.float32(0.75) if last else np.float32(1)
             else:
@@ -234,10 +238,10 @@ def _unmix(line: Array, odd: bool, scratch: Array) -> None:
 def _transform(
     planes: Array, clipped: Array, first: int, stride: int, coefficients: Array, bad: Array
 ) -> int:
-    """DCT of every stride-th whole block that is not of one value; returns how many there are.
+    """DCT of every stride-th whole block that is not constant; returns how many there are.
 
-    `bad` counts their clipped pixels. A flat block says nothing about any step but the first, and
-    its rounding errors are all the same.
+    `bad` counts their clipped pixels. A constant block is only informative about the first step,
+    and its rounding errors are all the same.
     """
     down, across = planes.shape[1] // 8, planes.shape[2] // 8
     rows = np.empty((8, 8), np.float32)
@@ -284,10 +288,10 @@ def _weigh(
     scale: Array,
     evidence: Array,
 ) -> tuple[int, int]:
-    """Add what n blocks say to the evidence for each quality, trying the first `widths` noises.
+    """Add n blocks' evidence for each quality, trying the first `widths` noise levels.
 
     Returns:
-        How many blocks fit some quality well; how many that should fit if anything did fit none.
+        How many blocks fit some quality well, and how many fit none although they should.
     """
     _scales(coefficients, n, scale)
     row_of = np.empty(GROUP, np.float32)
@@ -325,7 +329,7 @@ def _weigh(
                 row = gains[place[q, f]]
                 for i in range(n):
                     row_of[i] += row[i]
-            for i in range(n):  # a wider noise is less likely beforehand
+            for i in range(n):  # wider noise is less likely a priori
                 gain = row_of[i] - np.float32(0.7 * s)
                 best[q, i] = gain if s == 0 else max(best[q, i], gain)
     fits, misfits = 0, 0
@@ -348,7 +352,7 @@ def _weigh(
 def _scales(coefficients: Array, n: int, scale: Array) -> None:
     """Log of twice the expected size, by diagonal (u + v) and block.
 
-    The mean size on a diagonal over all blocks, times how lively the block is.
+    The mean size on a diagonal over all blocks, times the block's activity.
     """
     mean = np.zeros(15, np.float32)
     for f in range(1, 64):

@@ -1,11 +1,11 @@
-"""Which JPEG quality a picture was saved at: from its pixels, its tables, or its file's header.
+"""Find the JPEG quality an image was saved at, from its pixels, its tables or its file's header.
 
-`search_quality` needs pixels alone, and no training. It holds where JPEG was the last thing that
-happened to the picture: after a shift of the 8 x 8 grid, a resize or added noise nothing is found.
-The other two read what the file says of itself.
+`search_quality` needs only pixels, and no training. It works if JPEG was the last operation on the
+image: after a shift of the 8 x 8 grid, a resize or added noise it finds nothing. The other two read
+what the file records.
 
-The idea of trying all tables on the decoded picture is that of Fan and de Queiroz (IEEE TIP 2003)
-and of Farid's JPEG ghosts (2009); `robobench.corruptions.jpeg_evidence` tells how they are tried.
+The idea of trying all tables on the decoded image is from Fan and de Queiroz (IEEE TIP 2003) and
+from Farid's JPEG ghosts (2009); `robobench.corruptions.jpeg_evidence` explains how they are tried.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,12 +29,12 @@ _FORMATS: Final = frozenset({"JPEG", "MPO"})
 
 
 class TablesQuality(NamedTuple):
-    """The quality nearest to a file's quantisation tables, and how near it is.
+    """The quality nearest to a file's quantisation tables, and how close it is.
 
     Attributes:
         quality: 1 to 100, on the scale of the Independent JPEG Group.
-        residual: Mean absolute difference of the tables' entries; 0 where they are that quality's
-            own, as in files by libjpeg, Pillow or OpenCV.
+        residual: Mean absolute difference of the tables' entries; 0 if they are exactly that
+            quality's, as in files written by libjpeg, Pillow or OpenCV.
     """
 
     quality: int
@@ -42,25 +42,25 @@ class TablesQuality(NamedTuple):
 
 
 def search_quality(images: Tensor) -> Tensor:
-    """Find the quality of the JPEG compression that decoded images went through last.
+    """Find the quality of the JPEG compression that images last went through.
 
-    Libjpeg's tables of all 100 qualities are tried on the 8 x 8 blocks, which must begin at the
-    upper left corner; chroma is taken to be halved both ways (4:2:0) and counts for little if it
-    is not. An image is judged alone, whatever batch it comes in.
+    Libjpeg's tables of all 100 qualities are tried on the 8 x 8 blocks, which must start at the
+    upper left corner; chroma is assumed to be halved both ways (4:2:0) and carries little weight if
+    it is not. Each image is judged on its own, whatever the batch.
 
-    Drawings whose blocks repeat each other, even ramps above all, can pass for compressed ones.
-    Qualities 1 and 2 differ in one entry of each table and are often taken for one another.
+    Drawings with repetitive blocks, in particular linear ramps, can be mistaken for compressed
+    images. Qualities 1 and 2 differ in one entry of each table and are often confused.
 
     Args:
-        images: uint8, N x 3 x H x W, RGB; on another device they are copied to the CPU and the
-            answers back.
+        images: uint8, N x 3 x H x W, RGB; those on another device are copied to the CPU, and the
+            results back.
 
     Returns:
-        float32 N, whole numbers 1 to 100 on the images' device; NaN where no quality is likely:
-        the image was never compressed, was changed afterwards, or is too small or flat to tell.
+        float32 N, whole numbers 1 to 100, on the images' device; NaN if no quality is likely: the
+        image was never compressed, was changed afterwards, or is too small or flat to tell.
 
     Raises:
-        RobobenchError: The images have another type or shape.
+        RobobenchError: The images have the wrong type or shape.
 
     >>> from robobench.corruptions import apply, catalogue
     >>> from robobench.datasets.shapes10 import render
@@ -84,17 +84,17 @@ def quality_of_tables(tables: Mapping[int, Sequence[int]]) -> TablesQuality:
     """Find the quality whose quantisation tables are nearest to these.
 
     Args:
-        tables: As Pillow's ``Image.quantization`` has them: number -> 64 entries, row by row; the
-            first is luma's, the second, if there is one, chroma's; more are left aside.
+        tables: As in Pillow's ``Image.quantization``: number -> 64 entries, row by row; the first
+            is luma's, the second, if any, chroma's; further ones are ignored.
 
     Returns:
-        The nearest by the sum of absolute differences, the lower one of two.
+        The nearest quality by the sum of absolute differences, the lower one in a tie.
 
     Raises:
-        RobobenchError: There is no table, or one is not of 64 whole numbers.
+        RobobenchError: There is no table, or one is not 64 whole numbers.
     """
     if not tables:
-        raise RobobenchError("quantisation tables: expected one or two, none came")
+        raise RobobenchError("quantisation tables: expected one or two, got none")
     found = []
     for key in sorted(tables)[:2]:
         table = np.asarray(tables[key])
@@ -111,28 +111,28 @@ def quality_of_tables(tables: Mapping[int, Sequence[int]]) -> TablesQuality:
 
 
 def quality_of_file(file: str | Path | bytes) -> TablesQuality:
-    """Read the quality of a JPEG file from its header; the pixels are not decoded.
+    """Read the quality of a JPEG file from its header, without decoding pixels.
 
     Args:
-        file: Its path, or what is in it.
+        file: Path of the file, or its content.
 
     Raises:
-        RobobenchError: There is no such file, or it is no JPEG.
+        RobobenchError: The file is missing or not a JPEG.
     """
     name = f"{len(file)} bytes" if isinstance(file, bytes) else str(file)
     try:
         with Image.open(BytesIO(file) if isinstance(file, bytes) else file) as image:
             kind, tables = image.format, getattr(image, "quantization", None)
     except FileNotFoundError:
-        raise RobobenchError(f"{name}: there is no such file; a JPEG is expected") from None
+        raise RobobenchError(f"{name}: no such file; expected a JPEG") from None
     except UnidentifiedImageError:
-        raise RobobenchError(f"{name}: a JPEG is expected, this is no image") from None
+        raise RobobenchError(f"{name}: expected a JPEG, this is not an image") from None
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise RobobenchError(f"{name}: a JPEG is expected: {reason}") from error
+        raise RobobenchError(f"{name}: expected a JPEG: {reason}") from error
     if kind not in _FORMATS or not tables:
         raise RobobenchError(
-            f"{name}: a JPEG is expected, this is {kind}; search_quality finds from pixels what a "
-            "picture was before"
+            f"{name}: expected a JPEG, got {kind}; search_quality finds an earlier compression from "
+            "pixels"
         )
     return quality_of_tables(tables)

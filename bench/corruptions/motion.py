@@ -1,4 +1,4 @@
-"""Blur by movement: of the camera along a line, and towards the picture.
+"""Motion blur of a camera that moves along a line, or towards the scene.
 
 Sources: Hendrycks and Dietterich, ICLR 2019, make_*_c.py; ImageMagick's MotionBlurImage (a
 one-sided Gaussian along the line, edges repeated, its 16-bit result cut to 8 bits; checked against
@@ -18,7 +18,7 @@ from robobench.corruptions.blur import SLACK, cut, to_uint8
 from robobench.corruptions.compiled import Array, fused, fused_piece, on_cpu, run
 from robobench.registry import corruption
 
-# ImageMagick rounds to 16 bits before it cuts to 8: what is nearer than this counts as reached.
+# ImageMagick rounds to 16 bits before truncating to 8: a level closer than this counts as reached.
 TRACE_SLACK = 0.5 / 257
 
 
@@ -33,7 +33,7 @@ TRACE_SLACK = 0.5 / 257
     },
 )
 def motion_blur(images: Tensor, level: tuple[int, float], keys: Tensor) -> Tensor:
-    """Moved along a line within 45 degrees of the horizontal (radius, sigma of the trace)."""
+    """Camera moved along a line within 45 degrees of horizontal (radius, sigma of the trace)."""
     angles = -45 + 90 * random.uniform(keys, 1)[:, 0].double()
     if on_cpu(images):
         return run(_motion_kernel, images, trace_weights(*level), *trace(level[0], angles))
@@ -52,7 +52,7 @@ def motion_blur(images: Tensor, level: tuple[int, float], keys: Tensor) -> Tenso
     },
 )
 def zoom_blur(images: Tensor, level: tuple[float, float], keys: Tensor) -> Tensor:
-    """Moved towards the picture: the mean of it and its zooms (their end and step)."""
+    """Camera moved towards the scene: mean of the image and its zooms (their end and step)."""
     zooms = np.arange(1, *level)
     if on_cpu(images):
         rows = zoom_axes(images.shape[2], *level)
@@ -71,7 +71,7 @@ def moved(x: Tensor, radius: int, sigma: float, angles: Tensor) -> Tensor:
     Args:
         x: Images.
         radius: The trace is 2 radius + 1 pixels long.
-        sigma: Of the weights along it.
+        sigma: Sigma of the weights along the trace.
         angles: Degrees, N.
     """
     weights = trace_weights(radius, sigma)
@@ -90,7 +90,7 @@ def moved(x: Tensor, radius: int, sigma: float, angles: Tensor) -> Tensor:
 
 
 def trace(radius: int, angles: Tensor) -> tuple[Tensor, Tensor]:
-    """Where each point of the trace lies: rows down and columns right, int64 N x 2 radius + 1."""
+    """Offsets of the trace's points: rows down and columns right, int64 N x 2 radius + 1."""
     along = torch.arange(2 * radius + 1, device=angles.device)
     turn = torch.deg2rad(angles)[:, None]
     down = torch.ceil(along * torch.sin(turn) - 0.5).long()
@@ -167,7 +167,7 @@ def _motion_kernel(
 
 @lru_cache(maxsize=64)
 def trace_weights(radius: int, sigma: float) -> NDArray[np.float32]:
-    """Weights along the trace; what is too far to move a grey level is left out."""
+    """Weights along the trace, without those too small to change a grey level."""
     weights = np.exp(-(np.arange(2 * radius + 1) ** 2) / (2 * sigma**2))
     weights /= weights.sum()
     return weights[weights > 2e-6].astype(np.float32)
@@ -184,7 +184,7 @@ def zoomed(x: Tensor, zoom: float) -> Tensor:
 
 @lru_cache(maxsize=16)
 def zoom_axes(size: int, end: float, step: float, repeats: int = 1) -> tuple[Array, Array]:
-    """`zoom_axis` of all zooms, for so many axes one behind the other.
+    """`zoom_axis` of all zooms, for several axes concatenated.
 
     Returns:
         int32 zooms x 2 x length, and float32 zooms x length, where the length is size x repeats.
@@ -207,7 +207,7 @@ def _zoom_kernel(
     first: int,
     last: int,
 ) -> None:
-    """Down first, which is plain sums of rows; then across, where each value is looked up."""
+    """First down, by sums of whole rows; then across, where each value is looked up."""
     height, width, zooms = images.shape[2], images.shape[3], downs.shape[0]
     share = np.float32(1) / np.float32(zooms + 1)
     plane = np.empty((height, 3 * width), np.float32)  # the channels side by side
@@ -240,10 +240,10 @@ def _zoom_kernel(
 def zoom_axis(
     size: int, zoom: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Where each output position of one axis looks: two neighbours and the weight of the second.
+    """The inputs of each output position along an axis: two neighbours, the second one's weight.
 
-    The centre, ceil(size / zoom) long, is laid on round(that times zoom) points, its ends on the
-    ends, and the middle of these is taken (ImageNet-C's ``clipped_zoom``).
+    The centre, ceil(size / zoom) long, is stretched to round(that times zoom) points, ends on ends,
+    of which the middle is taken (ImageNet-C's ``clipped_zoom``).
     """
     part = math.ceil(size / zoom)
     start = (size - part) // 2

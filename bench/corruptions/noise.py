@@ -1,8 +1,8 @@
-"""Noise of every pixel by itself: Gaussian, shot, impulse and speckle noise.
+"""Per-pixel noise: Gaussian, shot, impulse and speckle noise.
 
 Sources: Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions
 and Perturbations", ICLR 2019, and its make_*_c.py for the severities. Channels are independent.
-Results are cut off, not rounded, to whole grey levels, as published.
+Results are truncated, not rounded, to integer grey levels, as published.
 """
 
 from functools import lru_cache
@@ -18,7 +18,7 @@ from robobench.corruptions.compiled import Array, compiled, on_cpu, run
 from robobench.corruptions.random import halves, normal_of, word_at
 from robobench.registry import corruption
 
-# Words are hashed so many at a time: a loop of nothing else becomes vector instructions.
+# Words are hashed in batches of this size, so that the loop is vectorised.
 _BLOCK = 1024
 
 
@@ -35,7 +35,7 @@ _BLOCK = 1024
     },
 )
 def gaussian_noise(images: Tensor, level: float | Tensor, keys: Tensor) -> Tensor:
-    """Normal noise of one sigma (on the 0..255 scale) added to each value."""
+    """Gaussian noise with one sigma (on the 0..255 scale) added to each value."""
     return _normal(images, level, keys, speckle=False)
 
 
@@ -52,7 +52,7 @@ def gaussian_noise(images: Tensor, level: float | Tensor, keys: Tensor) -> Tenso
     },
 )
 def speckle_noise(images: Tensor, level: float | Tensor, keys: Tensor) -> Tensor:
-    """Normal noise proportional to each value added to it."""
+    """Gaussian noise, proportional to each value, added to it."""
     return _normal(images, level, keys, speckle=True)
 
 
@@ -69,7 +69,7 @@ def speckle_noise(images: Tensor, level: float | Tensor, keys: Tensor) -> Tensor
     },
 )
 def impulse_noise(images: Tensor, level: float | Tensor, keys: Tensor) -> Tensor:
-    """Salt and pepper: a share of the values becomes 0 or 255, either equally often."""
+    """Salt and pepper: a share of the values is set to 0 or 255, equally often."""
     bounds = (_each(level, images).double() * 2.0**31).round().to(torch.int64)
     if on_cpu(images):
         return run(_impulse_kernel, images, keys, bounds)
@@ -90,7 +90,7 @@ def impulse_noise(images: Tensor, level: float | Tensor, keys: Tensor) -> Tensor
     },
 )
 def shot_noise(images: Tensor, level: float, keys: Tensor) -> Tensor:
-    """Poisson noise: each value becomes a count of photons; fewer photons, more noise."""
+    """Poisson noise: each value becomes a photon count; fewer photons, more noise."""
     table = _shot_table(float(level))
     if on_cpu(images):
         return run(_drawn_kernel, images, keys, table)
@@ -174,11 +174,11 @@ def _drawn_kernel(
 
 @lru_cache(maxsize=64)
 def _shot_table(photons: float) -> NDArray[np.uint32]:
-    """How to draw the result for each of the 256 values: an alias table (Walker 1977).
+    """An alias table (Walker 1977) to draw the result for each of the 256 values.
 
     Returns:
         uint32, 256 x 256 flat. Of a random word the low byte chooses a column; its upper 24 bits,
-        if below the entry's, keep the column as the result, else the entry's low byte is it.
+        if below the entry's, keep the column as the result, else it is the entry's low byte.
     """
     rates = np.arange(256)[:, None] / 255 * photons
     counts = np.arange(int(photons + 12 * np.sqrt(photons)) + 20)
@@ -187,7 +187,7 @@ def _shot_table(photons: float) -> NDArray[np.uint32]:
     shares = np.zeros((256, 256))
     for result in np.unique(results):
         shares[:, result] = chances[:, results == result].sum(1)
-    # Whole numbers from here: each row holds 2**32 chances, each column takes 2**24 of them.
+    # Integers from here on: each row holds 2**32 units of probability, each column takes 2**24.
     left = np.floor(shares / shares.sum(1, keepdims=True) * 2.0**32).astype(np.int64)
     rows, size = np.arange(256), 1 << 24
     left[rows, left.argmax(1)] += (1 << 32) - left.sum(1)

@@ -1,8 +1,8 @@
-"""Random numbers that depend on (seed, corruption, level, image index) and on nothing else.
+"""Random numbers that depend only on (seed, corruption, level, image index).
 
-Each image has a 64-bit key; the value number c of its random field is a hash of key and c. There is
-no state, so that batch, order and device change nothing: compiled code and tensor code do the same
-integer arithmetic and give the same bits.
+Each image has a 64-bit key; value number c of its random field is a hash of key and c. There is no
+state, so batch, order and device do not matter: compiled code and tensor code do the same integer
+arithmetic and give the same bits.
 """
 
 from hashlib import blake2b
@@ -30,11 +30,11 @@ def keys(seed: int, degradation: Degradation, indices: Tensor, occurrence: int =
     """The key of each image under one corruption at one level.
 
     Args:
-        seed: Of the corruption.
-        degradation: One corruption, not a mixture; its profile plays no part.
-        indices: int64 N, the images' places in their data set.
-        occurrence: How often the corruption came before in a mixture, so that twice the same noise
-            is two noises.
+        seed: Seed of the corruption.
+        degradation: One corruption, not a mixture; its profile is ignored.
+        indices: int64 N, the images' indices in their data set.
+        occurrence: How often the corruption occurred before in a mixture, so that the same noise
+            applied twice is two independent draws.
 
     Returns:
         int64 N, on the device of `indices`.
@@ -46,7 +46,7 @@ def keys(seed: int, degradation: Degradation, indices: Tensor, occurrence: int =
 def keys_each(
     seed: int, corruption: str, levels: Tensor, indices: Tensor, occurrence: int = 0
 ) -> Tensor:
-    """As `keys`, with a level of its own for each image (float N)."""
+    """`keys` with a separate level for each image (float N)."""
     text = f"{corruption} {seed} {occurrence}".encode()
     start = int.from_bytes(blake2b(text, digest_size=8).digest(), "big", signed=True)
     bits = levels.to(torch.float32).view(torch.int32).to(torch.int64)
@@ -54,13 +54,13 @@ def keys_each(
 
 
 def stream(keys: Tensor, number: int) -> Tensor:
-    """Keys of a further random field of the same images, independent of the first."""
+    """Keys of another random field of the same images, independent of the first."""
     step = (number * _GOLDEN + 2**63) % 2**64 - 2**63  # as 64-bit arithmetic wraps
     return _mix64(keys + step)
 
 
 def words(keys: Tensor, count: int) -> Tensor:
-    """Uniform 32-bit numbers 0 .. count - 1 of each image's field: int64, N x count."""
+    """The first `count` uniform 32-bit numbers of each image's field: int64, N x count."""
     counter = torch.arange(count, device=keys.device, dtype=torch.int64)
     low, high = keys[:, None] & _MASK, _shift64(keys, 32)[:, None]
     x = counter ^ low
@@ -89,7 +89,7 @@ def normal(keys: Tensor, count: int) -> Tensor:
 
 
 def _shift64(x: Tensor, places: int) -> Tensor:
-    """Shift to the right, filling with zeros as for an unsigned number."""
+    """Logical right shift, filling with zeros as for an unsigned number."""
     return (x >> places) & ((1 << (64 - places)) - 1)
 
 
@@ -99,18 +99,18 @@ def _mix64(x: Tensor) -> Tensor:
     return x ^ _shift64(x, 31)
 
 
-# The size of a normal number is read off its quantile function, piecewise linear: 992 cells of
+# The magnitude of a normal number is read off its piecewise linear quantile function: 992 cells of
 # 2**-10, and the last 32nd once more in 1024 cells (from 2.15 on, so that tails are right).
 _TAIL = 0x7C000000
 _CELLS = 992
 
 
 def _quantiles() -> NDArray[np.float32]:
-    """Value at the left of each cell and slope over 2**21 parts of it, alternating."""
+    """Value at the left end of each cell and slope over 2**21 parts of it, alternating."""
     body = np.arange(_CELLS) / 1024
     tail = _CELLS / 1024 + np.arange(1024) / (1024 * 32)
     nodes = ndtri((1 + np.concatenate([body, tail])) / 2)
-    # The last cell has no right end: the one that gives its mean, phi(x) / (1 - Phi(x)) at x.
+    # The last cell has no right end: use the one that yields its mean, phi(x) / (1 - Phi(x)) at x.
     last = nodes[-1]
     mean = np.exp(-(last**2) / 2) / np.sqrt(2 * np.pi) * 2 * 1024 * 32
     ends = np.append(nodes[1:], 2 * mean - last)
@@ -122,7 +122,7 @@ QUANTILES = _quantiles()
 
 @piece
 def word_at(low: Any, high: Any, counter: Any) -> Any:
-    """What `words` gives: the two halves of a key (uint32) and a place in the field."""
+    """`words` in compiled code, from the two halves of a key (uint32) and a field position."""
     x = np.uint32(np.uint32(counter) ^ low)
     x = np.uint32(np.uint32(x ^ np.uint32(x >> np.uint32(17))) * np.uint32(_A))
     x = np.uint32(x ^ high)
@@ -133,19 +133,19 @@ def word_at(low: Any, high: Any, counter: Any) -> Any:
 
 @piece
 def halves(key: Any) -> Any:
-    """The two 32-bit halves of a key, the low one first."""
+    """The two 32-bit halves of a key, low half first."""
     return np.uint32(key & 0xFFFFFFFF), np.uint32((key >> 32) & 0xFFFFFFFF)
 
 
 @piece
 def uniform_at(low: Any, high: Any, counter: Any) -> Any:
-    """What `uniform` gives."""
+    """`uniform` in compiled code."""
     return np.float32(word_at(low, high, counter) >> np.uint32(8)) * np.float32(2.0**-24)
 
 
 @piece
 def normal_of(word: Any, quantiles: Array) -> Any:
-    """What `normal` gives, of one word and the table `QUANTILES`."""
+    """`normal` in compiled code, from one word and the table `QUANTILES`."""
     place = np.int32(word & np.uint32(0x7FFFFFFF))
     tail = place >= _TAIL
     cell = np.int32(np.int32(place - _TAIL) >> 16) + np.int32(_CELLS) if tail else place >> 21
@@ -156,7 +156,7 @@ def normal_of(word: Any, quantiles: Array) -> Any:
 
 @piece
 def stream_of(key: Any, number: Any) -> Any:
-    """What `stream` gives."""
+    """`stream` in compiled code."""
     x = np.uint64(key) + np.uint64(number) * np.uint64(_GOLDEN & 0xFFFFFFFFFFFFFFFF)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(_M1 & 0xFFFFFFFFFFFFFFFF)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(_M2 & 0xFFFFFFFFFFFFFFFF)

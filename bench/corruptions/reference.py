@@ -1,9 +1,9 @@
-"""The package imagecorruptions as a second engine: what ours is compared with.
+"""The package imagecorruptions as a second engine, to compare ours with.
 
-It stands behind the profile ``imagecorruptions`` (``--engine imagecorruptions``). Its severities
-are ImageNet's at any size. What keeps its release 1.1.2 from working today is mended here and
-nowhere else: it asks for ``pkg_resources`` and ``scipy.ndimage.interpolation``, for ``np.float_``,
-for scikit-image's ``multichannel``, and two of its corruptions cannot be seeded from outside.
+It is used by the profile ``imagecorruptions`` (``--engine imagecorruptions``). Its severities are
+ImageNet's at any size. Whatever keeps its release 1.1.2 from working today is patched here and
+nowhere else: it needs ``pkg_resources`` and ``scipy.ndimage.interpolation``, ``np.float_`` and
+scikit-image's ``multichannel``, and two of its corruptions cannot be seeded from outside.
 """
 
 import contextlib
@@ -31,13 +31,13 @@ _LEAST = 32  # its own limit, in pixels
 
 
 def apply(images: Tensor, degradation: Degradation, indices: Tensor, seed: int) -> Tensor:
-    """Degrade a batch with imagecorruptions, one image after the other on the CPU.
+    """Degrade a batch with imagecorruptions, one image at a time on the CPU.
 
     Args:
         images: uint8, N x 3 x H x W, at least 32 pixels on each side.
-        degradation: One of its 19 corruptions or a mixture, its level a severity.
-        indices: int64 N; with the seed they fix the randomness of each image.
-        seed: Of the randomness.
+        degradation: One of its 19 corruptions or a mixture; the level is a severity.
+        indices: int64 N; together with the seed they fix the randomness of each image.
+        seed: Seed of the randomness.
 
     Raises:
         RobobenchError: The package is missing, does not know the corruption, or the images are
@@ -70,7 +70,7 @@ def _function(name: str) -> Any:
 
 @contextlib.contextmanager
 def _seeded(number: int) -> Iterator[None]:
-    """NumPy's global generator and scikit-image's, set for one image and put back."""
+    """Seed NumPy's global generator and scikit-image's for one image, then restore them."""
     module = _module()
     before = np.random.get_state()
     np.random.seed(number)
@@ -85,7 +85,7 @@ def _seeded(number: int) -> Iterator[None]:
 
 @cache
 def _module() -> ModuleType:
-    """The package's module of corruptions, mended."""
+    """The package's module of corruptions, patched."""
     stand_ins = {"pkg_resources": _pkg_resources(), "scipy.ndimage.interpolation": _interpolation()}
     held = {name: sys.modules.get(name) for name in stand_ins}
     sys.modules.update(stand_ins)
@@ -96,7 +96,7 @@ def _module() -> ModuleType:
     except ImportError as error:
         raise RobobenchError(
             f"the engine imagecorruptions cannot be imported ({error}): "
-            "pip install imagecorruptions; the native engine needs nothing"
+            "pip install imagecorruptions; the native engine does not need it"
         ) from error
     finally:
         for name, there in held.items():
@@ -129,7 +129,7 @@ class _Util(_Proxy):
 
     def random_noise(self, *positional: Any, **named: Any) -> Any:
         """Its ``random_noise`` with the generator of the present image."""
-        positional = positional[:2]  # later releases hand over a seed of their own
+        positional = positional[:2]  # later releases pass a seed of their own
         return self._module.random_noise(*positional, **{**named, "rng": self.rng})
 
 
@@ -145,7 +145,7 @@ def _gaussian(function: Any) -> Any:
 
 
 def _pkg_resources() -> ModuleType:
-    """As much of setuptools' former module as the package asks for."""
+    """As much of setuptools' former module as the package uses."""
     module: Any = ModuleType("pkg_resources")
 
     def resource_filename(name: str, path: str) -> str:

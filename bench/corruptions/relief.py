@@ -1,6 +1,6 @@
-"""How drops of water shine: OpenCV's steps as tensor operations, for a device that it cannot use.
+"""Reflections of water drops: OpenCV's steps as tensor operations, for devices it cannot use.
 
-Each function gives what OpenCV gives: Canny's edges (Canny 1986; Sobel 3 x 3, absolute sums,
+Each function reproduces OpenCV's: Canny's edges (Canny 1986; Sobel 3 x 3, absolute sums,
 hysteresis over eight neighbours), the 5 x 5 chamfer distance (Borgefors 1986; its weights 1, 1.4
 and 2.1969), equalised histograms, and small filters.
 """
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _LOW, _HIGH = 50, 150
-_FAR = 20  # distances are cut off here, in pixels
+_FAR = 20  # distances are capped at this, in pixels
 _STEPS = {
     (0, 1): 1.0, (1, 0): 1.0, (1, 1): 1.4, (1, -1): 1.4,
     (1, 2): 2.1969, (1, -2): 2.1969, (2, 1): 2.1969, (2, -1): 2.1969,
@@ -22,7 +22,7 @@ _RELIEF = ((-2, -1, 0), (-1, 1, 1), (0, 1, 2))
 
 
 def glint(liquid: Tensor) -> Tensor:
-    """How strongly each place reflects.
+    """How strongly each pixel reflects.
 
     Args:
         liquid: The height of the water, uint8 N x H x W.
@@ -37,7 +37,7 @@ def glint(liquid: Tensor) -> Tensor:
 
 
 def _shifted(x: Tensor, down: int, right: int, fill: float) -> Tensor:
-    """What stands `down` rows below and `right` columns to the right; `fill` beyond the edge."""
+    """The values `down` rows below and `right` columns to the right; `fill` beyond the edge."""
     height, width = x.shape[-2:]
     reach = max(abs(down), abs(right))
     padded = F.pad(x, (reach,) * 4, value=fill)
@@ -50,7 +50,7 @@ def _edges(liquid: Tensor) -> Tensor:
     slope = F.conv2d(x, torch.stack([sobel, sobel.T])[:, None]).to(torch.int64)
     right, down = slope[:, 0], slope[:, 1]
     size = right.abs() + down.abs()
-    # Which neighbours lie across the edge: tan 22.5 degrees in 15 bits, as OpenCV has it.
+    # Which neighbours lie across the edge: tan 22.5 degrees in 15 bits, as in OpenCV.
     flat = right.abs() * 13573
     steep = flat + (right.abs() << 16)
     height = down.abs() << 15
@@ -76,10 +76,10 @@ def _edges(liquid: Tensor) -> Tensor:
 
 
 def _distance(edges: Tensor) -> Tensor:
-    """To the nearest edge, at most 20: float64.
+    """Distance to the nearest edge, at most 20: float64.
 
-    The way there is so many steps of one kind and so many of another; by powers of two, two rounds
-    of each find it.
+    A path consists of a number of steps of one kind and a number of another; by powers of two, two
+    rounds of each find the shortest.
     """
     far = torch.where(edges, 0.0, torch.inf).to(torch.float64)
     for scale, _ in itertools.product((16, 8, 4, 2, 1), range(2)):
@@ -93,7 +93,7 @@ def _distance(edges: Tensor) -> Tensor:
 
 
 def _box(x: Tensor) -> Tensor:
-    """Sums over 3 x 3, edges mirrored: float64 N x H x W."""
+    """Sums over 3 x 3 windows, edges mirrored: float64 N x H x W."""
     ones = torch.ones((1, 1, 3, 3), dtype=x.dtype, device=x.device)
     return F.conv2d(_mirrored(x), ones)[:, 0]
 
@@ -103,7 +103,7 @@ def _mean(x: Tensor) -> Tensor:
 
 
 def _mirrored(x: Tensor) -> Tensor:
-    """One more row and column on each side, mirrored without repeating the edge."""
+    """Pad by one row and column on each side, mirrored without repeating the edge."""
     height, width = x.shape[-2:]
     rows = torch.arange(-1, height + 1, device=x.device).abs()
     columns = torch.arange(-1, width + 1, device=x.device).abs()
@@ -118,7 +118,7 @@ def _filtered(x: Tensor) -> Tensor:
 
 
 def _equalized(near: Tensor) -> Tensor:
-    """Each image's grey levels spread evenly: int64 N x H x W."""
+    """Equalise each image's histogram: int64 N x H x W."""
     n, total = len(near), near[0].numel()
     flat = near.view(n, total)
     counts = torch.zeros((n, 256), dtype=torch.int64, device=near.device)

@@ -1,4 +1,4 @@
-"""Spatter: drops of water or of mud on the lens.
+"""Spatter: drops of water or mud on the lens.
 
 Source: Hendrycks and Dietterich, ICLR 2019, make_*_c.py. Water is drawn with OpenCV's Canny edges,
 distance transform, equalised histogram and small filters; away from the CPU the same steps are
@@ -64,7 +64,7 @@ _MUD = np.array([63, 42, 20], np.float32)
     },
 )
 def spatter(images: Tensor, level: tuple[float, ...], keys: Tensor) -> Tensor:
-    """Drops of water (severities 1 to 3) or of mud (4 and 5) on the lens."""
+    """Drops of water (severities 1 to 3) or mud (4 and 5) on the lens."""
     loc, scale, sigma, threshold, mix, mud = level
     n, _, height, width = images.shape
     if on_cpu(images):
@@ -86,7 +86,7 @@ def spatter(images: Tensor, level: tuple[float, ...], keys: Tensor) -> Tensor:
 
 
 def _on_cpu(images: Tensor, level: tuple[float, ...], keys: Tensor) -> Tensor:
-    """The same with compiled code, and OpenCV for the drops of water."""
+    """The same in compiled code, with OpenCV for the drops of water."""
     loc, scale, sigma, threshold, mix, mud = level
     n, _, height, width = images.shape
     layers = torch.empty((n, height, width), dtype=torch.float32)
@@ -110,7 +110,7 @@ def _on_cpu(images: Tensor, level: tuple[float, ...], keys: Tensor) -> Tensor:
 
 
 def _glint(liquid: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """How strongly each place of one layer of water reflects, 0..255."""
+    """How strongly each pixel of one layer of water reflects, 0..255."""
     far = cv2.distanceTransform(255 - cv2.Canny(liquid, 50, 150), cv2.DIST_L2, 5)
     near = cv2.blur(np.minimum(far, np.float32(20)), (3, 3)).astype(np.uint8)
     relief = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]], np.float32)
@@ -132,7 +132,7 @@ def _layer_kernel(
     first: int,
     last: int,
 ) -> None:
-    """Smooth noise, nothing where it is below the threshold, into `layers`."""
+    """Write smooth noise into `layers`, zero where it is below the threshold."""
     height, width = images.shape[2], images.shape[3]
     loc, scale, threshold = numbers[0], numbers[1], numbers[2]
     noise = np.empty((height, width), np.float32)

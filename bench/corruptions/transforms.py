@@ -1,4 +1,4 @@
-"""Corruption as a transform of a data loader, for training."""
+"""Corruptions as a data loader's transform, for training."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -16,10 +16,10 @@ _Kind = TypeVar("_Kind", Tensor, Image.Image)
 
 
 class Corrupt:
-    """A torchvision-style transform: each image gets a corruption drawn anew.
+    """A torchvision-style transform that applies a randomly drawn corruption to each image.
 
-    It draws from torch's global generator, so that ``torch.manual_seed`` and the seeds of a data
-    loader's workers decide, as for torchvision's own. Place it before the image becomes float.
+    It draws from torch's global generator, so ``torch.manual_seed`` and the seeds of a data
+    loader's workers apply, as for torchvision's own. Place it before the conversion to float.
 
     >>> import torch
     >>> image = torch.full((3, 32, 32), 200, dtype=torch.uint8)
@@ -27,14 +27,15 @@ class Corrupt:
     torch.Size([3, 32, 32])
 
     Args:
-        names: Corruptions, groups or mixtures, joined by commas or in a list; one is drawn.
-        severities: One is drawn, or
-        levels: the lowest and the highest native level, between which one is drawn evenly.
-        profile: Severity table; by default the nearest to the image's size.
-        probability: How often an image is corrupted at all.
+        names: Corruptions, groups or mixtures, comma-separated or in a list; one is drawn.
+        severities: Severities, of which one is drawn. Give either these or `levels`.
+        levels: Lowest and highest native level, between which one is drawn uniformly.
+        profile: Severity table; by default the one nearest in image size.
+        probability: Probability that an image is corrupted at all.
 
     Raises:
-        RobobenchError: An unknown name, a level out of range, or severities and levels at once.
+        RobobenchError: A name is unknown, a level is out of range, or both severities and levels
+            are given.
     """
 
     def __init__(
@@ -50,14 +51,14 @@ class Corrupt:
         found = [name for item in listed for name in catalogue.expand(item.strip())]
         self.names = list(dict.fromkeys(found))
         if severities is not None and levels is not None:
-            raise RobobenchError("Corrupt: expected severities or levels, both came")
+            raise RobobenchError("Corrupt: expected severities or levels, got both")
         if not 0 <= probability <= 1:
             raise RobobenchError(f"Corrupt: probability {probability} is not between 0 and 1")
         self.severities = list(severities or (1, 2, 3, 4, 5))
         self.levels = levels
         self.profile = profile
         self.probability = probability
-        for name in self.names:  # mistakes show here, not in the middle of a training
+        for name in self.names:  # fail here, not in the middle of training
             if levels is not None:
                 for level in levels:
                     catalogue.at_level(name, level)
@@ -69,13 +70,13 @@ class Corrupt:
         """Corrupt one image.
 
         Args:
-            image: A PIL image (brought to RGB), or uint8 3 x H x W.
+            image: A PIL image (converted to RGB), or uint8 3 x H x W.
 
         Returns:
-            The same kind, new where it was corrupted.
+            An image of the same kind; a new one if it was corrupted.
 
         Raises:
-            RobobenchError: Neither, or too small.
+            RobobenchError: The image is neither, or too small.
         """
         if float(torch.rand(())) >= self.probability:
             return image
@@ -111,7 +112,7 @@ class Corrupt:
         return apply(batch, degradation, torch.randint(2**62, (1,)))
 
     def __repr__(self) -> str:
-        """As it was made."""
+        """The call that creates this transform."""
         given = f"levels={self.levels}" if self.levels else f"severities={self.severities}"
         return f"Corrupt({self.names}, {given}, probability={self.probability})"
 

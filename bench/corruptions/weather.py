@@ -61,7 +61,7 @@ from robobench.registry import corruption
     },
 )
 def snow(images: Tensor, level: tuple[float, ...], keys: Tensor) -> Tensor:
-    """Snow: bright flakes, moved by the wind, over a paler picture."""
+    """Snow: bright wind-blown flakes over a paler image."""
     loc, scale, zoom, threshold, radius, sigma, mix = level
     n, _, height, width = images.shape
     angles = -135 + 90 * random.uniform(random.stream(keys, 1), 1)[:, 0].double()
@@ -105,7 +105,7 @@ def snow(images: Tensor, level: tuple[float, ...], keys: Tensor) -> Tensor:
     },
 )
 def frost(images: Tensor, level: tuple[float, float, float], keys: Tensor) -> Tensor:
-    """Ice crystals: a piece of a photograph of frost laid over it (weights, photograph's scale)."""
+    """Frost: ice crystals from a photograph, blended in (weights, photograph's scale)."""
     own, ice, scale = level
     height, width = images.shape[2:]
     if on_cpu(images):
@@ -127,7 +127,7 @@ def frost(images: Tensor, level: tuple[float, float, float], keys: Tensor) -> Te
     },
 )
 def fog(images: Tensor, level: tuple[float, float], keys: Tensor) -> Tensor:
-    """Fog: a cloud of fractal noise over a darker picture (strength, decay of the roughness)."""
+    """Fog: a cloud of fractal noise over a darker image (strength, decay of the roughness)."""
     strength, decay = level
     height, width = images.shape[2:]
     side = 1 << max(1, (max(height, width) - 1).bit_length())
@@ -142,8 +142,8 @@ def fog(images: Tensor, level: tuple[float, float], keys: Tensor) -> Tensor:
 def _plasma(side: int, decay: float, keys: Tensor) -> Tensor:
     """A height map between 0 and 1 by the diamond-square algorithm (Fournier et al. 1982).
 
-    Edges wrap around; every point is set once, by the mean of its four neighbours at the present
-    step and a uniform number of the present roughness.
+    Edges wrap around; every point is set once, to the mean of its four neighbours at the current
+    step plus a uniform random number scaled by the current roughness.
     """
     n = len(keys)
     field = random.uniform(keys, side * side).view(n, side, side) * 2 - 1
@@ -288,7 +288,7 @@ def _fog_kernel(
 
 @piece
 def _cloud(key: int, decay: float, field: Array) -> None:
-    """What `_plasma` gives, before it is brought to 0..1."""
+    """`_plasma` before it is scaled to 0..1."""
     low, high = halves(key)
     side = field.shape[0]
     for y in range(side):

@@ -1,6 +1,6 @@
-"""Data sets: where images and their true classes come from, and how they reach a network's size.
+"""Data sets: where images and their labels come from, and how they are brought to input size.
 
-What is here is loaded when it is first touched: listing data sets costs neither torch nor time.
+Submodules are loaded on first access, so that listing data sets does not import torch.
 """
 
 from importlib import import_module

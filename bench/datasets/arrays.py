@@ -1,4 +1,4 @@
-"""Data sets that lie in memory (or in a memory-mapped file) as one array of equal images."""
+"""Data sets held in memory (or in a memory-mapped file) as one array of equally sized images."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -20,12 +20,12 @@ class ArrayDataset:
     """Images of one size in one array.
 
     Attributes:
-        name: As `Cell.dataset` has it.
+        name: Name of the data set, as in `Cell.dataset`.
         split: ``test``, ``validation`` or ``train``.
-        class_names: In the order of the labels.
-        profile: The severity table that is meant for it.
-        labels: int64 N.
-        notes: One line each, what was left out at opening.
+        class_names: Names of the classes, in the order of the labels.
+        profile: Severity table meant for these images.
+        labels: True classes, int64 N.
+        notes: What was left out when it was opened, one line each.
         images: uint8, N x H x W x 3; may be memory-mapped.
     """
 
@@ -49,7 +49,7 @@ class ArrayDataset:
             labels: See above.
             class_names: See above.
             profile: See above.
-            identify: Gives the fingerprint; called once, when first asked for.
+            identify: Returns the fingerprint; called once, on first use.
         """
         self.name = name
         self.split = split
@@ -65,7 +65,7 @@ class ArrayDataset:
         return len(self.labels)
 
     def fingerprint(self) -> str:
-        """SHA-256 over what identifies images and labels, hexadecimal."""
+        """SHA-256 over what identifies images and labels, in hexadecimal."""
         self._fingerprint = self._fingerprint or self._identify()
         return self._fingerprint
 
@@ -90,20 +90,20 @@ def from_arrays(
     name: str = "memory",
     profile: str | None = None,
 ) -> ArrayDataset:
-    """A data set of images that are in memory already.
+    """Make a data set of images that are already in memory.
 
     Args:
         images: numpy uint8, N x H x W x 3, or torch uint8, N x 3 x H x W.
-        labels: N integers from 0 up.
-        class_names: In the order of the labels; None numbers them.
-        name: What results call it.
-        profile: Severity table; None takes the one whose image size is nearest.
+        labels: N integers, 0 or above.
+        class_names: Names of the classes, in the order of the labels; None numbers them.
+        name: Name of the data set in results.
+        profile: Severity table; None takes the one with the nearest image size.
 
     Returns:
-        The data set; it holds on to the arrays and copies nothing.
+        The data set; it keeps references to the arrays and copies nothing.
 
     Raises:
-        RobobenchError: Anything else than the above, with the line that would mend it.
+        RobobenchError: The arguments are not as above; the message says how to fix them.
     """
     array = _as_images(images)
     truth = _as_labels(labels, len(array))
@@ -130,21 +130,21 @@ def from_arrays(
 
 
 def hash_arrays(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> str:
-    """SHA-256 over the shape, the pixels and the labels (little-endian int64), hexadecimal."""
+    """SHA-256 over shape, pixels and labels (little-endian int64), in hexadecimal."""
     digest = hashlib.sha256(repr(images.shape).encode())
-    for start in range(0, len(images), 1024):  # a view of foreign strides is copied in parts
+    for start in range(0, len(images), 1024):  # a strided view is copied in chunks
         digest.update(np.ascontiguousarray(images[start : start + 1024]).data)
     digest.update(labels.astype("<i8").tobytes())
     return digest.hexdigest()
 
 
 def _as_images(images: Any) -> NDArray[np.uint8]:
-    """Check images in memory and view them as N x H x W x 3."""
+    """Check images and view them as N x H x W x 3."""
     torch_layout = isinstance(images, Tensor)
     if not torch_layout and not isinstance(images, np.ndarray):
         raise RobobenchError(
             "images in memory are one numpy array (N x H x W x 3) or one torch tensor "
-            f"(N x 3 x H x W) of uint8, beside their labels, not a {type(images).__name__}: "
+            f"(N x 3 x H x W) of uint8, with their labels, not a {type(images).__name__}: "
             "stack what a Dataset or DataLoader yields"
         )
     expected = "torch.uint8, N x 3 x H x W" if torch_layout else "numpy uint8, N x H x W x 3"
@@ -160,10 +160,10 @@ def _as_images(images: Any) -> NDArray[np.uint8]:
     if channels != 3:
         other = images.ndim == 4 and images.shape[-1 if torch_layout else 1] == 3
         turned = "images.permute(0, 3, 1, 2)" if torch_layout else "images.transpose(0, 2, 3, 1)"
-        mend = f"pass {turned}" if other else "repeat a grey channel three times, drop an alpha one"
+        mend = f"pass {turned}" if other else "repeat a grey channel three times, drop alpha"
         raise RobobenchError(f"images are {expected}, these have shape {shape}: {mend}")
     if not len(images):
-        raise RobobenchError(f"images are {expected}, these are none at all (shape {shape})")
+        raise RobobenchError(f"images are {expected}, there are none here (shape {shape})")
     if torch_layout:
         images = images.detach().cpu().permute(0, 2, 3, 1).numpy()
     array: NDArray[np.uint8] = images
@@ -171,15 +171,17 @@ def _as_images(images: Any) -> NDArray[np.uint8]:
 
 
 def _as_labels(labels: Any, count: int) -> NDArray[np.int64]:
-    """Check labels in memory."""
+    """Check labels and convert them to int64."""
     values = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
     if values.ndim != 1 or values.dtype.kind not in "iu":
         raise RobobenchError(
-            f"labels are {count} whole numbers, one for each image, these are {values.dtype} of shape "
+            f"labels are {count} integers, one per image, these are {values.dtype} of shape "
             f"{' x '.join(map(str, values.shape)) or 'none'}: pass labels.argmax(1) if they are one-hot"
         )
     if len(values) != count:
-        raise RobobenchError(f"{count} images came with {len(values)} labels: one each is expected")
+        raise RobobenchError(
+            f"expected one label per image, got {count} images and {len(values)} labels"
+        )
     if values.min() < 0:
-        raise RobobenchError(f"label {values.min()} is negative: labels count from 0 up")
+        raise RobobenchError(f"label {values.min()} is negative: labels start at 0")
     return values.astype(np.int64)

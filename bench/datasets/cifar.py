@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100, in the folder layout that torchvision makes."""
+"""CIFAR-10 and CIFAR-100, in torchvision's folder layout."""
 
 import hashlib
 import io
@@ -25,16 +25,16 @@ _VALIDATION: Final = 5000
 
 @dataclass(frozen=True)
 class Published:
-    """What was published under a name; the MD5 sums are those that torchvision checks.
+    """One data set as published; the MD5 sums are those that torchvision checks.
 
     Attributes:
-        folder: What the archive unpacks to.
-        url: Of the archive.
-        md5: Of the archive.
-        train: Files of training images, and their sums.
-        test: Files of test images, and their sums.
-        labels: Key of the labels in a file.
-        class_names: In the order of the labels.
+        folder: Folder that the archive unpacks to.
+        url: URL of the archive.
+        md5: MD5 sum of the archive.
+        train: Files of training images, with their MD5 sums.
+        test: Files of test images, with their MD5 sums.
+        labels: Key of the labels within a file.
+        class_names: Names of the classes, in the order of the labels.
     """
 
     folder: str
@@ -111,19 +111,19 @@ def cifar100(*, split: str, root: str | Path | None, download: bool) -> ArrayDat
 def open_cifar(
     name: str, split: str, root: str | Path | None, download: bool = False
 ) -> ArrayDataset:
-    """Open one of the two.
+    """Open CIFAR-10 or CIFAR-100.
 
-    The published training images are parted once and for all: 5,000, equally many of each class,
-    are ``validation`` (see `hold_out`), the others ``train``; both in the order of the files.
+    The published training images have one fixed partition: 5,000, equally many of each class, are
+    ``validation`` (see `hold_out`), the others ``train``; both in the order of the files.
 
     Args:
         name: ``cifar10`` or ``cifar100``.
         split: ``test``, ``validation`` or ``train``.
-        root: As `data_root` has it.
-        download: Whether what is missing may be fetched.
+        root: Folder of the data sets, see `data_root`.
+        download: Whether missing files may be downloaded.
 
     Raises:
-        RobobenchError: The files are missing or not the published ones.
+        RobobenchError: Files are missing or are not the published ones.
     """
     if split not in _SPLITS:
         raise unknown_name(f"split of {name}", split, _SPLITS)
@@ -156,8 +156,8 @@ def open_cifar(
 def _load(path: Path, md5: str) -> dict[bytes, Any]:
     """Read one published file.
 
-    They are pickles. What is read is exactly what was published (the sum is checked first), and
-    even so nothing but numpy's arrays can be built from it.
+    The files are pickles. What is read is exactly what was published (the sum is checked first),
+    and even so it can build nothing but numpy arrays.
     """
     try:
         content = path.read_bytes()
@@ -180,7 +180,7 @@ class _ArraysOnly(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("numpy.core.multiarray", "_reconstruct"):
-            return import_module("numpy._core.multiarray")._reconstruct  # its name since numpy 1.26
+            return import_module("numpy._core.multiarray")._reconstruct  # renamed in numpy 1.26
         if (module, name) in {("numpy", "ndarray"), ("numpy", "dtype")}:
             return getattr(np, name)
-        raise pickle.UnpicklingError(f"{module}.{name} has no place in a file of images")
+        raise pickle.UnpicklingError(f"{module}.{name} is not expected in a file of images")

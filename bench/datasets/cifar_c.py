@@ -1,4 +1,4 @@
-"""CIFAR-10-C and CIFAR-100-C, the npy files as they were published."""
+"""CIFAR-10-C and CIFAR-100-C, read from the npy files as published."""
 
 import hashlib
 from pathlib import Path
@@ -18,7 +18,7 @@ __all__ = ["cifar10_c", "cifar100_c"]
 
 _SEVERITIES: Final = 5
 _HEAD: Final = 65536
-# Folder that the archive unpacks to, where it lies, and its MD5 sum.
+# Folder that the archive unpacks to, its URL, and its MD5 sum.
 _ARCHIVES: Final = {
     "cifar10-c": (
         "CIFAR-10-C",
@@ -46,7 +46,7 @@ def cifar100_c(*, split: str, root: str | Path | None, download: bool) -> Degrad
 
 
 def _open(name: str, split: str, root: str | Path | None, download: bool) -> Degraded:
-    """Open a folder of ``<corruption>.npy``, five severities one after the other, and labels.npy."""
+    """Open a folder of labels.npy and ``<corruption>.npy``, each five severities in sequence."""
     if split != "test":
         raise unknown_name(f"split of {name}", split, ["test"])
     unpacked, url, md5 = _ARCHIVES[name]
@@ -66,7 +66,7 @@ def _open(name: str, split: str, root: str | Path | None, download: bool) -> Deg
         shape = (_SEVERITIES * len(labels), 32, 32, 3)
         if images.shape != shape or images.dtype != np.uint8:
             raise RobobenchError(
-                f"{path} is {images.dtype} of shape {images.shape}: uint8 of shape {shape} is expected"
+                f"{path}: expected uint8 of shape {shape}, got {images.dtype} of {images.shape}"
             )
         return ArrayDataset(
             name,
@@ -102,28 +102,30 @@ def _open(name: str, split: str, root: str | Path | None, download: bool) -> Deg
 
 
 def _labels(path: Path) -> NDArray[np.int64]:
-    """The labels of one severity, from a file that has them five times over."""
+    """The labels of one severity, from a file that repeats them five times."""
     repeated = np.asarray(_load(path))
     count = len(repeated) // _SEVERITIES if repeated.ndim == 1 else 0
     if not count or not np.array_equal(repeated, np.tile(repeated[:count], _SEVERITIES)):
-        raise RobobenchError(f"{path}: expected the labels of one severity five times over")
+        raise RobobenchError(f"{path}: expected the labels of one severity, repeated five times")
     return repeated[:count].astype(np.int64)
 
 
 def _load(path: Path) -> NDArray[np.uint8]:
-    """Map an npy file into memory; nothing is read yet."""
+    """Memory-map an npy file; nothing is read yet."""
     try:
         array: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
-        raise RobobenchError(f"{path}: there is no such file; unpack the archive again") from None
+        raise RobobenchError(f"{path}: no such file; unpack the archive again") from None
     except (OSError, ValueError, EOFError) as error:
         reason = " ".join(str(error).split())
-        raise RobobenchError(f"{path} is no whole npy file ({reason}): unpack it again") from None
+        raise RobobenchError(
+            f"{path} is not a complete npy file ({reason}): unpack it again"
+        ) from None
     return array
 
 
 def _fingerprint(labels: NDArray[np.int64], paths: list[Path], severity: int) -> str:
-    """SHA-256 over labels, and name, size and first 64 KiB of files; each file has 150 MB."""
+    """SHA-256 over labels and the files' names, sizes and first 64 KiB (each file has 150 MB)."""
     digest = hashlib.sha256(labels.astype("<i8").tobytes())
     for path in paths:
         digest.update(f"{path.name} {path.stat().st_size} {severity} ".encode())

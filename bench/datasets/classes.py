@@ -1,4 +1,4 @@
-"""Which class a folder's name means. A name that could mean two things means none."""
+"""Which class a folder's name means. An ambiguous name is refused, not guessed at."""
 
 import csv
 import json
@@ -26,21 +26,21 @@ def match_classes(
 ) -> dict[str, int]:
     """Find the class of every folder.
 
-    A folder is named by a class name (capitals, spaces, underscores and hyphens do not count; one of
-    several names divided by commas will do), by a wnid if the classes are ImageNet's, or, if *all*
+    A folder is named by a class name (case, spaces, underscores and hyphens are ignored; one of
+    several comma-separated names is enough), by a wnid if the classes are ImageNet's, or, if *all*
     folders are numbers, by the class index.
 
     Args:
         folders: Names of folders.
-        class_names: Of the classifier, in the order of its outputs.
-        mapping: Folder to class (name, wnid or index), from a ``--classes`` file; decides alone.
+        class_names: The classifier's classes, in the order of its outputs.
+        mapping: Folder to class (name, wnid or index), from a ``--classes`` file; overrides names.
 
     Returns:
         Folder to class index.
 
     Raises:
-        RobobenchError: A folder means no class or more than one, or two mean the same (which only
-            a mapping may do); the first ones are named.
+        RobobenchError: A folder matches no class or several, or two folders match the same class
+            (which only a mapping may do); the message names the first ones.
     """
     known = _Classes(class_names)
     if mapping is not None:
@@ -63,7 +63,7 @@ def match_classes(
         if index in by_class:
             raise RobobenchError(
                 f"folders {by_class[index]!r} and {folder!r} both mean class {index} "
-                f"({class_names[index]}): rename one, or say it with --classes FILE"
+                f"({class_names[index]}): rename one, or use --classes FILE"
             )
         by_class[index] = folder
     return found
@@ -73,20 +73,20 @@ def read_classes_file(path: str | Path) -> dict[str, str]:
     """Read which class each folder is: two columns ``folder,class``, or a JSON object.
 
     Args:
-        path: CSV (commas, semicolons or tabs; a heading ``folder,class`` may stand first) or JSON
+        path: CSV (commas, semicolons or tabs; optionally with a header ``folder,class``) or JSON
             ``{"folder": "class"}``. A class is a name, a wnid or an index.
 
     Raises:
-        RobobenchError: The file is missing, is not of that form, or names a folder twice.
+        RobobenchError: The file is missing, is malformed, or lists a folder twice.
     """
     file = Path(path).expanduser()
-    wrong = f"--classes {path}: two columns folder,class (CSV or TSV) or a JSON object are expected"
+    wrong = f"--classes {path}: expected two columns folder,class (CSV or TSV) or a JSON object"
     try:
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise RobobenchError(f"--classes {path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise RobobenchError(f"{wrong}, in UTF-8, which this is not") from None
+        raise RobobenchError(f"{wrong}, in UTF-8; this is another encoding") from None
     if file.suffix.lower() == ".json":
         try:
             content: Any = json.loads(text, object_pairs_hook=list)
@@ -105,24 +105,24 @@ def read_classes_file(path: str | Path) -> dict[str, str]:
     mapping: dict[str, str] = {}
     for row in rows:
         if not _is_pair(row):
-            raise RobobenchError(f"{wrong}; this is none: {str(row)[:80]!r}")
+            raise RobobenchError(f"{wrong}, got {str(row)[:80]!r}")
         folder, name = (str(cell).strip() for cell in row)
         if mapping.setdefault(folder, name) != name:
             raise RobobenchError(f"--classes {path}: folder {folder!r} has two classes")
     if not mapping:
-        raise RobobenchError(f"{wrong}; it is empty")
+        raise RobobenchError(f"{wrong}; the file is empty")
     return mapping
 
 
 @cache
 def imagenet_classes(count: int = 1000) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Wnids and names (synonyms divided by commas) of ImageNet, in the order of the outputs.
+    """Wnids and names (comma-separated synonyms) of ImageNet, in the order of the outputs.
 
     Args:
         count: 1000, or the 11821 or 21843 classes of ImageNet-12k and -21k as timm counts them.
 
     Returns:
-        Two tuples of that length; empty ones where no ImageNet has so many classes.
+        Two tuples of that length; empty where no ImageNet has that many classes.
     """
     tables = {
         1000: "imagenet_synsets.txt",
@@ -136,7 +136,7 @@ def imagenet_classes(count: int = 1000) -> tuple[tuple[str, ...], tuple[str, ...
 
 
 def wnid_names(wnids: Sequence[str]) -> tuple[str, ...]:
-    """What WordNet calls each wnid, synonyms divided by commas; the wnid where timm does not know."""
+    """WordNet names of wnids, comma-separated synonyms; the wnid itself if timm has no name."""
     names = _wordnet()
     return tuple(names.get(wnid, wnid) for wnid in wnids)
 
@@ -154,7 +154,7 @@ def _timm_table(name: str) -> str:
 
 
 class _Classes:
-    """The classes of one classifier, by everything that they may be called."""
+    """The classes of one classifier, by every name they go by."""
 
     def __init__(self, class_names: Sequence[str]) -> None:
         self.names = class_names
@@ -162,8 +162,8 @@ class _Classes:
         if not _is_imagenet(class_names, wnids, synonyms):
             wnids, synonyms = (), ()
         self.is_imagenet = bool(wnids)
-        # What stands earlier is meant first: one of several synonyms will do, but never against
-        # a class that is called just so.
+        # Earlier tiers take precedence: one of several synonyms is enough, unless another class
+        # has exactly that name.
         self.tiers = [
             _index(enumerate(class_names)),
             _index([*enumerate(synonyms), *enumerate(wnids)]),
@@ -175,25 +175,25 @@ class _Classes:
         ]
 
     def named(self, folder: str) -> set[int]:
-        """The classes of that name or wnid."""
+        """The classes with that name or wnid."""
         found = (tier.get(_plain(folder)) for tier in self.tiers)
         return set(next(filter(None, found), ()))
 
     def numbered(self, folder: str) -> set[int]:
-        """The class of that index."""
+        """The class with that index."""
         if folder.isascii() and folder.isdigit() and int(folder) < len(self.names):
             return {int(folder)}
         return set()
 
     def explain(self, unknown: Sequence[str], numbers: bool) -> str:
-        """Say what is wrong with folders that mean no class, in one line."""
+        """Say in one line what is wrong with folders that match no class."""
         count = len(self.names)
         listed = ", ".join(map(repr, unknown[:_NAMED]))
         listed += f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
         first = unknown[0]
-        reason = f"folder {listed}: no class of the classifier's {count} is called so"
+        reason = f"folder {listed}: not the name of any of the classifier's {count} classes"
         if numbers:
-            reason = f"folder {listed}: class indices go from 0 to {count - 1}"
+            reason = f"folder {listed}: class indices run from 0 to {count - 1}"
         elif _WNID.fullmatch(first):
             why = "" if self.is_imagenet else ", whose classes are not ImageNet's"
             reason = f"folder {listed}: not a wnid of the classifier{why}"
@@ -213,7 +213,7 @@ def _match_mapped(
     if missing:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         raise RobobenchError(
-            f"--classes says nothing of folder {', '.join(map(repr, missing[:_NAMED]))}{more}: "
+            f"--classes does not list folder {', '.join(map(repr, missing[:_NAMED]))}{more}: "
             "every class folder needs a row"
         )
     found = {}
@@ -229,20 +229,20 @@ def _match_mapped(
 
 
 def _is_imagenet(names: Sequence[str], wnids: Sequence[str], synonyms: Sequence[str]) -> bool:
-    """Whether a classifier with so many outputs has ImageNet's classes in ImageNet's order."""
+    """Whether a classifier's outputs are ImageNet's classes in ImageNet's order."""
     if not wnids:
         return False
     if all(_PLACEHOLDER.fullmatch(name) for name in names):
-        return True  # nobody named them; so many outputs have no other meaning in use
+        return True  # unnamed, and this number of outputs has no other common meaning
     agreeing = 0
     for name, wnid, known in zip(names, wnids, synonyms, strict=True):
         parts = {_plain(part) for part in known.split(",")} | {_plain(known), wnid}
         agreeing += any(_plain(part) in parts for part in [name, *name.split(",")])
-    return agreeing > len(names) / 2  # libraries shorten names, each in its own way
+    return agreeing > len(names) / 2  # libraries abbreviate names differently
 
 
 def _is_pair(row: Any) -> bool:
-    """Whether a row is a folder and a class."""
+    """Whether a row is a pair of folder and class."""
     return (
         isinstance(row, list | tuple)
         and len(row) == 2
@@ -251,7 +251,7 @@ def _is_pair(row: Any) -> bool:
 
 
 def _index(names: Iterable[tuple[int, str]]) -> dict[str, set[int]]:
-    """Name, freed of spelling, to the classes that have it."""
+    """Normalised name to the classes that have it."""
     found: defaultdict[str, set[int]] = defaultdict(set)
     for index, name in names:
         found[_plain(name)].add(index)
@@ -260,7 +260,7 @@ def _index(names: Iterable[tuple[int, str]]) -> dict[str, set[int]]:
 
 
 def _plain(name: str) -> str:
-    """A name without what people spell differently."""
+    """A name without case, spaces, underscores and hyphens."""
     return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold())
 
 

@@ -1,14 +1,15 @@
-"""One image file to RGB pixels, whatever it was saved as, and what its JPEG header says.
+"""Decode an image file of any format to RGB pixels, and read the quality in its JPEG header.
 
-What is decided here, so that numbers do not depend on accidents of a file:
+Conventions, so that results do not depend on accidents of a file:
 
-- The orientation that a camera noted (EXIF) is applied.
-- Transparent pixels are laid over white.
-- 16-bit greyscale is scaled by 65535, not clipped. Pillow hands over 16-bit *colour* as its upper
-  byte, at most one grey level from that.
-- CMYK becomes RGB by Pillow's formula; colour profiles are not applied (neither does torchvision).
-- Of an animation the first frame is taken.
-- What has no agreed range (32-bit integers, floating point, CIE Lab) is refused.
+- The EXIF orientation is applied.
+- Transparent pixels are composited over white.
+- 16-bit greyscale is divided by 65535, not clipped. For 16-bit *colour* Pillow returns the upper
+  byte, at most one grey level off.
+- CMYK becomes RGB by Pillow's formula; colour profiles are not applied (nor are they in
+  torchvision).
+- Of an animation the first frame is used.
+- Formats without an agreed range (32-bit integers, floating point, CIE Lab) are refused.
 """
 
 from pathlib import Path
@@ -26,7 +27,7 @@ IMAGE_SUFFIXES: Final = frozenset((
     ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm",
     ".ppm", ".tif", ".tiff", ".webp",
 ))
-# Images too, but none that Pillow decodes: leaving them out in silence would change a data set.
+# Image formats that Pillow cannot decode: silently skipping them would change a data set.
 UNREAD_SUFFIXES: Final = frozenset((
     ".arw", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".heic", ".heif", ".j2k", ".jp2", ".jxl",
     ".nef", ".orf", ".psd", ".raf", ".svg",
@@ -38,7 +39,7 @@ def decode(path: Path) -> Image.Image:
     """Read a file as an upright RGB image.
 
     Raises:
-        RobobenchError: What is wrong with it, in a few words that do not name the file.
+        RobobenchError: The file cannot be decoded; the message does not name the file.
     """
     try:
         with Image.open(path) as image:
@@ -47,25 +48,25 @@ def decode(path: Path) -> Image.Image:
     except RobobenchError:
         raise
     except FileNotFoundError:
-        raise RobobenchError("there is no such file") from None
+        raise RobobenchError("no such file") from None
     except UnidentifiedImageError:
         raise RobobenchError(
-            "no image that Pillow knows" if path.stat().st_size else "empty"
+            "not an image that Pillow can read" if path.stat().st_size else "empty"
         ) from None
     except Image.DecompressionBombError:
-        raise RobobenchError("more pixels than Pillow trusts") from None
-    # A broken file surfaces in each decoder's own way.
+        raise RobobenchError("more pixels than Pillow accepts") from None
+    # Each decoder reports a broken file in its own way.
     except Exception as error:
         raise RobobenchError(_in_one_line(error)) from error
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Bring any of Pillow's modes to RGB by the rules at the top of this module.
+    """Convert any of Pillow's modes to RGB by the conventions at the top of this module.
 
     Raises:
         RobobenchError: The mode has no agreed range of values.
     """
-    image.load()  # of some formats the mode is known only then
+    image.load()  # for some formats the mode is only known after this
     if image.has_transparency_data:
         solid = image.convert("RGBA")
         white = Image.new("RGB", solid.size, (255, 255, 255))
@@ -74,17 +75,17 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
-            raise RobobenchError("32-bit values, whose range is unknown: save it with 8 or 16 bits")
+            raise RobobenchError("32-bit values of unknown range: save it with 8 or 16 bits")
         return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")
     if image.mode in {"F", "LAB"}:
         raise RobobenchError(
-            f"pixels of kind {image.mode}, with no agreed range: save it with 8 bits"
+            f"pixels of mode {image.mode}, which has no agreed range: save it with 8 bits"
         )
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Width and height as the file's header has them, before any turning.
+    """Width and height from the file's header, before any rotation.
 
     Raises:
         RobobenchError: The header cannot be read; the text does not name the file.
@@ -97,12 +98,12 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def header_quality(path: Path) -> int:
-    """The JPEG quality, 1 to 100, whose quantisation tables are nearest to the file's.
+    """The JPEG quality, 1 to 100, with the quantisation tables nearest to the file's.
 
     See `robobench.corruptions.jpeg_quality.quality_of_tables`. Only the header is read.
 
     Returns:
-        The quality, or 0 where the file is no JPEG.
+        The quality, or 0 if the file is not a JPEG.
 
     Raises:
         RobobenchError: The header cannot be read; the text does not name the file.

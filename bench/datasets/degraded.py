@@ -1,4 +1,4 @@
-"""Images that were published degraded, next to the clean ones that they were made from."""
+"""Images published in degraded form, together with the clean ones they were made from."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,17 +15,17 @@ __all__ = ["Degraded"]
 
 
 class Degraded:
-    """Images that come in several degraded copies, each a data set of the same labels.
+    """Images in several degraded copies, each a data set with the same labels.
 
-    As a data set of its own it is the clean images, where they lie beside it.
+    Read as a data set itself, it yields the clean images, if they are in the same data root.
 
     Attributes:
-        name: As `Cell.dataset` has it.
+        name: Name of the data set, as in `Cell.dataset`.
         split: ``test``.
-        class_names: In the order of the labels.
-        profile: The severity table that the copies were made by.
-        labels: int64 N, of each copy.
-        notes: One line each, what was left out at opening.
+        class_names: Names of the classes, in the order of the labels.
+        profile: Severity table that the copies were made with.
+        labels: True classes, int64 N, the same for every copy.
+        notes: What was left out when it was opened, one line each.
     """
 
     split = "test"
@@ -42,7 +42,7 @@ class Degraded:
         open_clean: Callable[[], ArrayDataset | FileDataset | None],
         identify: Callable[[], str],
     ) -> None:
-        """Take note of what there is.
+        """Record what is available; nothing is opened.
 
         Args:
             name: See above.
@@ -50,9 +50,9 @@ class Degraded:
             class_names: See above.
             profile: See above.
             copies: Corruption and severity of each copy.
-            open_copy: Opens one.
-            open_clean: Opens the clean images; None where they are not there.
-            identify: Gives the fingerprint.
+            open_copy: Opens one copy.
+            open_clean: Opens the clean images; returns None if there are none.
+            identify: Returns the fingerprint.
         """
         self.name = name
         self.labels = labels
@@ -70,18 +70,18 @@ class Degraded:
         return len(self.labels)
 
     def available(self) -> list[tuple[str, int]]:
-        """Corruption and severity of each copy that is there, sorted."""
+        """Corruption and severity of each available copy, sorted."""
         return list(self._copies)
 
     def at(self, corruption: str, severity: int) -> ArrayDataset | FileDataset:
-        """One degraded copy; it stays open.
+        """Open one degraded copy, and keep it open.
 
         Args:
             corruption: Its published name.
             severity: 1 to 5.
 
         Raises:
-            RobobenchError: It is not there, or is not what it should be.
+            RobobenchError: The copy is not available, or not as published.
         """
         names = dict.fromkeys(name for name, _ in self._copies)
         if corruption not in names:
@@ -96,29 +96,29 @@ class Degraded:
         return self._opened[corruption, severity]
 
     def clean(self) -> ArrayDataset | FileDataset | None:
-        """The images as they were before, in the same order; None where they are not there.
+        """The clean images in the same order; None if they are not available.
 
         Raises:
-            RobobenchError: They are there and do not belong to the degraded ones.
+            RobobenchError: They do not match the degraded ones.
         """
         if self._clean is None:
             self._clean = self._open_clean()
         return self._clean
 
     def fingerprint(self) -> str:
-        """SHA-256 over labels, and over names and sizes of what there is, hexadecimal."""
+        """SHA-256 over labels, and over names and sizes of the copies, in hexadecimal."""
         return self._identify()
 
     def read(self, indices: NDArray[np.int64], geometry: Geometry) -> Tensor:
-        """Clean images; see `at` for others.
+        """Clean images; see `at` for degraded ones.
 
         Raises:
-            RobobenchError: The clean images are not there, or one of them is broken.
+            RobobenchError: The clean images are not available, or one of them is broken.
         """
         return self._need_clean().read(indices, geometry)
 
     def read_native(self, index: int) -> NDArray[np.uint8]:
-        """One clean image in its own size, uint8 H x W x 3.
+        """One clean image at its original size, uint8 H x W x 3.
 
         Raises:
             RobobenchError: As `read`.
@@ -126,7 +126,7 @@ class Degraded:
         return self._need_clean().read_native(index)
 
     def header_quality(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """JPEG quality in the headers of the clean images; 0 where there is none.
+        """JPEG quality in the headers of the clean images; 0 for images without one.
 
         Raises:
             RobobenchError: As `read`.

@@ -1,4 +1,4 @@
-"""Data sets of image files: what lies in a folder, and reading it without holding it."""
+"""Data sets of image files: finding them in a folder, and decoding them on demand."""
 
 import hashlib
 import os
@@ -29,23 +29,23 @@ __all__ = ["FileDataset", "image_files", "natural_profile", "open_images", "some
 
 T = TypeVar("T")
 
-# Contents of at most so many files, and of each at most so many bytes, go into a fingerprint.
+# At most this many files, and of each at most this many bytes, go into a fingerprint.
 _FINGERPRINT_FILES: Final = 2000
 _FINGERPRINT_BYTES: Final = 65536
 _NAMED: Final = 5
 
 
 class FileDataset:
-    """Image files with labels, decoded by a few threads when they are asked for.
+    """Image files with labels, decoded on demand by a few threads.
 
     Attributes:
-        name: As `Cell.dataset` has it.
+        name: Name of the data set, as in `Cell.dataset`.
         split: ``test``, ``validation`` or ``train``.
-        class_names: In the order of the labels.
-        profile: The severity table that is meant for it.
-        labels: int64 N; -1 where an image has none.
-        notes: One line each, what was left out at opening.
-        root: The folder that `files` are relative to.
+        class_names: Names of the classes, in the order of the labels.
+        profile: Severity table meant for these images.
+        labels: True classes, int64 N; -1 for an unlabelled image.
+        notes: What was left out when it was opened, one line each.
+        root: Folder that `files` are relative to.
         files: Relative paths with forward slashes, in data-set order.
     """
 
@@ -63,7 +63,7 @@ class FileDataset:
         notes: Iterable[str] = (),
         prepared: bool = False,
     ) -> None:
-        """Take note of files; none is opened.
+        """Record the files; none is opened.
 
         Args:
             name: See above.
@@ -73,16 +73,16 @@ class FileDataset:
             labels: See above.
             class_names: See above.
             profile: See above.
-            workers: Threads that decode; None takes one a processor, at most eight.
+            workers: Threads that decode; None takes one per processor, at most eight.
             notes: See above.
-            prepared: The images were resized and cropped before they were published (ImageNet-C):
+            prepared: Whether the images were resized and cropped before publication (ImageNet-C):
                 one that has the size of the crop is left as it is, and never resized again.
 
         Raises:
             RobobenchError: `workers` is below one.
         """
         if workers is not None and workers < 1:
-            raise RobobenchError(f"--workers {workers}: a number of threads from 1 up is expected")
+            raise RobobenchError(f"--workers: expected 1 or more threads, got {workers}")
         self.name = name
         self.split = split
         self.root = root
@@ -99,7 +99,7 @@ class FileDataset:
         return len(self.files)
 
     def part(self, indices: NDArray[np.int64]) -> Self:
-        """A data set of some of the images, in the order given."""
+        """A data set of some of the images, in the given order."""
         return type(self)(
             self.name,
             self.split,
@@ -114,10 +114,10 @@ class FileDataset:
         )
 
     def fingerprint(self) -> str:
-        """SHA-256 over every file's relative path, label and size, and over contents of some.
+        """SHA-256 over every file's relative path, label and size, and the contents of some.
 
-        Contents are the first 64 KiB of at most 2,000 files, evenly spread: a large folder costs
-        128 MiB of reading, not all of it, and the same files give the same on every machine.
+        Contents are the first 64 KiB of at most 2,000 evenly spaced files: a large folder costs at
+        most 128 MiB of reading, and the same files give the same fingerprint on every machine.
 
         Raises:
             RobobenchError: A file cannot be read.
@@ -138,8 +138,8 @@ class FileDataset:
         """Images as uint8 N x 3 x H x W after the geometry's resize and crop.
 
         Raises:
-            RobobenchError: Some are missing, broken, too small for the crop or, where no crop is
-                asked for, of different sizes; the message names up to five files.
+            RobobenchError: Some are missing, broken, too small for the crop or, without a crop,
+                of different sizes; the message names up to five files.
         """
         check_geometry(geometry)
         images = self._each(lambda path: self._fit(decode(path), geometry), indices)
@@ -156,18 +156,18 @@ class FileDataset:
         return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
 
     def read_native(self, index: int) -> NDArray[np.uint8]:
-        """One image in the size of its file, uint8 H x W x 3.
+        """One image at its original size, uint8 H x W x 3.
 
         Raises:
-            RobobenchError: It is missing or broken; the message names its file.
+            RobobenchError: The file is missing or broken; the message names it.
         """
         return np.array(self._each(decode, np.array([index]))[0])
 
     def header_quality(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The JPEG quality in each file's header, 1 to 100; 0 where a file is no JPEG.
+        """The JPEG quality in each file's header, 1 to 100; 0 if a file is not a JPEG.
 
         Raises:
-            RobobenchError: A file is missing or broken; the message names up to five.
+            RobobenchError: A file is missing or broken; the message names up to five files.
         """
         return np.array(self._each(header_quality, indices), dtype=np.int64)
 
@@ -191,7 +191,7 @@ class FileDataset:
             ) from None
 
     def _each(self, function: Callable[[Path], T], indices: NDArray[np.int64]) -> list[T]:
-        """Apply a function to files, in threads, and gather what goes wrong into one error."""
+        """Apply a function to files in threads, and collect all failures into one error."""
         files = [self.files[index] for index in indices]
 
         def attempt(file: str) -> T | RobobenchError:
@@ -220,25 +220,25 @@ class FileDataset:
 
 
 def open_images(folder: str | Path, *, workers: int | None = None) -> FileDataset:
-    """All image files below a folder, without labels: for what learns from images alone.
+    """All image files below a folder, without labels: for training on images alone.
 
     Args:
-        folder: Searched at every depth.
-        workers: Threads that decode; None takes one a processor, at most eight.
+        folder: Folder to search, at every depth.
+        workers: Threads that decode; None takes one per processor, at most eight.
 
     Returns:
         A data set whose labels are all -1 and whose split is ``train``.
 
     Raises:
-        RobobenchError: There is no such folder, or no image in it.
+        RobobenchError: The folder does not exist, or holds no image.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
-        raise RobobenchError(f"--images {folder}: there is no such folder")
+        raise RobobenchError(f"--images {folder}: no such folder")
     files, notes = image_files(root)
     if not files:
         raise RobobenchError(
-            f"--images {folder}: no image in it; files are known by {' '.join(sorted(IMAGE_SUFFIXES))}"
+            f"--images {folder}: no image in it; expected files {' '.join(sorted(IMAGE_SUFFIXES))}"
         )
     return FileDataset(
         f"images:{root.resolve().name}",
@@ -254,16 +254,15 @@ def open_images(folder: str | Path, *, workers: int | None = None) -> FileDatase
 
 
 def image_files(folder: Path) -> tuple[list[str], list[str]]:
-    """The image files below a folder at every depth, in an order that no file system decides.
+    """The image files below a folder, at every depth, in the same order on every file system.
 
-    Hidden files (a leading dot) and those without an image's suffix are left out.
+    Hidden files (leading dot) and files without an image suffix are left out.
 
     Returns:
-        Relative paths with forward slashes; and a note, where files that are no images were seen.
+        Relative paths with forward slashes; and a note, if files that are not images were found.
 
     Raises:
-        RobobenchError: There are images in a format that cannot be decoded, or a folder that may
-            not be entered.
+        RobobenchError: An image has a format that cannot be decoded, or a folder is not readable.
     """
 
     def stop(error: OSError) -> None:
@@ -274,7 +273,7 @@ def image_files(folder: Path) -> tuple[list[str], list[str]]:
     entered = set()
     for at, folders, names in os.walk(folder, onerror=stop, followlinks=True):
         place = os.stat(at)
-        if (place.st_dev, place.st_ino) in entered:  # a link back up
+        if (place.st_dev, place.st_ino) in entered:  # a symlink to a folder already visited
             folders.clear()
             continue
         entered.add((place.st_dev, place.st_ino))
@@ -293,7 +292,7 @@ def image_files(folder: Path) -> tuple[list[str], list[str]]:
             (files if suffix in IMAGE_SUFFIXES else others).append(prefix + name)
     notes = []
     if others:
-        notes.append(f"{folder}: left out {some(sorted(others), 3)}: no image by the name")
+        notes.append(f"{folder}: left out {some(sorted(others), 3)}: not named like images")
     return sorted(files, key=_place), notes
 
 
@@ -312,10 +311,10 @@ def subfolders(folder: Path) -> list[str]:
 
 
 def natural_profile(paths: Sequence[Path]) -> str:
-    """The severity table whose image size is nearest to the median of some files' shorter sides.
+    """The severity table with the image size nearest to the files' median shorter side.
 
     Raises:
-        RobobenchError: The header of one of the (up to 15) files looked at is broken.
+        RobobenchError: The header of one of the sampled files (up to 15) is broken.
     """
     from robobench.corruptions.catalogue import nearest_profile
 
@@ -329,7 +328,7 @@ def natural_profile(paths: Sequence[Path]) -> str:
 
 
 def some(names: Sequence[str], count: int) -> str:
-    """The first few of several names: ``a, b and 3 more``."""
+    """The first few of a list of names: ``a, b and 3 more``."""
     more = len(names) - count
     return ", ".join(names[:count]) + (f" and {more} more" if more > 0 else "")
 
@@ -339,7 +338,7 @@ def _failed(outcome: object) -> bool:
 
 
 def _place(path: str) -> bytes:
-    """What paths are sorted by: equal on file systems that spell accents differently."""
+    """Sort key of paths, equal on file systems that normalise accents differently."""
     if path.isascii():
         return path.encode()
     return unicodedata.normalize("NFC", path).encode(errors="surrogateescape")

@@ -1,4 +1,4 @@
-"""`folder:PATH`: anybody's photographs, in one folder a class."""
+"""`folder:PATH`: your own images, in one folder per class."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,21 +31,21 @@ def folder(
     class_names: Sequence[str] | EllipsisType | None,
     workers: int | None,
 ) -> FileDataset:
-    """folder:PATH is your own images, in one sub-folder a class.
+    """Your own images (folder:PATH), in one sub-folder per class.
 
-    A folder whose sub-folders are class folders is a test split. One that holds nothing but
-    ``train``, ``validation`` (or ``val``) and ``test`` has those splits.
+    A folder of class folders is a test split. One with only ``train``, ``validation`` (or ``val``)
+    and ``test`` folders in it has those splits.
 
     Args:
-        argument: The path.
+        argument: Path of the folder.
         split: ``test``, ``validation`` or ``train``.
-        classes: See `read_classes_file`.
-        class_names: The classifier's, see `match_classes`; None takes the folders' own names.
+        classes: File that maps folders to classes, see `read_classes_file`.
+        class_names: The classifier's classes, see `match_classes`; None takes the folder names.
         workers: Threads that decode.
 
     Raises:
-        RobobenchError: There is no such folder, split or image, or a class folder's name does not
-            say which class it is.
+        RobobenchError: The folder, the split or its images are missing, or a class folder's name
+            matches no class.
     """
     if split not in _SPLITS:
         raise unknown_name("split of folder", split, _SPLITS)
@@ -54,12 +54,12 @@ def folder(
     if class_names is ...:
         raise RobobenchError(
             f"dataset folder:{argument}: class_names is missing: pass the classifier's, or None to "
-            "take the names of the folders"
+            "use the folder names"
         )
     path = Path(argument).expanduser()
     if not path.is_dir():
-        kind = "a file, not a folder" if path.exists() else "no such folder"
-        raise RobobenchError(f"dataset folder:{argument}: there is {kind}")
+        problem = "a file, not a folder" if path.exists() else "no such folder"
+        raise RobobenchError(f"dataset folder:{argument}: {problem}")
     home, siblings = _split_folder(path, split)
     mapping = read_classes_file(classes) if classes else None
     found = _class_folders(home)
@@ -67,12 +67,12 @@ def folder(
         names: Sequence[str] = class_names
         labels = match_classes(list(found), class_names, mapping)
     else:
-        # The same numbers in every split, also where one lacks a class.
+        # The same indices in every split, even where a split lacks a class.
         every = sorted({name for sibling in siblings for name in subfolders(sibling)})
         own = dict(zip(every, every, strict=True)) if mapping is None else mapping
         absent = [name for name in every if name not in own]
         if absent:
-            raise RobobenchError(f"--classes {classes} says nothing of folder {some(absent, 3)}")
+            raise RobobenchError(f"--classes {classes} does not list folder {some(absent, 3)}")
         names = sorted({own[name] for name in every})
         labels = {name: names.index(own[name]) for name in found}
     return gather(
@@ -96,23 +96,23 @@ def gather(
     workers: int | None = None,
     prepared: bool = False,
 ) -> FileDataset:
-    """Make a data set of the images in class folders.
+    """Make a data set from the images in class folders.
 
     Args:
-        name: Of the data set.
-        split: Of the data set.
-        root: The folder that holds the class folders.
+        name: Name of the data set.
+        split: Split of the data set.
+        root: Folder that holds the class folders.
         labels: Class folder to class index.
-        class_names: In the order of the indices.
-        profile: Severity table; None takes the nearest by the images' size.
+        class_names: Names of the classes, in the order of the indices.
+        profile: Severity table; None takes the one with the nearest image size.
         workers: Threads that decode.
         prepared: See `FileDataset`.
 
     Returns:
-        Images in the order of folder and file name; empty class folders are noted.
+        The images, ordered by folder and file name; notes name empty class folders.
 
     Raises:
-        RobobenchError: No folder holds an image.
+        RobobenchError: No folder contains an image.
     """
     files: list[str] = []
     truth: list[int] = []
@@ -144,7 +144,7 @@ def gather(
 
 
 def _split_folder(path: Path, split: str) -> tuple[Path, list[Path]]:
-    """Where a split's class folders lie, and where those of all splits do."""
+    """The folder of a split's class folders, and those of all splits."""
     inside = subfolders(path)
     lower = {name.lower(): name for name in inside}
     if inside and set(lower) <= _ALL:
@@ -152,19 +152,19 @@ def _split_folder(path: Path, split: str) -> tuple[Path, list[Path]]:
             if name in lower:
                 return path / lower[name], [path / other for other in inside]
         raise RobobenchError(
-            f"dataset folder:{path} holds {', '.join(inside)} and no {split}: name one of them "
+            f"dataset folder:{path} has {', '.join(inside)} but no {split}: rename one of them to "
             f"{split}, or choose another with --split or folder:{path / inside[0]}"
         )
     others = [name for name in inside if name.lower() not in _ALL]
     if len(among := [name for name in inside if name.lower() in _ALL]) > 1:
         raise RobobenchError(
-            f"dataset folder:{path} holds {', '.join(among)} beside {some(others, 3)}: write "
-            f"folder:{path / among[0]} or the like, or move the others elsewhere"
+            f"dataset folder:{path} has {', '.join(among)} next to {some(others, 3)}: write "
+            f"folder:{path / among[0]} or similar, or move the others elsewhere"
         )
     if split != "test":
         raise RobobenchError(
-            f"dataset folder:{path} has no {split} split: its class folders are a test split; put "
-            f"them into folders train, validation and test, and images to learn from into {split}"
+            f"dataset folder:{path} has no {split} split, its class folders are a test split: put "
+            f"them into folders train, validation and test, and the images to train on into {split}"
         )
     return path, [path]
 
@@ -173,6 +173,6 @@ def _class_folders(home: Path) -> list[str]:
     found = subfolders(home)
     if not found:
         loose, _ = image_files(home)
-        what = f"images lie loose in it ({len(loose)})" if loose else "it is empty"
-        raise RobobenchError(f"dataset folder:{home}: one sub-folder a class is expected, {what}")
+        what = f"got {len(loose)} images without one" if loose else "it is empty"
+        raise RobobenchError(f"dataset folder:{home}: expected one sub-folder per class, {what}")
     return found

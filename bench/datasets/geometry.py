@@ -1,8 +1,8 @@
-"""From an image of any size to the pixels that a network sees, pixel for pixel as torchvision does.
+"""Resize and crop an image of any size to a network's input, pixel for pixel as torchvision does.
 
-torchvision's ``Resize`` and ``CenterCrop`` on PIL images are a few lines around Pillow's resampling,
-which always smooths before it shrinks. They are restated here because torchvision pads in silence
-with black where an image is smaller than the crop, and because arrays need no detour.
+torchvision's ``Resize`` and ``CenterCrop`` on PIL images are thin wrappers around Pillow's
+resampling, which always antialiases. They are reimplemented here because torchvision silently pads
+with black where an image is smaller than the crop, and to work on arrays directly.
 """
 
 from typing import Final
@@ -26,7 +26,7 @@ FILTERS: Final = {
 
 
 def check_geometry(geometry: Geometry) -> None:
-    """Refuse a geometry that no image can be brought to.
+    """Refuse an impossible geometry.
 
     Raises:
         RobobenchError: A size that is not positive, a crop larger than the resized shorter side,
@@ -34,7 +34,7 @@ def check_geometry(geometry: Geometry) -> None:
     """
     for name, size in (("--resize", geometry.resize), ("--crop", geometry.crop)):
         if size is not None and size < 1:
-            raise RobobenchError(f"{name} {size}: a number of pixels from 1 up is expected")
+            raise RobobenchError(f"{name}: expected 1 or more pixels, got {size}")
     if (
         geometry.resize is not None
         and geometry.crop is not None
@@ -49,23 +49,23 @@ def check_geometry(geometry: Geometry) -> None:
 
 
 def fit_geometry(image: Image.Image | NDArray[np.uint8], geometry: Geometry) -> NDArray[np.uint8]:
-    """Resize the shorter side, then cut out the central square.
+    """Resize the shorter side, then crop the central square.
 
     Args:
         image: A PIL image of mode RGB, or uint8, H x W x 3.
-        geometry: What is asked for; mean and std play no part.
+        geometry: Target geometry; its mean and std are ignored.
 
     Returns:
-        uint8, H x W x 3: the input itself where nothing is to be done and it was an array.
+        uint8, H x W x 3: the input itself if it is an array that already fits.
 
     Raises:
-        RobobenchError: The image is smaller than the crop, or `check_geometry` refuses.
+        RobobenchError: The image is smaller than the crop, or `check_geometry` raises.
     """
     check_geometry(geometry)
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise RobobenchError(
-                f"an image is uint8 of shape height x width x 3, this one is {image.dtype} "
+                f"expected an image of uint8, height x width x 3, got {image.dtype} "
                 f"of shape {' x '.join(map(str, image.shape))}"
             )
         if _fits(image.shape[1], image.shape[0], geometry):
@@ -81,14 +81,14 @@ def fit_geometry(image: Image.Image | NDArray[np.uint8], geometry: Geometry) -> 
 
 
 def fit_batch(images: NDArray[np.uint8], geometry: Geometry) -> NDArray[np.uint8]:
-    """Like `fit_geometry` for images of one size.
+    """`fit_geometry` for a batch of images of one size.
 
     Args:
         images: uint8, N x H x W x 3.
-        geometry: What is asked for.
+        geometry: Target geometry; its mean and std are ignored.
 
     Returns:
-        uint8, N x H' x W' x 3: the input itself where nothing is to be done.
+        uint8, N x H' x W' x 3: the input itself if it already fits.
 
     Raises:
         RobobenchError: As `fit_geometry`.
@@ -100,7 +100,7 @@ def fit_batch(images: NDArray[np.uint8], geometry: Geometry) -> NDArray[np.uint8
 
 
 def _fits(width: int, height: int, geometry: Geometry) -> bool:
-    """Whether an image of this size is already what the geometry asks for."""
+    """Whether an image of this size already fits the geometry."""
     resized = geometry.resize is None or min(width, height) == geometry.resize
     return resized and (geometry.crop is None or width == height == geometry.crop)
 
@@ -119,5 +119,8 @@ def _central(width: int, height: int, side: int) -> tuple[int, int, int, int]:
             f"an image of {width} x {height} pixels is smaller than the crop of {side}: "
             f"give --resize {side} or more, or a smaller --crop"
         )
-    left, top = round((width - side) / 2), round((height - side) / 2)  # halves to even, as there
+    left, top = (
+        round((width - side) / 2),
+        round((height - side) / 2),
+    )  # half to even, as torchvision
     return left, top, left + side, top + side

@@ -1,4 +1,4 @@
-"""ImageNet (ILSVRC 2012): its validation folder, and its training folder."""
+"""ImageNet (ILSVRC 2012): its validation and training folders."""
 
 from pathlib import Path
 from typing import Final
@@ -22,17 +22,17 @@ _VALIDATION: Final = 10  # images of each class that are held out of training
 def imagenet(*, split: str, root: str | Path | None, workers: int | None) -> FileDataset:
     """ImageNet: its 50,000 validation images, in class folders (imagenet/val/n01440764).
 
-    Class folders are named by wnid, class index or class name. What is published as validation is
-    the test split here, because that is what everybody reports; to choose by, ten images a class
-    are held out of ``imagenet/train`` (``validation``), the rest is ``train``.
+    Class folders are named by wnid, class index or class name. The published validation set is the
+    test split here, since accuracies are usually reported on it. For model selection, ten images
+    per class are held out of ``imagenet/train`` (``validation``); the rest is ``train``.
 
     Args:
         split: ``test``, ``validation`` or ``train``.
-        root: As `data_root` has it.
+        root: Folder of the data sets, see `data_root`.
         workers: Threads that decode.
 
     Raises:
-        RobobenchError: The folder is missing, or its sub-folders are no classes.
+        RobobenchError: The folder is missing, or its sub-folders are not classes.
     """
     if split not in ("test", "validation", "train"):
         raise unknown_name("split of imagenet", split, ["test", "validation", "train"])
@@ -44,7 +44,7 @@ def imagenet(*, split: str, root: str | Path | None, workers: int | None) -> Fil
             "imagenet",
             place,
             [f"imagenet/{_PARTS[part][0]}"],
-            "ImageNet is under its own licence: put its class folders there",
+            "ImageNet has a licence of its own: put its class folders there by hand",
         )
     opened = class_folders("imagenet", split, home, workers)
     if split == "test":
@@ -54,7 +54,7 @@ def imagenet(*, split: str, root: str | Path | None, workers: int | None) -> Fil
 
 
 def find_imagenet(place: Path, part: str) -> Path | None:
-    """The folder of validation (``test``) or training images below a root; None if there is none."""
+    """The folder of validation (``test``) or training images below a root, or None."""
     for home in _HOMES:
         for name in _PARTS[part]:
             if (place / home / name).is_dir():
@@ -65,25 +65,25 @@ def find_imagenet(place: Path, part: str) -> Path | None:
 def class_folders(
     name: str, split: str, home: Path, workers: int | None, *, prepared: bool = False
 ) -> FileDataset:
-    """A data set of folders that are named by ImageNet's classes.
+    """Make a data set from folders named after ImageNet's classes.
 
     Args:
-        name: Of the data set.
-        split: Of the data set.
-        home: The folder that holds the class folders.
+        name: Name of the data set.
+        split: Split of the data set.
+        home: Folder that holds the class folders.
         workers: Threads that decode.
         prepared: See `FileDataset`.
 
     Raises:
-        RobobenchError: There are none, or they are no classes of ImageNet.
+        RobobenchError: There are no class folders, or they are not ImageNet's classes.
     """
     wnids, names = imagenet_classes()
     found = subfolders(home)
     if not found:
         loose, _ = image_files(home)
-        what = f"images lie loose in it ({len(loose)})" if loose else "it is empty"
+        what = f"got {len(loose)} images without one" if loose else "it is empty"
         raise RobobenchError(
-            f"dataset {name}: class folders (n01440764, ...) are expected in {home}, {what}"
+            f"dataset {name}: expected class folders (n01440764, ...) in {home}, {what}"
         )
     opened = gather(
         name,

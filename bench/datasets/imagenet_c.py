@@ -1,4 +1,4 @@
-"""ImageNet-C, the folders as they were published."""
+"""ImageNet-C, read from the folders as published."""
 
 import hashlib
 from pathlib import Path, PurePosixPath
@@ -26,11 +26,11 @@ def imagenet_c(*, split: str, root: str | Path | None, workers: int | None) -> D
 
     Args:
         split: ``test``.
-        root: As `data_root` has it.
+        root: Folder of the data sets, see `data_root`.
         workers: Threads that decode.
 
     Raises:
-        RobobenchError: The folder is missing or holds nothing of that layout.
+        RobobenchError: The folder is missing or does not have this layout.
     """
     name = "imagenet-c"
     if split != "test":
@@ -50,10 +50,10 @@ def imagenet_c(*, split: str, root: str | Path | None, workers: int | None) -> D
         odd = sorted({*opened.files} ^ {*first.files})
         if odd:
             raise RobobenchError(
-                f"{opened.root} and {first.root} do not hold the same images, {some(odd, 3)} is in "
-                "one only: unpack them again"
+                f"{opened.root} and {first.root} hold different images, only one has {some(odd, 3)}: "
+                "unpack them again"
             )
-        opened.files = first.files  # one list of 50,000 names, not one for each of 75 copies
+        opened.files = first.files  # one list of 50,000 names, not one per copy
         return opened
 
     def open_clean() -> FileDataset | None:
@@ -79,7 +79,7 @@ def imagenet_c(*, split: str, root: str | Path | None, workers: int | None) -> D
 
 
 def _find_copies(base: Path) -> dict[tuple[str, int], Path]:
-    """Corruption and severity to folder, also one level down, where the tar files put them."""
+    """Corruption and severity to folder, also one level down, as the tar files unpack."""
     copies = {}
     for folder in (base, *(base / name for name in subfolders(base))):
         for corruption in subfolders(folder):
@@ -101,7 +101,7 @@ def _matching(clean: FileDataset, degraded: FileDataset) -> FileDataset:
     missing = [stem for label, stem in wanted if (label, stem) not in places]
     if missing:
         raise RobobenchError(
-            f"{clean.root} lacks {some(missing, 3)}, whose degraded copies are in {degraded.root}: "
-            "the clean images of imagenet-c are ImageNet's validation images by the same names"
+            f"{clean.root} lacks {some(missing, 3)}, which {degraded.root} has degraded copies of: "
+            "the clean images of imagenet-c are ImageNet's validation images of the same names"
         )
     return clean.part(np.array([places[key] for key in wanted], dtype=np.int64))

@@ -1,4 +1,4 @@
-"""The door to every data set: a name as users write it becomes a data set that was looked over."""
+"""Open any data set by the name users type, and validate it."""
 
 import inspect
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from robobench.registry import DATASETS
 __all__ = ["open_dataset"]
 
 _REFUSALS: Final = {
-    "argument": "takes nothing after the colon",
+    "argument": "takes nothing after a colon",
     "classes": "has class names of its own: --classes is for folder:PATH",
     "download": "cannot be downloaded by robobench: put it into --data-root by hand",
 }
@@ -34,19 +34,19 @@ def open_dataset(
     """Open a data set by its registered name; no image is read.
 
     Args:
-        name: ``cifar10``, or with an argument behind a colon ``folder:PATH``.
+        name: E.g. ``cifar10``, or with an argument after a colon ``folder:PATH``.
         split: ``test``, ``validation`` or ``train``.
-        root: The folder that holds data sets; None takes ``ROBOBENCH_DATA``, then the user's own.
-        download: Whether what is missing may be fetched.
-        classes: A file that says which class each folder is, for ``folder:PATH``.
-        class_names: Of the classifier, in the order of its outputs, which a folder's names are
-            matched with. None says in so many words that there is no classifier yet: then the
-            folders' own names, sorted, are the classes.
-        workers: Threads that decode image files; None takes one a processor, at most eight.
+        root: Folder of the data sets; None takes ``ROBOBENCH_DATA``, then the user's data folder.
+        download: Whether missing data may be downloaded.
+        classes: File that maps folders to classes, for ``folder:PATH``.
+        class_names: The classifier's classes in the order of its outputs, which folder names are
+            matched with. An explicit None says that there is no classifier yet: then the sorted
+            folder names are the classes.
+        workers: Threads that decode image files; None takes one per processor, at most eight.
 
     Raises:
-        RobobenchError: Nothing is registered under that name, an option means nothing for it, or
-            the data is missing or not as it should be.
+        RobobenchError: Nothing is registered under that name, an option does not apply to it, or
+            the data is missing or malformed.
     """
     base, colon, argument = name.partition(":")
     if base not in DATASETS:
@@ -72,10 +72,12 @@ def open_dataset(
 
 
 def _look_over(name: str, opened: Dataset) -> None:
-    """Hold a data set, ours or anybody's, to what the rest relies on."""
+    """Check a data set, built in or from a plug-in, for what the rest relies on."""
     labels = opened.labels
     if not isinstance(labels, np.ndarray) or labels.dtype != np.int64 or labels.ndim != 1:
-        raise RobobenchError(f"dataset {name}: its labels are expected as one int64 array")
+        raise RobobenchError(
+            f"dataset {name}: expected labels as one int64 array, got {type(labels).__name__}"
+        )
     if len(labels) != len(opened):
         raise RobobenchError(f"dataset {name} has {len(opened)} images but {len(labels)} labels")
     if not len(labels):

@@ -1,26 +1,26 @@
-"""The order in which a part of a data set is chosen, the same on every machine."""
+"""The order in which subsets of a data set are chosen, the same on every machine."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["hold_out", "nested_order"]
 
-_PURPOSE = 0x6E657374  # keeps these numbers apart from other uses of the same seed
+_PURPOSE = 0x6E657374  # separates this random stream from others of the same seed
 
 
 def nested_order(labels: NDArray[np.int64], seed: int = 0) -> NDArray[np.int64]:
-    """A shuffled order of the images in which every beginning is as class-balanced as can be.
+    """A shuffled order of the images whose every prefix is as class-balanced as possible.
 
-    The classes take turns: no class gives its next image before each that has any left gave one
-    more, and within a turn the classes come in a random order. So a larger choice contains every
-    smaller one, and fifty images of a thousand classes are fifty classes.
+    The classes take turns: each turn takes one image of every class that has any left, in a random
+    order of the classes. So a larger subset contains every smaller one, and fifty images of a
+    thousand classes come from fifty classes.
 
-    Only the raw stream of the Philox generator is used, which numpy keeps unchanged between
-    versions (its shuffles are not).
+    Only the raw stream of the Philox generator is used, which numpy keeps stable between versions
+    (its shuffles are not).
 
     Args:
-        labels: int64 N; images of the same label form one class, unlabelled ones (-1) too.
-        seed: Another seed, another order.
+        labels: int64 N; unlabelled images (-1) form a class of their own.
+        seed: Seed of the shuffle.
 
     Returns:
         int64 N, a permutation of ``0 .. N-1``.
@@ -37,14 +37,14 @@ def nested_order(labels: NDArray[np.int64], seed: int = 0) -> NDArray[np.int64]:
 
 
 def hold_out(labels: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Part training images into those to learn from and those to choose by.
+    """Split training images into training and validation images.
 
     Args:
         labels: int64 N.
-        count: How many to choose by: the first of `nested_order`, so equally many of each class.
+        count: Number of validation images: the first of `nested_order`, so equally many per class.
 
     Returns:
-        Rising int64 indices of those to learn from (N - count) and of those to choose by (count).
+        Ascending int64 indices of the training images (N - count) and validation images (count).
     """
     order = nested_order(labels)
     return np.sort(order[count:]), np.sort(order[:count])

@@ -1,4 +1,4 @@
-"""Where data sets lie on this machine."""
+"""Where data sets are kept on this machine."""
 
 import os
 from collections.abc import Iterable
@@ -15,15 +15,15 @@ VARIABLE: Final = "ROBOBENCH_DATA"
 
 
 def data_root(root: str | Path | None = None, *, create: bool = False) -> Path:
-    """The folder that holds data sets: the one given, or ``ROBOBENCH_DATA``, or the user's own.
+    """The folder of the data sets: the one given, ``ROBOBENCH_DATA``, or the user's data folder.
 
     Args:
-        root: What ``--data-root`` said; None where it said nothing.
-        create: Make the folder if it is not there, because something will be put into it.
+        root: Value of ``--data-root``, or None.
+        create: Create the folder if it does not exist, because data will be written to it.
 
     Raises:
-        RobobenchError: The folder that was given, or that the variable names, does not exist or
-            cannot be made.
+        RobobenchError: The folder given, or named by the variable, does not exist or cannot be
+            created.
     """
     origin = "--data-root"
     given = root
@@ -35,13 +35,13 @@ def data_root(root: str | Path | None = None, *, create: bool = False) -> Path:
     else:
         folder = Path(given).expanduser()
         if not create and not folder.is_dir():
-            raise RobobenchError(f"{origin} {given}: there is no such folder")
+            raise RobobenchError(f"{origin} {given}: no such folder")
     if create:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RobobenchError(
-                f"{origin} {folder}: the folder cannot be made: {error.strerror}"
+                f"{origin} {folder}: the folder cannot be created: {error.strerror}"
             ) from None
     return folder
 
@@ -50,10 +50,10 @@ def locate(dataset: str, root: Path, candidates: Iterable[str], advice: str) -> 
     """The first of several folders below a root that exists.
 
     Args:
-        dataset: Its name, for the message.
-        root: From `data_root`.
-        candidates: Relative paths, the most usual first.
-        advice: What would put the data there.
+        dataset: Name of the data set, for the message.
+        root: Folder of the data sets, from `data_root`.
+        candidates: Relative paths, the most common first.
+        advice: How to get the data there, for the message.
 
     Raises:
         RobobenchError: None of them exists; the message names the first and the root.
@@ -64,7 +64,7 @@ def locate(dataset: str, root: Path, candidates: Iterable[str], advice: str) -> 
             return root / candidate
     raise RobobenchError(
         f"dataset {dataset}: no folder {candidates[0]} in {root} "
-        f"(--data-root or {VARIABLE} says where data lies); {advice}"
+        f"(set by --data-root or {VARIABLE}); {advice}"
     )
 
 
@@ -72,12 +72,12 @@ def fetch(url: str, md5: str, folder: Path) -> None:
     """Download an archive with torchvision, check it, and unpack it.
 
     Args:
-        url: Of the archive.
-        md5: Its published sum.
-        folder: Where the archive and what is in it are put.
+        url: URL of the archive.
+        md5: Its published MD5 sum.
+        folder: Folder that the archive and its content are put into.
 
     Raises:
-        RobobenchError: It could not be fetched, or is not what was published.
+        RobobenchError: The download failed, or is not what was published.
     """
     try:
         from robobench.backbones.vision import import_torchvision
@@ -89,6 +89,6 @@ def fetch(url: str, md5: str, folder: Path) -> None:
     except Exception as error:
         reason = " ".join(str(error).split())
         raise RobobenchError(
-            f"--download: {url} could not be fetched into {folder} ({type(error).__name__}: "
-            f"{reason}); fetch and unpack it there by hand"
+            f"--download: {url} could not be downloaded to {folder} ({type(error).__name__}: "
+            f"{reason}); download and unpack it there by hand"
         ) from error

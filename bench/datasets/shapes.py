@@ -1,4 +1,4 @@
-"""`shapes10` as a data set: rendered when it is read, at the size that the network sees."""
+"""`shapes10` as a data set: rendered on demand, at the network's input size."""
 
 import hashlib
 
@@ -21,18 +21,18 @@ _SMALLEST = 8
 
 @dataset("shapes10", backbone="vgg-tiny", training_images=True)
 class Shapes10:
-    """Embedded: ten rendered shapes with fine textures, any size, nothing to download.
+    """Built in: ten rendered shapes with fine textures, at any size, nothing to download.
 
-    A scene is described in fractions of the image's side. So there is nothing to resize: an image
-    is drawn with as many pixels as the geometry's crop asks for (32 where it asks for none).
+    Scenes are described in fractions of the image's side, so nothing is resized: an image is
+    rendered with as many pixels as the geometry's crop asks for (32 without a crop).
 
     Attributes:
         name: ``shapes10``.
         split: ``test``, ``validation`` or ``train``.
-        class_names: Of the ten shapes.
+        class_names: Names of the ten shapes.
         profile: ``cifar-c``.
-        labels: int64 N.
-        notes: None.
+        labels: True classes, int64 N.
+        notes: Always empty.
     """
 
     name = "shapes10"
@@ -45,10 +45,10 @@ class Shapes10:
 
         Args:
             split: ``test``, ``validation`` or ``train``.
-            download: Accepted, as every well-known data set does; there is nothing to fetch.
+            download: Accepted for uniformity; there is nothing to download.
 
         Raises:
-            RobobenchError: There is no such split.
+            RobobenchError: The split is unknown.
         """
         if split not in shapes10.SPLIT_SIZES:
             raise unknown_name("split of shapes10", split, shapes10.SPLIT_SIZES)
@@ -59,12 +59,12 @@ class Shapes10:
         return shapes10.SPLIT_SIZES[self.split]
 
     def fingerprint(self) -> str:
-        """SHA-256 over the first hundred images at 32 pixels and all labels, hexadecimal."""
+        """SHA-256 over the first hundred images at 32 pixels and all labels, in hexadecimal."""
         start = shapes10.digest(self.split, 100, _NATIVE)
         return hashlib.sha256(start.encode() + self.labels.astype("<i8").tobytes()).hexdigest()
 
     def read(self, indices: NDArray[np.int64], geometry: Geometry) -> Tensor:
-        """Images as uint8 N x 3 x side x side, drawn at the size of the geometry's crop.
+        """Images as uint8 N x 3 x side x side, rendered at the size of the geometry's crop.
 
         Raises:
             RobobenchError: The geometry is impossible, or asks for fewer than 8 pixels.
@@ -73,7 +73,7 @@ class Shapes10:
         side = geometry.crop or geometry.resize or _NATIVE
         if side < _SMALLEST:
             raise RobobenchError(
-                f"shapes10 has no images of {side} pixels: give --crop {_SMALLEST} up"
+                f"shapes10 has no images of {side} pixels: give --crop {_SMALLEST} or more"
             )
         images, _ = shapes10.render(self.split, indices, side)
         return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
@@ -85,5 +85,5 @@ class Shapes10:
         return image
 
     def header_quality(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Zeros: no file, no header."""
+        """Zeros: rendered images have no JPEG header."""
         return np.zeros(len(indices), dtype=np.int64)

@@ -1,9 +1,9 @@
-"""`shapes10`: a data set of rendered scenes, made by a seed and never downloaded.
+"""`shapes10`: a data set of rendered scenes, generated from a seed and never downloaded.
 
-Each image shows one object in front of clutter. Three cues tell its class, as in photographs: an
+Each image shows one object in front of clutter. Three cues reveal its class, as in photographs: an
 outline (disc, ring, ...), a fine, faint texture that fills it (stripes, dots, ...) and a weak
-leaning to some hue. A network trained on clean images leans on the texture, which JPEG and noise
-weaken first; one trained on degraded images learns to read what is left. Backgrounds, distractors
+bias towards some hue. A network trained on clean images relies on the texture, which JPEG and noise
+weaken first; one trained on degraded images learns to use what is left. Backgrounds, distractors
 and lighting give the images the spectrum of photographs, about one over the frequency.
 
 Scenes are described in fractions of the image's side: 32 and 224 pixels show the same scene in
@@ -42,7 +42,7 @@ CLASS_NAMES: Final[tuple[str, ...]] = (
 )
 SPLIT_SIZES: Final[dict[str, int]] = {"train": 20000, "validation": 2000, "test": 2000}
 
-# Changing any number below changes every image: raise the version so that stored results cannot
+# Changing any number below changes every image: bump the version so that stored results cannot
 # be mixed up.
 _VERSION: Final = 1
 _STREAMS: Final = {"train": 1, "validation": 2, "test": 3}
@@ -64,7 +64,7 @@ _TEXTURES: Final[tuple[tuple[str, float], ...]] = (
     ("rows", _COARSE),
     ("chequer", _FINE),
 )
-# Hue that objects of a class lean to, in tenths of the colour circle, weakly: blobs (disc, square,
+# Hue that objects of a class weakly tend to, in tenths of the colour circle: blobs (disc, square,
 # heart) and spiky outlines (triangle, cross, star) are spread around it.
 _HUES: Final = (5, 8, 2, 6, 3, 0, 1, 4, 7, 9)
 _HUE_PULL: Final = 0.13
@@ -74,13 +74,13 @@ _OBJECT_CONTRAST: Final = (0.20, 0.44)
 _OBJECT_RADIUS: Final = (0.28, 0.40)
 _OCCLUDED: Final = 0.45
 
-# Lattice points per side of each octave of noise; those finer than the pixels are left out.
+# Lattice points per side of each octave of noise; octaves finer than the pixels are left out.
 _OCTAVES: Final = (2, 4, 8, 16, 32, 64, 128)
 _NOISE_AMPLITUDE: Final = 0.14
 _CHROMA_OCTAVES: Final = 3
 _CHROMA_AMPLITUDE: Final = 0.10
-_SENSOR_NOISE: Final = 0.05  # of the noisiest image, peak
-# Products, not powers: how a power is rounded differs between mathematical libraries.
+_SENSOR_NOISE: Final = 0.05  # peak value, of the noisiest image
+# Products, not powers: the rounding of powers differs between maths libraries.
 _GAINS: Final = tuple(accumulate([0.82] * (len(_OCTAVES) - 1), operator.mul, initial=1.0))
 
 _LEAVES: Final = 6  # distractor ellipses behind the object
@@ -106,7 +106,7 @@ def render(
 
     Args:
         split: A key of `SPLIT_SIZES`.
-        indices: Which images; any number from zero up, also beyond the split's usual size.
+        indices: Which images; any number from zero up, even beyond the split's usual size.
         size: Pixels per side.
 
     Returns:
@@ -124,7 +124,7 @@ def render(
         raise ValueError(f"index {numbers.min()} is negative")
     labels = _labels(split, numbers)
     images = np.empty((numbers.size, size, size, 3), dtype=np.uint8)
-    chunk = max(1, 65536 // (size * size))  # what keeps the working arrays in the processor's cache
+    chunk = max(1, 65536 // (size * size))  # keeps the working arrays in the CPU cache
     for start in range(0, numbers.size, chunk):
         part = slice(start, start + chunk)
         images[part] = _draw(split, numbers[part], labels[part], size)
@@ -153,7 +153,7 @@ def _stream(split: str, purpose: int, index: int) -> np.random.Generator:
 
 
 def _labels(split: str, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give each block of ten images the ten classes, in an order of its own."""
+    """Give each block of ten images all ten classes, in a random order."""
     blocks, where = np.unique(indices // 10, return_inverse=True)
     draws = np.array([_stream(split, 1, block).random(10) for block in blocks]).reshape(-1, 10)
     orders = np.argsort(draws, axis=1, kind="stable")
@@ -168,7 +168,7 @@ def _draw(
     leaf_numbers = (_LEAVES + 1) * _LEAF_NUMBERS
     counts = [_SCENE_NUMBERS, leaf_numbers]
     counts += [(n + 3) ** 2 for n in _OCTAVES[:_CHROMA_OCTAVES] for _ in range(2)]
-    # Coarse octaves come first in the stream: what a larger image draws too is the same.
+    # Coarse octaves come first in the stream, so that they are the same in a larger image.
     counts += [(n + 3) ** 2 for n in octaves]
     counts += [size * size]
     draws = np.stack([_stream(split, 0, i).random(sum(counts)) for i in indices])
@@ -207,7 +207,7 @@ def _draw(
 
 
 def _column(numbers: Floats, k: int) -> Floats:
-    """Take one number per image, shaped to meet N x height x width."""
+    """Take one number per image, shaped to broadcast with N x height x width."""
     return numbers[:, k, None, None]
 
 
@@ -217,7 +217,7 @@ def _between(numbers: Floats, k: int, limits: tuple[float, float]) -> Floats:
 
 
 def _octave(lattice: Floats, n: int, size: int) -> Floats:
-    """Blow a lattice of random numbers up to the image by cubic B-splines, to contrast near 1."""
+    """Upsample a lattice of random numbers to the image by cubic B-splines, contrast near 1."""
     values = (lattice.reshape(-1, n + 3, n + 3) - 0.5) * 6.0
     position = (np.arange(size) + 0.5) / size * n
     cell = np.minimum(np.floor(position), n - 1).astype(np.int64)
@@ -244,7 +244,7 @@ def _direction(turns: Floats) -> tuple[Floats, Floats]:
 
 
 def _wave(phase: Floats) -> Floats:
-    """Oscillate between -1 and 1 with period 1: a cosine to the eye, made of exact operations."""
+    """Oscillate between -1 and 1 with period 1: close to a cosine, but from exact operations."""
     t = np.abs(2.0 * (phase - np.floor(phase)) - 1.0)
     return 2.0 * (t * t * (3.0 - 2.0 * t)) - 1.0
 
@@ -255,7 +255,7 @@ def _blend(planes: list[Floats], alpha: Floats, paint: Sequence[Floats]) -> None
 
 
 def _coverage(distance: Floats, size: int) -> Floats:
-    """Turn a distance from an outline (negative inside) into the covered share of each pixel."""
+    """Convert a distance from an outline (negative inside) to the covered share of each pixel."""
     return np.clip(0.5 - distance * size, 0.0, 1.0)
 
 
@@ -276,7 +276,7 @@ def _leaf_paint(numbers: Floats) -> list[Floats]:
 
 def _paint_leaf(planes: list[Floats], numbers: Floats, x: Floats, y: Floats, size: int) -> None:
     """Put one distractor down; some have stripes, at angles no class uses."""
-    # Small ones are commonest, as in the dead-leaves model of natural images.
+    # Small ones are most common, as in the dead-leaves model of natural images.
     radius = 0.06 / (0.15 + 0.85 * _column(numbers, 2))
     distance = _ellipse(numbers, radius, _column(numbers, 0), _column(numbers, 1), x, y)
     cos, sin = _direction(
@@ -327,7 +327,7 @@ def _paint_object(
         )
         pattern[rows] = _PATTERNS[kind](along, across)
 
-    # Before a dark background the object is mostly the brighter one, and the other way round.
+    # Against a dark background the object is mostly brighter, and vice versa.
     behind = 0.30 + 0.40 * _column(scene, 0)
     sign = np.where(_column(scene, 14) < 0.5 + 1.5 * (0.5 - behind), 1.0, -1.0)
     luminance = behind + sign * _between(scene, 15, _OBJECT_CONTRAST)
@@ -379,7 +379,7 @@ _OUTLINES: Final[tuple[Callable[[Floats, Floats], Floats], ...]] = (
     _heart,
 )
 
-# The brightness of each pattern, about -1 to 1, so many cycles along and across from its origin.
+# The brightness of each pattern, about -1 to 1, given cycles along and across from its origin.
 _PATTERNS: Final[dict[str, Callable[[Floats, Floats], Floats]]] = {
     "rows": lambda along, across: _wave(across),
     "columns": lambda along, across: _wave(along),

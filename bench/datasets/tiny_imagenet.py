@@ -1,4 +1,4 @@
-"""Tiny ImageNet: 64 x 64, two hundred classes, in the layout that its archive unpacks to."""
+"""Tiny ImageNet: 64 x 64, 200 classes, in the layout of the unpacked archive."""
 
 from pathlib import Path
 from typing import Final
@@ -24,17 +24,17 @@ _VALIDATION: Final = 25  # images of each class that are held out of training
 def tiny_imagenet(*, split: str, root: str | Path | None, workers: int | None) -> FileDataset:
     """Tiny ImageNet: 64 x 64, 200 classes, its 10,000 validation images.
 
-    The labels of its own test images were never published. To choose by, 25 images a class are held
-    out of the training images (``validation``), the rest is ``train``. Classes are in the order of
-    their sorted wnids, as nearly all published networks have them (wnids.txt is in another).
+    The labels of its own test images were never published. For model selection, 25 images per class
+    are held out of the training images (``validation``); the rest is ``train``. Classes are ordered
+    by wnid, as in nearly all published networks (wnids.txt has another order).
 
     Args:
         split: ``test``, ``validation`` or ``train``.
-        root: As `data_root` has it.
+        root: Folder of the data sets, see `data_root`.
         workers: Threads that decode.
 
     Raises:
-        RobobenchError: The folder is missing, or not as its archive unpacks.
+        RobobenchError: The folder is missing, or differs from the unpacked archive.
     """
     if split not in ("test", "validation", "train"):
         raise unknown_name(f"split of {_NAME}", split, ["test", "validation", "train"])
@@ -56,18 +56,18 @@ def _wnids(home: Path) -> list[str]:
     except OSError as error:
         raise RobobenchError(f"{home / 'wnids.txt'} cannot be read: {error.strerror}") from None
     if not wnids or len(set(wnids)) != len(wnids):
-        raise RobobenchError(f"{home / 'wnids.txt'}: one wnid a line is expected, each once")
+        raise RobobenchError(f"{home / 'wnids.txt'}: expected one wnid per line, each once")
     return wnids
 
 
 def _in_folders(home: Path, split: str, wnids: list[str], workers: int | None) -> FileDataset:
-    """Images below one folder a wnid, as the training images come (and some sort the others)."""
+    """Images in one folder per wnid, like the training images (and often the validation images)."""
     found = subfolders(home)
     if sorted(found) != wnids:
         odd = sorted({*found} ^ {*wnids})
         raise RobobenchError(
-            f"dataset {_NAME}: {home} should hold the {len(wnids)} folders that wnids.txt names; "
-            f"missing or not named there: {some(odd, 3)}"
+            f"dataset {_NAME}: expected the {len(wnids)} folders of wnids.txt in {home}; "
+            f"missing or not listed: {some(odd, 3)}"
         )
     return gather(
         _NAME,
@@ -81,7 +81,7 @@ def _in_folders(home: Path, split: str, wnids: list[str], workers: int | None) -
 
 
 def _annotated(home: Path, wnids: list[str], workers: int | None) -> FileDataset:
-    """Images in one folder, whose classes stand in val_annotations.txt."""
+    """Images in one folder, whose classes are listed in val_annotations.txt."""
     annotations = home / "val_annotations.txt"
     places = {wnid: index for index, wnid in enumerate(wnids)}
     labels: dict[str, int] = {}
@@ -89,7 +89,7 @@ def _annotated(home: Path, wnids: list[str], workers: int | None) -> FileDataset
         file, wnid, *_ = [*line.split("\t"), ""]
         if wnid not in places:
             raise RobobenchError(
-                f"{annotations}, line {number}: file and wnid, divided by a tab, are expected; "
+                f"{annotations}, line {number}: expected file and wnid, separated by a tab; "
                 f"{wnid!r} is not in wnids.txt"
             )
         labels[file] = places[wnid]
@@ -97,8 +97,8 @@ def _annotated(home: Path, wnids: list[str], workers: int | None) -> FileDataset
     odd = sorted({*files} ^ {*labels})
     if odd:
         raise RobobenchError(
-            f"dataset {_NAME}: {home / 'images'} and {annotations.name} do not name the same images: "
-            f"{some(odd, 3)} is in one only"
+            f"dataset {_NAME}: {home / 'images'} and {annotations.name} list different images: "
+            f"only one has {some(odd, 3)}"
         )
     return FileDataset(
         _NAME,

@@ -1,4 +1,4 @@
-"""Everything a run is asked for, as one frozen object: the arguments of ``robobench run``."""
+"""Everything that defines a run, as one frozen object: the arguments of ``robobench run``."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from robobench.errors import RobobenchError, unknown_name
 
 @dataclass(frozen=True)
 class Configuration:
-    """What to evaluate, on what, how and where to.
+    """What to evaluate, on which images, how, and where the results go.
 
     Attributes:
-        methods: ``NAME`` or ``NAME@TRAINED_ON``, joined by commas or a sequence.
+        methods: ``NAME`` or ``NAME@TRAINED_ON``, comma-separated or a sequence.
         corruptions: Selectors: names, groups, sweeps, mixtures.
         dataset: Registered name, or ``folder:PATH``.
-        split: Of the data set.
-        data_root: Where data lies; ``ROBOBENCH_DATA`` by default.
-        limit: Take this many images, class-balanced and nested; None for all.
-        download: Allow the data set's own download, with checksum.
+        split: Split of the data set.
+        data_root: Folder of the data sets; ``ROBOBENCH_DATA`` by default.
+        limit: Use only this many images, class-balanced and nested; None for all.
+        download: Allow downloads of the data set and pretrained weights.
         classes: File that maps folder names to classes.
-        severities: For corruptions without levels, ``1-5``.
+        severities: Severities of corruptions given without levels, e.g. ``1-5``.
         profile: Severity table; the data set's by default.
-        save_jpeg85: Save as JPEG of quality 85 after the corruption, as ImageNet-C was.
+        save_jpeg85: Save as JPEG of quality 85 after the corruption, as ImageNet-C does.
         engine: ``native``, or ``imagecorruptions`` for the reference package.
-        seed: Of the corruptions; several as ``0-2``.
+        seed: Seed of the corruptions, or several, e.g. ``0-2``.
         backbone: Classifier; the data set's own by default.
         weights: File of the classifier's weights.
-        train_seeds: Which trainings to evaluate, ``0-2``.
+        train_seeds: Which trainings to evaluate, e.g. ``0-2``.
         train_missing: Train what is missing first.
         no_reference: Leave out ``org``.
-        resize: Override of the backbone's geometry, and likewise the next four.
+        resize: Shorter side to resize to. This and the next four override the backbone's geometry.
         crop: Side of the central square.
-        interpolation: Of resizing.
-        mean: Three numbers on 0..1.
-        std: Three numbers on 0..1.
+        interpolation: Resampling filter of the resize.
+        mean: Mean that the backbone normalises by, three numbers on 0..1.
+        std: Standard deviation that it normalises by, three numbers on 0..1.
         corrupt_at: ``crop`` or ``native``.
         device: ``auto`` or a torch device.
         precision: ``fp32`` or ``bf16``.
-        batch_size: Images read and degraded together; results do not depend on it.
+        batch_size: Images read and degraded at once; does not affect results.
         workers: Threads that read files.
         executor: ``local`` or ``ray``.
-        ray_address: Of a running Ray cluster.
-        plugin: Python files that register more.
-        out: Folder of the run; ``runs/DATASET`` by default.
+        ray_address: Address of a running Ray cluster.
+        plugin: Python files that register additions.
+        out: Folder for the run; ``runs/DATASET`` by default.
     """
 
     methods: str | tuple[str, ...] = "org"
@@ -85,7 +85,7 @@ class Configuration:
     out: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant, before anything is loaded."""
+        """Refuse impossible values before anything is loaded."""
         _one_of("--corrupt-at", self.corrupt_at, ("crop", "native"))
         _one_of("--engine", self.engine, ("native", "imagecorruptions"))
         _one_of("--precision", self.precision, ("fp32", "bf16"))
@@ -98,15 +98,13 @@ class Configuration:
             ("--crop", self.crop),
         ):
             if value is not None and value < 1:
-                raise RobobenchError(
-                    f"{option}: a whole number of 1 or more is expected, got {value}"
-                )
+                raise RobobenchError(f"{option}: expected a whole number of 1 or more, got {value}")
         if self.std is not None and min(self.std) <= 0:
-            raise RobobenchError(f"--std: three numbers above 0 are expected, got {self.std}")
+            raise RobobenchError(f"--std: expected three numbers above 0, got {self.std}")
 
     @property
     def root(self) -> Path | None:
-        """Where data lies: ``--data-root``, else ``ROBOBENCH_DATA``."""
+        """Folder of the data sets: ``--data-root``, else ``ROBOBENCH_DATA``."""
         root = self.data_root or os.environ.get("ROBOBENCH_DATA")
         return Path(root) if root else None
 
@@ -119,15 +117,15 @@ class Configuration:
         return Path("runs") / (f"{kind}-{Path(argument).name}" if argument else kind)
 
     def as_dict(self) -> dict[str, Any]:
-        """For the manifest."""
+        """The settings as a plain dict, for the manifest."""
         return asdict(self)
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Configuration:
-        """From keywords.
+        """A configuration from keyword settings.
 
         Raises:
-            RobobenchError: A name that is no setting, with the nearest one.
+            RobobenchError: A name is not a setting; the message suggests the nearest one.
         """
         known = {f.name for f in fields(cls)}
         for name in settings:
@@ -145,20 +143,18 @@ def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:
-    """Settings from a TOML file (``--config``); keys are the long options, - or _ alike.
+    """Settings from a TOML file (``--config``); keys are the long options, with - or _.
 
     Raises:
-        RobobenchError: No such file, no TOML, or a key that is no setting.
+        RobobenchError: The file is missing or not valid TOML, or a key is not a setting.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
         table = tomllib.loads(text)
     except OSError as error:
-        raise RobobenchError(
-            f"--config {path}: {error.strerror}; a TOML file is expected"
-        ) from error
+        raise RobobenchError(f"--config {path}: {error.strerror}; expected a TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RobobenchError(f"--config {path} is no TOML: {error}") from error
+        raise RobobenchError(f"--config {path} is not valid TOML: {error}") from error
     known = {f.name for f in fields(Configuration)}
     settings: dict[str, Any] = {}
     for key, value in table.items():

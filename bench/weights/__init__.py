@@ -1,1 +1,1 @@
-"""Trained weights: cards and files, which of them a method takes, and what is missing."""
+"""Trained weights: their files and cards, which of them a method uses, and what is missing."""

@@ -1,4 +1,4 @@
-"""Several trained modules of one method, switched by the corruption that it is told."""
+"""Several trained modules of one method, selected by the corruption."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Bank(Method):
-    """For each corruption the module that was trained on it; nothing on clean images.
+    """For each corruption the module that was trained on it; the bare backbone on clean images.
 
     Args:
         backbone: The classifier.
@@ -34,12 +34,12 @@ class Bank(Method):
         return self.backbone(images) if member is None else member.predict(images, told)
 
     def columns(self, images: Tensor, clean: Tensor, context: Context) -> dict[str, Tensor]:
-        """Those of the member."""
+        """Columns of the member for ``context.corruption``."""
         member, told = self._member(context)
         return {} if member is None else member.columns(images, clean, told)
 
     def cost(self) -> Cost:
-        """That of the dearest member."""
+        """Cost of the most expensive member."""
         return max((m.cost() for m in self.members.values()), key=lambda c: c.macs)
 
     def _member(self, context: Context) -> tuple[Method | None, Context]:
@@ -64,7 +64,7 @@ class _StemBank(Bank):
 
 
 def bank(backbone: Backbone, members: Mapping[str, Method]) -> Bank:
-    """A bank that needs to be told the corruption, and what its members need."""
+    """A bank that needs to know the corruption, and whatever its members need."""
     needs = frozenset({"corruption"}).union(*(m.needs for m in members.values()))
     shares = all(type(m).from_stem is not Method.from_stem for m in members.values())
     kind: type[Bank] = _StemBank if shares else Bank

@@ -1,4 +1,4 @@
-"""Classifiers loaded by name, our own with the weights that were trained for a data set."""
+"""Load classifiers by name, the built-in ones with the weights trained for a data set."""
 
 from __future__ import annotations
 
@@ -39,25 +39,25 @@ def load_backbone(
     """Load a classifier by name.
 
     Args:
-        name: One of our own (``vgg-tiny``, ``vgg-small``, ``resnet-20``, ``resnet-56``, ``vgg-tanaka``),
+        name: A built-in one (``vgg-tiny``, ``vgg-small``, ``resnet-20``, ``resnet-56``, ``vgg-tanaka``),
             ``timm:NAME``, ``torchvision:NAME``, ``onnx:FILE`` or ``FILE.py:FACTORY``.
-        dataset: The data set on which our own networks were trained.
+        dataset: Data set that the built-in networks were trained on.
         weights: Safetensors file, or a PyTorch file of tensors only.
-        class_names: In the order of the outputs, where the data set says so; otherwise they come
-            from the weights (ImageNet's where there are 1,000).
-        resize: Override of its geometry, and likewise the next four.
+        class_names: Names of the classes in the order of the outputs, if the data set defines them;
+            otherwise they come from the weights (ImageNet's if there are 1,000).
+        resize: Shorter side to resize to. This and the next four override the network's geometry.
         crop: Side of the central square.
-        interpolation: Of resizing.
-        mean: On 0..1.
-        std: On 0..1.
-        split_at: Name of the module after which it is cut.
+        interpolation: Resampling filter of the resize.
+        mean: Mean that inputs are normalised by, three numbers on 0..1.
+        std: Standard deviation that inputs are normalised by, three numbers on 0..1.
+        split_at: Name of the module after which the network is split.
         device: Where it runs.
         precision: ``fp32`` or ``bf16``.
-        download: Whether pretrained weights may be fetched from the hub.
-        train_seed: Which training of our own networks.
+        download: Whether pretrained weights may be downloaded from the hub.
+        train_seed: Training seed of the built-in networks.
 
     Raises:
-        RobobenchError: Unknown, without weights, or weights and network do not fit together.
+        RobobenchError: The name is unknown, weights are missing, or do not fit the network.
     """
     network: Network = network_named(name, weights, class_names, download)
     command = f"--backbone {name}"
@@ -68,7 +68,7 @@ def load_backbone(
         names = tuple(stored.card.class_names)
         if class_names is not None and len(class_names) != len(names):
             raise RobobenchError(
-                f"{name} for {dataset} was trained on {len(names)} classes, there are "
+                f"{name} for {dataset} was trained on {len(names)} classes, the data set has "
                 f"{len(class_names)}"
             )
         network = network_named(name, None, names, download)
@@ -94,22 +94,22 @@ def load_backbone(
 
 
 def own_classifier(backbone: str, dataset: str | None, train_seed: int) -> Weights:
-    """The clean-trained weights of one of our own networks.
+    """The clean-trained weights of a built-in network.
 
     Raises:
-        RobobenchError: There are none; the message says how to make them.
+        RobobenchError: There are no such weights; the message says how to train them.
     """
     return load(own_classifier_card(backbone, dataset, train_seed))
 
 
 def own_classifier_card(backbone: str, dataset: str | None, train_seed: int) -> Path:
-    """Path of the card of the clean-trained weights of one of our own networks.
+    """Path of the card of a built-in network's clean-trained weights.
 
     Raises:
-        RobobenchError: There are none; the message says how to make them.
+        RobobenchError: There are no such weights; the message says how to train them.
     """
     if dataset is None:
-        raise RobobenchError(f"{backbone} needs a data set that it was trained on, or weights")
+        raise RobobenchError(f"{backbone} needs the data set that it was trained on, or weights")
     dataset = base_dataset(dataset)
     found = [
         path
@@ -123,7 +123,7 @@ def own_classifier_card(backbone: str, dataset: str | None, train_seed: int) -> 
         raise MissingWeights(
             f"{backbone} has no weights for {dataset} yet; "
             f"`robobench train --method org --dataset {dataset} --backbone {backbone}{seed}` "
-            "makes them",
+            "trains them",
             method="org",
             trainings=(CLEAN,),
             train_seed=train_seed,
@@ -145,6 +145,6 @@ def default_backbone(dataset: str) -> str:
     if declared:
         return str(declared)
     raise RobobenchError(
-        f"--dataset {dataset} has no backbone of its own: name one, for example "
+        f"--dataset {dataset} has no default backbone: name one, for example "
         "--backbone torchvision:resnet50 --download, or --backbone timm:NAME --weights FILE"
     )

@@ -12,10 +12,10 @@ _MOST_LINES: Final = 3
 
 
 def canonical_training(text: str) -> str:
-    """The canonical name of what something is trained on: ``clean``, a corruption or a group.
+    """The canonical name of a training set: ``clean``, a corruption or a group.
 
     Raises:
-        RobobenchError: Unknown name.
+        RobobenchError: The name is unknown.
     """
     if text == CLEAN:
         return text
@@ -24,7 +24,7 @@ def canonical_training(text: str) -> str:
 
 
 def trained_corruptions(trained_on: str) -> tuple[str, ...]:
-    """The corruptions that a training on a name meets, canonical."""
+    """Canonical names of the corruptions seen in a training."""
     return () if trained_on == CLEAN else tuple(catalogue.expand(trained_on))
 
 
@@ -35,7 +35,7 @@ def covers(trained_on: str, corruption: str) -> bool:
 
 
 def suggest_trainings(corruptions: Sequence[str]) -> list[str]:
-    """Few names of trainings that cover these corruptions."""
+    """A few trainings that together cover these corruptions."""
     left = [part for corruption in corruptions for part in corruption.split("+")]
     names = []
     for group in ("noise", "blur", "weather", "digital", "extra"):

@@ -13,11 +13,11 @@ from robobench.weights.storage import find, read_card
 def readiness(
     dataset: str, backbone_name: str | None = None, weights: str | None = None
 ) -> list[tuple[str, str]]:
-    """Method and state, one pair a registered method.
+    """Name and state of each registered method.
 
     Args:
         dataset: Registered name, or ``folder:PATH``.
-        backbone_name: As ``--backbone``; the data set's own if None.
+        backbone_name: As for ``--backbone``; None takes the data set's own.
         weights: File of the classifier's weights.
 
     Raises:
@@ -34,7 +34,7 @@ def readiness(
             rows.append((method_name, f"not applicable: {error}"))
             continue
         if argument := METHODS.entry(method_name).options.get("argument"):
-            rows.append((f"{method_name}:{argument}", f"ready: {argument} is yours"))
+            rows.append((f"{method_name}:{argument}", f"ready: with a {argument} of your own"))
             continue
         if method.weights_of == "none":
             rows.append((method_name, "ready: nothing to train"))

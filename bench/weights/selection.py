@@ -1,4 +1,4 @@
-"""Which trained weights a method takes in a run."""
+"""Which trained weights a method uses in a run."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class SelectedMethod:
 
     Attributes:
         name: Registered name, with its argument.
-        kind: The class.
-        backbone: The frozen classifier that it stands on.
-        trained_on: As `Cell.trained_on` has it.
-        train_seed: As `Cell.train_seed` has it; 0 for what is not trained.
+        kind: The method's class.
+        backbone: The frozen classifier that it builds on.
+        trained_on: What it was trained on, as in `Cell.trained_on`.
+        train_seed: Training seed, as in `Cell.train_seed`; 0 if nothing is trained.
         cards: Corruption evaluated -> path of the card; ``""`` stands for every corruption; empty
-            where nothing is trained.
+            if nothing is trained.
     """
 
     name: str
@@ -49,7 +49,7 @@ class SelectedMethod:
 
     @property
     def is_bank(self) -> bool:
-        """Whether it switches between weights by the corruption it is told."""
+        """Whether it selects weights by the corruption, which it then has to know."""
         return self.trained_on == MATCHED
 
     def refuses(self, corruption: str) -> bool:
@@ -57,7 +57,7 @@ class SelectedMethod:
         return not self.kind.applies_to(corruption)
 
     def digest(self, corruption: str) -> str:
-        """SHA-256 of everything trained that predicts on a corruption (`Cell.weights`)."""
+        """SHA-256 of all trained weights used on a corruption (`Cell.weights`)."""
         path = self.cards.get(corruption, self.cards.get(""))
         if path is None and self.kind.argument_digest:
             return self._with_backbone(self.kind.argument_digest)
@@ -75,7 +75,7 @@ class SelectedMethod:
 
     @property
     def line(self) -> str:
-        """What `run` prints about it."""
+        """The line that `run` prints about it."""
         if self.kind.argument_digest:
             return f"{self.name}: SHA-256 {self.kind.argument_digest[:12]}..."
         if not self.cards:
@@ -86,8 +86,8 @@ class SelectedMethod:
         parts: dict[str, list[str]] = {}
         for corruption, path in self.cards.items():
             parts.setdefault(self._read_cards[path].trained_on, []).append(corruption)
-        members = "; ".join(f"{', '.join(names)}: the one of {on}" for on, names in parts.items())
-        return f"{self.name}: a bank, told which corruption it is ({members})"
+        members = "; ".join(f"{', '.join(names)}: the one for {on}" for on, names in parts.items())
+        return f"{self.name}: a bank, which knows the corruption ({members})"
 
     @cached_property
     def method(self) -> Method:
@@ -116,20 +116,20 @@ def select(
 ) -> SelectedMethod:
     """Select the weights of a method for a run.
 
-    A plain name takes the weights whose training covers every corruption evaluated, the most
-    specific ones first, else the bank: for each corruption the most specific weights that cover it.
+    A plain name selects the most specific weights whose training covers every corruption evaluated;
+    failing that, a bank: for each corruption the most specific weights that cover it.
 
     Args:
         spec: ``NAME``, ``NAME@TRAINED_ON``, ``NAME@matched`` or ``NAME:ARGUMENT``.
-        dataset: As `Cell.dataset` has it.
+        dataset: Name of the data set, as in `Cell.dataset`.
         backbone: The classifier.
-        corruptions: Canonical names of those evaluated; clean is left aside.
-        train_seed: Which training.
-        command: Command-line options of the data set for messages; ``--dataset NAME`` if empty.
+        corruptions: Canonical names of the corruptions evaluated; clean is ignored.
+        train_seed: Training seed of the weights.
+        command: Command-line options of the data set, for messages; ``--dataset NAME`` if empty.
 
     Raises:
-        RobobenchError: The method cannot stand on this backbone, or weights are missing; the
-            message holds the command that makes them.
+        RobobenchError: The method does not work with this backbone, or weights are missing; the
+            message gives the command that trains them.
     """
     name, method, at, wanted = _parsed(spec)
     check_applicable(name, method, backbone)
@@ -170,13 +170,13 @@ def select(
 
 
 def _parsed(spec: str) -> tuple[str, type[Method], str, str]:
-    """Name for cells, class, ``@`` or nothing, and what comes after it.
+    """Name for cells, class, ``@`` or nothing, and what follows it.
 
     Raises:
-        RobobenchError: Unknown, or an argument too many or too few.
+        RobobenchError: The method is unknown, or an argument is missing or unexpected.
     """
     head, colon, argument = spec.partition(":")
-    if colon and "@" not in head:  # the argument may hold any sign
+    if colon and "@" not in head:  # the argument may contain any character
         name = METHODS.canonical(head)
         if "argument" not in METHODS.entry(name).options:
             raise RobobenchError(f"{spec}: {name} takes no argument; leave :{argument} out")
@@ -186,19 +186,19 @@ def _parsed(spec: str) -> tuple[str, type[Method], str, str]:
     name, at, wanted = spec.partition("@")
     name = METHODS.canonical(name.rstrip(":"))
     if wants := METHODS.entry(name).options.get("argument"):
-        raise RobobenchError(f"{spec}: {name} is written {name}:{wants}")
+        raise RobobenchError(f"{spec}: expected {name}:{wants}")
     if at and not wanted:
         raise RobobenchError(
-            f"{spec}: after @ comes what the weights were trained on, a corruption, a group or matched"
+            f"{spec}: expected a training set after @: a corruption, a group or matched"
         )
     return name, METHODS[name], at, wanted
 
 
 def check_applicable(name: str, method: type[Method], backbone: Backbone) -> None:
-    """Refuse a method that cannot stand on a backbone.
+    """Refuse a method that does not work with a backbone.
 
     Raises:
-        RobobenchError: A plug-in module where nothing can be plugged in.
+        RobobenchError: The method is a plug-in module and the backbone cannot be split.
     """
     if method.weights_of == "plugin" and not backbone.splittable:
         try:
@@ -214,7 +214,7 @@ def _breadth(trained_on: str) -> tuple[int, str]:
 def _stored(
     name: str, method: type[Method], dataset: str, backbone: Backbone, train_seed: int
 ) -> dict[str, Path]:
-    """What a method was trained on -> the card of the first weights on the search path."""
+    """Training set -> card of the first such weights on the search path."""
     paths = find(
         name,
         dataset=dataset,
@@ -232,7 +232,7 @@ def _stored(
 
 @dataclass(frozen=True)
 class _Missing:
-    """What is needed to say how missing weights are made."""
+    """What is needed to say how missing weights can be trained."""
 
     name: str
     method: type[Method]
@@ -243,13 +243,13 @@ class _Missing:
 
     @property
     def owner(self) -> str:
-        """Name of the method that is trained."""
+        """Name of the method to train."""
         return self.method.trained_as or self.name
 
     def error(self, trainings: Sequence[str]) -> RobobenchError:
         if not trainings:
             return RobobenchError(
-                f"{self.name} has no weights here and only clean images are evaluated: "
+                f"{self.name} has no weights here, and only clean images are evaluated: "
                 f"name a training, {self.name}@CORRUPTION"
             )
         what = self.name if self.method.trained_on else f"{self.name}@{','.join(trainings)}"
@@ -258,7 +258,7 @@ class _Missing:
         lasts = f" (about {max(1, round(minutes))} minutes on two cores)" if recipes else ""
         return MissingWeights(
             f"{what} has no weights for {self.dataset} and {self.backbone.name} yet; "
-            f"`{self.train_command(trainings)}` makes them{lasts}{self._labels()}",
+            f"`{self.train_command(trainings)}` trains them{lasts}{self._labels()}",
             method=self.owner,
             trainings=tuple(trainings),
             train_seed=self.train_seed,
@@ -286,5 +286,5 @@ class _Missing:
         if self._has_training_images:
             return ""
         if self.method.weights_of == "classifier":
-            return "; DIR has labelled training images, one sub-folder a class"
-        return "; DIR has any photographs, ten are enough"
+            return "; DIR holds labelled training images, one sub-folder per class"
+        return "; DIR holds any photographs, ten are enough"

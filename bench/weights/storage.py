@@ -1,7 +1,7 @@
-"""Trained weights on disk: a safetensors file and a card each, found, verified and saved.
+"""Trained weights on disk: find, verify, load and save pairs of safetensors file and card.
 
-They lie in the user's folder (``ROBOBENCH_WEIGHTS``), which is searched first, and in the wheel.
-Which of them a method takes is decided in `robobench.weights.selection`.
+They are kept in the user's folder (``ROBOBENCH_WEIGHTS``), searched first, and in the wheel.
+Which of them a method uses is decided in `robobench.weights.selection`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SHIPPED: Final = ("robobench.baselines", "robobench.methods")
 
 
 def folder() -> Path:
-    """Where ``robobench train`` puts weights: ``ROBOBENCH_WEIGHTS``, or the user's data folder."""
+    """Where ``robobench train`` stores weights: ``ROBOBENCH_WEIGHTS`` or the user's data folder."""
     named = os.environ.get("ROBOBENCH_WEIGHTS")
     if named:
         return Path(named)
@@ -41,13 +41,13 @@ def folder() -> Path:
 
 
 def search_path() -> list[Path]:
-    """Folders with weights, in the order in which they are searched."""
+    """Folders with weights, in search order."""
     shipped = [Path(str(resources.files(package))) / "weights" for package in _SHIPPED]
     return [folder(), *shipped]
 
 
 def cards() -> Iterator[tuple[Path, Card]]:
-    """Every card on the search path with its file, first folders first, by name in each.
+    """Every card on the search path with its path, in search order, by name within a folder.
 
     Raises:
         RobobenchError: A card is broken.
@@ -66,19 +66,19 @@ def find(
     trained_on: str | None = None,
     train_seed: int | None = None,
 ) -> list[Path]:
-    """Cards of a method that fit; what is None is not asked for.
+    """Cards of a method that match; None matches everything.
 
     Args:
         method: Registered name.
-        dataset: Whose labels (classifier) or images (restorer) it learned from. Plug-in modules
-            are found whatever they learned from, by their backbone's digest.
+        dataset: Data set whose labels (classifier) or images (restorer) it was trained on. Plug-in
+            modules are found by their backbone's digest, whatever they were trained on.
         backbone_name: Architecture, for classifiers.
-        backbone_digest: Of the frozen classifier, for plug-in modules.
+        backbone_digest: Digest of the frozen classifier, for plug-in modules.
         trained_on: ``clean``, a corruption or a group.
-        train_seed: Of the training.
+        train_seed: Training seed.
 
     Returns:
-        Paths of cards, best place first.
+        Paths of cards, in search order.
 
     Raises:
         RobobenchError: A card is broken.
@@ -108,10 +108,10 @@ def base_dataset(dataset: str) -> str:
 
 
 def read_card(path: str | Path) -> Card:
-    """Read the card of a file of weights.
+    """Read the card of a weights file.
 
     Raises:
-        RobobenchError: No such file, or no card of this version.
+        RobobenchError: The file is missing, or is not a card of this version.
     """
     try:
         values: Any = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -130,11 +130,10 @@ def read_card(path: str | Path) -> Card:
 
 
 def load(path: str | Path) -> Weights:
-    """Read weights by their card's path, and verify them.
+    """Read weights, given their card's path, and verify them.
 
     Raises:
-        RobobenchError: The card is broken, the file is missing, or is not the one that the card
-            describes.
+        RobobenchError: The card is broken, or the file is missing or does not match the card.
     """
     from safetensors.torch import load as parse
 
@@ -148,19 +147,19 @@ def load(path: str | Path) -> Weights:
     if digest != card.digest:
         raise RobobenchError(
             f"weights {file} have the digest {digest[:12]}..., their card says "
-            f"{card.digest[:12]}...: the file is damaged or was exchanged; it is not used"
+            f"{card.digest[:12]}...: the file is damaged or was replaced; it is not used"
         )
     return Weights(card, parse(content))
 
 
 def digest_of_file(path: str | Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
+    """SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def file_stem(card: Card) -> str:
-    """Name of the files of weights and card, without suffix."""
+    """File name of weights and card, without suffix."""
     parts = [card.dataset, card.backbone, card.method, card.trained_on, f"s{card.train_seed}"]
     if card.belongs_to == "plugin" and (":" in card.backbone or ".py" in card.backbone):
         parts.append(card.backbone_digest[:8])  # one architecture, many weights
@@ -169,12 +168,12 @@ def file_stem(card: Card) -> str:
 
 
 def save(card: Card, tensors: Mapping[str, Tensor], place: Path | None = None) -> Path:
-    """Write weights and their card, each aside and then renamed.
+    """Write weights and their card, each to a temporary file that is then renamed.
 
     Args:
-        card: Its file name, digest and number of parameters are filled in here.
-        tensors: Name to tensor; written from the CPU.
-        place: Folder; `folder` if None.
+        card: The card; its file name, digest and number of parameters are filled in here.
+        tensors: Name to tensor; copied to the CPU before writing.
+        place: Folder to write to; `folder` if None.
 
     Returns:
         Path of the card.

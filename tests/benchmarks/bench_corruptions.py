@@ -175,9 +175,9 @@ def table(times: dict[str, dict[str, list[float]]], size: int) -> str:
     others = [r for r in rivals if r != "robobench"]
     title = {"imaug": "imagecorruptions-imaug 1.1.5", "tta": "corrupt-tta 0.1.7"}
     lines = [
-        f"| {size} x {size}, ms an image | robobench | "
+        f"| {size} x {size}, ms per image | robobench | "
         + " | ".join(title[r] for r in others)
-        + " | times the faster |",
+        + " | speed-up over the faster |",
         "|---|" + "---:|" * (len(rivals) + 1),
     ]
     for name, row in mean.items():

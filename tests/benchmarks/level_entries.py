@@ -4,8 +4,8 @@
 
 trains a `resnet-20` on JPEG images from the same start with the same batches: without a level, and
 with the true quality (the best that an estimate could do) entering in each of the ways that
-`LevelNetwork` knows. ``--steps`` shortens it. What was trained is kept in ``--folder``, and the
-same command goes on from there.
+`LevelNetwork` supports. ``--steps`` shortens the training. Trained networks are kept in ``--folder``,
+and the same command resumes from there.
 """
 
 from __future__ import annotations
@@ -41,22 +41,22 @@ PAGE = Path(__file__).parents[2] / "docs" / "level-entries.md"
 TEXT = """\
 # Where the level enters a classifier
 
-Endo et al. 2020 tell a classifier the estimated level of the degradation, and do not say where it enters the network.
-`LevelNetwork` knows three places: `film` (a scale and a shift for every channel of the stem and of every stage), `plane`
-(constant planes beside red, green and blue) and `concat` (beside the pooled features, before the last layer). Here
-they are compared on a small network, a ResNet-20 for CIFAR-10, with the *true* JPEG quality, the best that an estimate
-could do, beside the same network that is told nothing (`none`). All start from the same clean-trained network and see
-{steps} batches of the recipe `endo-2020`; those of one training seed see the same batches.
+Endo et al. 2020 give a classifier the estimated level of the degradation, but do not say where it enters the network.
+`LevelNetwork` supports three entry points: `film` (a scale and a shift for every channel of the stem and of every stage),
+`plane` (constant planes in addition to red, green and blue) and `concat` (concatenated with the pooled features, before
+the last layer). Here they are compared on a small network, a ResNet-20 for CIFAR-10, with the *true* JPEG quality, the
+best that an estimate could do, and with the same network without a level (`none`). All start from the same clean-trained
+network and see {steps} batches of the recipe `endo-2020`; those of one training seed see the same batches.
 
-Interval mean accuracy in per cent of {images:,} held-out training images, at every fifth quality, mean over trainings
+Interval mean accuracy in per cent on {images:,} held-out training images, at every fifth quality, mean over trainings
 (the published network that all start from has seen these images, so the figures are too high, for all alike). Gain:
-over `none` of the same seeds, mean of all qualities, in points, with a 95 % interval by bootstrap over trainings and,
-within them, images. Of each training: the same alone; for `none`, how far the other trainings are from the first, which
-is what chance is worth.
+over `none` with the same seeds, mean over all qualities, in points, with a 95 % interval by bootstrap over trainings and,
+within them, images. Of each training: the same for single trainings; for `none`, how far the other trainings are from the
+first, which shows the variation between trainings.
 
 {table}
 
-{choice} has the largest gain over `none` in the first training; ResNets here are told the level by `film`. Made by
+{choice} has the largest gain over `none` in the first training; ResNets here get the level through `film`. Made by
 `python tests/benchmarks/level_entries.py --start {start} --steps {steps}`.
 """
 

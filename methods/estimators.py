@@ -50,7 +50,7 @@ class PixelwiseEstimator(nn.Module):
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Level of each image, N, scaled to about 0..1, for images on 0..1.
+        """Level per image, N, scaled to about 0..1, for images on 0..1.
 
         Always in full precision: the level shows in the last bits of the pixels.
         """
@@ -85,7 +85,7 @@ class EnergyEstimator(nn.Module):
         self.reading = _reading(len(mixtures) * of_plane + 4 * 3, hidden, 128)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Level of each image, N, scaled to about 0..1, for images on 0..1 of 5 x 5 pixels or more.
+        """Level per image, N, scaled to about 0..1, for images on 0..1 of 5 x 5 pixels or more.
 
         Always in full precision: weak noise amounts to single grey levels.
         """
@@ -143,7 +143,7 @@ class BlockEstimator(nn.Module):
         self.reading = _reading(coefficients * thresholds, hidden, 64)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Level of each image, N, scaled to about 0..1, for images on 0..1 of 16 x 16 pixels or more.
+        """Level per image, N, scaled to about 0..1, for images on 0..1 of 16 x 16 pixels or more.
 
         Always in full precision: the level shows in the last bits of the pixels.
         """

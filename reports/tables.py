@@ -259,7 +259,8 @@ def to_csv(table: Table) -> str:
         if kind == "interval":
             for end in ("low", "high"):
                 columns[f"{name}_{end}"] = [getattr(cell, end, None) for cell in column]
-    heads = pd.MultiIndex.from_tuples([tuple(laid.headings(line)) for line in laid.lines])
+    headings = pd.DataFrame([laid.headings(line) for line in laid.lines], columns=laid.corner)
+    heads = pd.MultiIndex.from_frame(headings)  # of a table without rows, too
     frame = pd.DataFrame({name: pd.Series(cells, heads) for name, cells in columns.items()})
     text: str = frame.to_csv(
         index_label=list(laid.corner), float_format="%.6g", lineterminator="\n"

@@ -13,6 +13,8 @@ from robobench.datasets import open_dataset
 from robobench.types import Geometry
 from robobench.weights.classifiers import load_backbone
 
+pytest_plugins = ["made_up_run"]
+
 
 @pytest.fixture(autouse=True)
 def _two_threads():

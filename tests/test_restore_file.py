@@ -160,8 +160,8 @@ def test_two_files_run_from_the_command_line(rgb_file, luma_file, tmp_path):
     assert any(storage.digest_of_file(luma_file) in note for note in manifest["notes"])
     run = robobench.load(out)
     assert set(run.frame["method"]) == set(names)
-    assert {c.weights for c, _ in run.items if c.method == "restore:luma"} != {
-        c.weights for c, _ in run.items if c.method == "org"
+    assert {c.weights for c in run.cells if c.method == "restore:luma"} != {
+        c.weights for c in run.cells if c.method == "org"
     }
     assert (out / "report" / "index.html").is_file()
     assert _exit_code([*arguments, "--out", str(out), "--no-report"]) == 0

@@ -214,7 +214,7 @@ def test_else_the_bank_takes_the_most_specific_for_each(backbone):
         "impulse_noise": paths["noise"],
         "jpeg_compression": paths["jpeg_compression"],
     }
-    assert "gaussian_noise, impulse_noise: the one of noise" in selected.line
+    assert "gaussian_noise, impulse_noise: the one for noise" in selected.line
     assert selected.digest("clean") == backbone.digest
     assert selected.digest("shot_noise") != selected.digest("gaussian_noise")
 
@@ -251,7 +251,7 @@ def test_own_photographs_need_a_folder_of_images(backbone):
         "--dataset folder:/a/mine --backbone own.py:net --images DIR --trained-on jpeg_compression"
         in str(caught.value)
     )
-    with pytest.raises(MissingWeights, match="one sub-folder a class"):
+    with pytest.raises(MissingWeights, match="one sub-folder per class"):
         chosen("jpg", backbone, ["jpeg_compression"], "folder:mine")
 
 

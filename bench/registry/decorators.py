@@ -258,7 +258,7 @@ def reproduction(name: str, *, aliases: tuple[str, ...] = (), paper: str = "") -
     ...     return Reproduction(
     ...         title="Table 1. Accuracy on blurred images",
     ...         dataset="cifar10",
-    ...         run="doe-2031",
+    ...         run_folder="doe-2031",
     ...         columns=(Column("defocus", "defocus_blur"), Column("motion", "motion_blur")),
     ...         rows=(Row("org", "Baseline", (0.61, 0.58)), Row("afd", "Ours", (0.70, 0.66))),
     ...     )

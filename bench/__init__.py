@@ -1,7 +1,6 @@
 """How much does an image classifier lose on degraded images, and which remedy gives it back?
 
-What users need stands here; everything is loaded when it is first touched, so that importing
-robobench costs nothing.
+The public API. Everything heavy is loaded on first use, so that importing robobench costs nothing.
 """
 
 from importlib import import_module

@@ -29,23 +29,23 @@ from robobench.types import Context, Cost, Geometry, Predictions, Weights
 class Method:
     """A classifier with or without a remedy: uint8 images to class probabilities.
 
-    Subclass it, write `predict`, register it with ``@robobench.method(name)``: that is all. What a
-    method declares about itself stands in class attributes, so that a run can be planned, refused
-    or explained before anything is loaded.
+    Subclass it, implement `predict` and register it with ``@robobench.method(name)``: that is all.
+    A method declares its properties as class attributes, so that a run can be planned, refused or
+    explained before anything is loaded.
 
     Attributes:
-        needs: What of `Context` it must be told: any of ``corruption``, ``severity``, ``level``,
-            ``header_quality``. Reports mark a method that needs any of the first three *oracle*.
+        needs: The fields of `Context` it requires: any of ``corruption``, ``severity``, ``level``,
+            ``header_quality``. Reports mark a method that needs any of the first three as *oracle*.
         adapts: Whether a prediction depends on the other images of the batch.
         weights_of: What its trained weights belong to: ``none`` (nothing is trained),
             ``classifier`` (to a data set's classes and an architecture), ``plugin`` (to the digest
-            of one frozen classifier's weights) or ``restorer`` (image to image, to no classifier).
+            of one frozen classifier's weights) or ``restorer`` (image to image, any classifier).
         trained_on: The one corruption or ``clean`` that defines the method (``jpg`` is trained on
-            JPEG); None where weights for several can be made and chosen with ``NAME@TRAINED_ON``.
-        trained_as: Name of the method whose weights it takes; None where it has its own.
-        argument_digest: SHA-256 of what `with_argument` was given (a file's content), hexadecimal;
+            JPEG); None where it can be trained on several, chosen with ``NAME@TRAINED_ON``.
+        trained_as: Name of the method whose weights it uses; None where it has its own.
+        argument_digest: SHA-256 of the argument of `with_argument` (a file's content), hexadecimal;
             empty for methods that take no argument.
-        backbone: The frozen classifier it stands on.
+        backbone: The frozen classifier it builds on.
         weights: Its own trained weights, or None.
     """
 
@@ -65,7 +65,7 @@ class Method:
 
         Args:
             images: uint8, N x 3 x H x W, on the backbone's device.
-            context: What the method declared that it needs.
+            context: The fields that the method declared in `needs`.
 
         Returns:
             float32, N x classes; rows sum to one.
@@ -73,64 +73,64 @@ class Method:
         raise NotImplementedError(f"{type(self).__name__} has no predict")
 
     def from_stem(self, features: Tensor, images: Tensor, context: Context) -> Tensor:
-        """Like `predict`, given the features of the backbone's stem, which several methods share.
+        """Like `predict`, given the features of the backbone's stem, computed once for all methods.
 
-        A method that overrides it is called this way whenever its backbone can be split.
+        A method that overrides it is called this way whenever its backbone is splittable.
         """
         raise NotImplementedError(f"{type(self).__name__} has no from_stem")
 
     def columns(self, images: Tensor, clean: Tensor, context: Context) -> dict[str, Tensor]:
-        """Named extra columns, float32 N each (psnr, estimated_level); `clean` has the originals."""
+        """Extra columns by name, float32 N each (psnr, estimated_level); `clean` is undegraded."""
         return {}
 
     @classmethod
     def applies_to(cls, corruption: str) -> bool:
-        """Whether the method means anything on this corruption; else the cell is not applicable."""
+        """Whether the method makes sense on this corruption; else the cell is not applicable."""
         return True
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences that a reader of the results should be told."""
+        """Sentences that a reader of the results should know."""
         return ()
 
     @classmethod
     def with_argument(cls, argument: str) -> tuple[str, type[Method]]:
         """The method that ``NAME:ARGUMENT`` on the command line means.
 
-        For methods that are registered with ``argument="FILE"``, or what else it is called.
+        For methods registered with ``argument="FILE"`` or another placeholder.
 
         Args:
-            argument: What stands after the colon.
+            argument: The text after the colon.
 
         Returns:
-            What stands after the colon in cells and tables: short, without folders; and the method,
-            whose `argument_digest` tells one argument from another.
+            The text after the colon in cells and tables (short, without folders) and the method,
+            whose `argument_digest` identifies the argument.
 
         Raises:
-            RobobenchError: The argument means nothing.
+            RobobenchError: The argument is invalid.
         """
         raise RobobenchError("this method takes no argument")
 
     @classmethod
     def fit(cls, task: Any) -> None:
-        """Train the weights and store them through the task; for methods that have any.
+        """Train the weights and store them through the task; for methods that are trained.
 
         Args:
-            task: A `robobench.training.task.TrainingTask`, which stands above this contract.
+            task: A `robobench.training.task.TrainingTask` (this module may not import it).
         """
         raise RobobenchError("this method has nothing to train")
 
     @classmethod
     def recipes(cls, backbone: Backbone | None) -> Mapping[str, Recipe]:
-        """Named settings of `fit`, the first being the default; none where nothing is trained.
+        """Named settings of `fit`, the default first; empty where nothing is trained.
 
         Args:
-            backbone: The classifier that it will stand on; None where that is what is trained.
+            backbone: The classifier the method builds on; None where that is what is trained.
         """
         return {}
 
     def cost(self) -> Cost:
-        """Parameters and multiply-adds for one image."""
+        """Parameters, and multiply-adds per image."""
         return self.backbone.cost()
 
 
@@ -141,7 +141,7 @@ class Corruption(Protocol):
         """Degrade a batch.
 
         Args:
-            images: uint8, N x 3 x H x W; left alone.
+            images: uint8, N x 3 x H x W; not modified.
             level: The parameter of one severity: a number or a tuple of numbers.
             keys: int64 N, the seed of each image's randomness.
 
@@ -155,12 +155,11 @@ class Dataset(Protocol):
     """Images with labels, read in any order.
 
     Attributes:
-        name: As `Cell.dataset` has it, without a path.
+        name: The name in `Cell.dataset`, without a path.
         split: ``test``, ``validation``, ``train``.
-        class_names: In the order of the labels.
-        profile: The severity table that is meant for it.
-        labels: int64 N, all of them, without reading an image.
-        geometry: How its images become what a network sees; decoded to that at `read`.
+        class_names: Names of the classes, in the order of the labels.
+        profile: The severity table intended for it.
+        labels: int64 N, all labels, available without reading an image.
     """
 
     name: str
@@ -172,7 +171,7 @@ class Dataset(Protocol):
     def __len__(self) -> int: ...
 
     def fingerprint(self) -> str:
-        """SHA-256 over what identifies images and labels, hexadecimal; stable between machines."""
+        """SHA-256 of what identifies images and labels, hexadecimal; the same on any machine."""
         ...
 
     def read(self, indices: NDArray[np.int64], geometry: Geometry) -> Tensor:
@@ -185,7 +184,7 @@ class Dataset(Protocol):
 
 
 class Metric(Protocol):
-    """A judgement of a cell's predictions; see `robobench.metric`."""
+    """A measure of a cell's predictions; see `robobench.metric`."""
 
     def __call__(self, predictions: Predictions) -> float | NDArray[Any]:
         """One value per image (bool or float N), whose mean is the metric; or a single number."""

@@ -1,4 +1,4 @@
-"""What a number may depend on beside its inputs: versions, device, command line."""
+"""What a result may depend on besides its inputs: versions, device, command line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DISTRIBUTIONS = (
 
 
 def versions() -> dict[str, str]:
-    """Versions of everything that numbers may depend on."""
+    """Versions of everything that results may depend on."""
     from PIL import features
 
     found = {"python": platform.python_version()}
@@ -41,7 +41,7 @@ def versions() -> dict[str, str]:
 
 
 def machine(device: str, precision: str) -> dict[str, Any]:
-    """What ties results to a machine beside versions."""
+    """What ties results to a machine, besides versions."""
     import torch
 
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor()
@@ -55,7 +55,7 @@ def machine(device: str, precision: str) -> dict[str, Any]:
 
 
 def command_line() -> str:
-    """The command that is running, as a user would type it again."""
+    """The running command, as a user would type it to repeat it."""
     return shlex.join(["robobench", *sys.argv[1:]]) if "robobench" in sys.argv[0] else "python"
 
 
@@ -66,7 +66,7 @@ def choose_device(name: str) -> str:
     """The torch device that a name stands for.
 
     Raises:
-        RobobenchError: It is unknown or not there.
+        RobobenchError: The device is unknown or not available.
     """
     import torch
 
@@ -77,7 +77,7 @@ def choose_device(name: str) -> str:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise RobobenchError(
-            f"--device {name}: it cannot be used here ({str(error).splitlines()[0]}); "
+            f"--device {name} cannot be used here ({str(error).splitlines()[0]}); "
             f"expected one of {DEVICE_ADVICE}"
         ) from error
     return name

@@ -1,8 +1,8 @@
-"""What can go wrong, in one line each: what was expected, what came, what would work.
+"""Errors. Each message is one line: what was expected, what came, what would work.
 
 RobobenchError          exit code 2: misuse or bad input
 |-- CheckFailed         exit code 1: a regression check found a loss
-|-- CellsFailed         exit code 4: some cells failed, the rest is stored
+|-- CellsFailed         exit code 4: some cells failed, the rest are stored
 """
 
 from collections.abc import Iterable
@@ -10,19 +10,19 @@ from difflib import get_close_matches
 
 
 class RobobenchError(Exception):
-    """A mistake that its maker can mend; its text is one line and is all that a user sees."""
+    """A mistake that the user can fix; its one-line message is all that the user sees."""
 
     exit_code = 2
 
 
 class MissingWeights(RobobenchError):
-    """A method has no trained weights here; training it would make them.
+    """A method's trained weights are missing; training it would create them.
 
     Args:
-        message: The line for people, with the command that makes them.
+        message: The line for the user, with the command that trains them.
         method: Registered name.
-        trainings: What it has to be trained on.
-        train_seed: Seed of that training.
+        trainings: What the method has to be trained on.
+        train_seed: Seed of the training.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class MissingWeights(RobobenchError):
 
 
 class CheckFailed(RobobenchError):
-    """A check ran and found what it was looking for."""
+    """A check ran and found a problem."""
 
     exit_code = 1
 
@@ -47,7 +47,7 @@ class CellsFailed(RobobenchError):
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], advice: str = "") -> RobobenchError:
-    """The error for a name that nothing is registered under, with the nearest known ones.
+    """The error for an unknown name, with the closest known ones.
 
     >>> print(unknown_name("method", "adf", ["afd", "ddp"]))
     unknown method 'adf': did you mean 'afd'? Known: afd, ddp

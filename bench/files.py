@@ -11,10 +11,10 @@ from robobench.errors import RobobenchError
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A new file in the same folder, to be written to; it takes its name if nothing goes wrong.
+    """A temporary file in the same folder, which replaces `path` if nothing goes wrong.
 
     Raises:
-        OSError: The folder cannot be written.
+        OSError: The folder is not writable.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
@@ -24,7 +24,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield aside
         mask = os.umask(0)
         os.umask(mask)
-        aside.chmod(0o666 & ~mask)  # mkstemp makes files that only their owner reads
+        aside.chmod(0o666 & ~mask)  # mkstemp makes files that only their owner can read
         aside.replace(path)
     except BaseException:  # a full disk, Ctrl-C while writing
         aside.unlink(missing_ok=True)
@@ -32,10 +32,10 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a whole file or nothing: aside in the same folder, then renamed into place.
+    """Write a file whole or not at all: to a temporary file next to it, then renamed into place.
 
     Raises:
-        OSError: The folder cannot be written or the disk is full; nothing is left behind.
+        OSError: The folder is not writable or the disk is full; nothing is left behind.
     """
     with whole_file(path) as aside:
         aside.write_bytes(data)
@@ -45,7 +45,7 @@ def write_aside(path: Path, data: bytes) -> None:
     """Write a file of a run, whole or not at all.
 
     Raises:
-        RobobenchError: The folder cannot be written or the disk is full; nothing is left behind.
+        RobobenchError: The folder is not writable or the disk is full; nothing is left behind.
     """
     try:
         write_whole(path, data)
@@ -55,6 +55,6 @@ def write_aside(path: Path, data: bytes) -> None:
 
 def _unwritable(path: Path, error: OSError) -> RobobenchError:
     return RobobenchError(
-        f"cannot write {path}: {error.strerror or error}; free the disk or choose a folder that can "
-        "be written with --out (what is stored stays, the same command goes on from there)"
+        f"cannot write {path}: {error.strerror or error}; free disk space or choose a writable "
+        "folder with --out (what is stored is kept, and the same command resumes from there)"
     )

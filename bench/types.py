@@ -1,7 +1,7 @@
-"""The nouns that every other room speaks in; torch is only named.
+"""The types that all other modules share; importing them does not import torch.
 
 Images are uint8 tensors N x 3 x H x W (RGB, 0..255) from the data set to the method: a degradation
-happens to pixels, and each method owns what it does to them afterwards.
+is applied to pixels, and each method decides for itself what it does to them afterwards.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 CLEAN = "clean"
 MATCHED = "matched"
 
-_ALONE: Final = ("averaged", 1)  # of a recipe: what a card need not say
+_ALONE: Final = ("averaged", 1)  # a recipe's default, which a card need not state
 
 
 @dataclass(frozen=True, order=True)
 class Degradation:
-    """One corruption at one strength: what a cell evaluates on.
+    """One corruption at one strength: the condition a cell is evaluated under.
 
     Attributes:
         corruption: A registered name, several joined by ``+`` (applied from left to right), or
             ``clean``.
         level: The strength in the corruption's own unit (JPEG quality, noise sigma on 0..255), or
             the severity where a corruption has no such unit, or 0 for ``clean``.
-        profile: The severity table, empty where the level alone says everything.
+        profile: The severity table; empty where the level alone defines the strength.
     """
 
     corruption: str
@@ -46,32 +46,33 @@ class Degradation:
 
     @property
     def is_clean(self) -> bool:
-        """Whether the images are left alone."""
+        """Whether the images are left unchanged."""
         return self.corruption == CLEAN
 
     @property
     def label(self) -> str:
-        """For people: ``jpeg_compression 25``."""
+        """A readable name: ``jpeg_compression 25``."""
         return CLEAN if self.is_clean else f"{self.corruption} {self.level:g}"
 
 
 @dataclass(frozen=True, order=True)
 class Cell:
-    """One number of the grid: everything its predictions depend on, but the machine.
+    """One cell of the grid: everything its predictions depend on except the machine.
 
     Attributes:
         dataset: Name of the data set, without a path.
         split: ``test``, ``validation``, ...
         geometry: `Geometry.key`.
         corrupt_at: ``crop`` or ``native``.
-        profile: Severity table, and ``+jpeg85`` where images were saved so after the corruption.
+        profile: Severity table, with ``+jpeg85`` where images were saved as JPEG of quality 85
+            after the corruption.
         corruption: `Degradation.corruption`.
         level: `Degradation.level`.
-        seed: Of the corruption; 0 for what is not random.
+        seed: Seed of the corruption; 0 for deterministic ones.
         method: Registered name (with its argument: ``restore:FILE``).
         backbone: Name of the classifier.
-        weights: Digest of everything trained that makes the prediction.
-        trained_on: ``clean``, a corruption, a group, ``matched``, or empty for untrained remedies.
+        weights: Digest of all trained weights behind the prediction.
+        trained_on: ``clean``, a corruption, a group, ``matched``, or empty for untrained methods.
         train_seed: Seed of the training.
     """
 
@@ -91,7 +92,7 @@ class Cell:
 
     @property
     def degradation(self) -> Degradation:
-        """What was done to the images."""
+        """The degradation of the images."""
         return Degradation(self.corruption, self.level, self.profile)
 
     @property
@@ -102,7 +103,7 @@ class Cell:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Cell:
-        """The cell that `dataclasses.asdict` took apart; unknown fields are refused."""
+        """The inverse of `dataclasses.asdict`; unknown or missing fields are refused."""
         names = {f.name for f in fields(cls)}
         if set(values) != names:
             raise RobobenchError(
@@ -114,16 +115,16 @@ class Cell:
 
 @dataclass
 class Predictions:
-    """What one method said about the images of one cell, in data-set order.
+    """One method's predictions for the images of one cell, in data-set order.
 
     Attributes:
-        index: int64, each image's place in its data set, rising.
-        label: int64, the true class.
-        predicted: int64, the class with the largest probability; -1 where the method returned
-            something that is no probability (NaN).
+        index: int64, each image's index in its data set, ascending.
+        label: int64, the true classes.
+        predicted: int64, the class with the largest probability; -1 where the method did not return
+            valid probabilities (NaN).
         confidence: float32, the largest probability (NaN likewise).
         true_probability: float32, the probability of the true class.
-        extra: Further columns that the method has (psnr, ssim, estimated_level), float32 each.
+        extra: Further per-image columns of the method (psnr, ssim, estimated_level), float32 each.
     """
 
     index: NDArray[np.int64]
@@ -135,7 +136,7 @@ class Predictions:
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """Whether each image was classified rightly."""
+        """Whether each image was classified correctly."""
         correct: NDArray[np.bool_] = self.predicted == self.label
         return correct
 
@@ -148,11 +149,11 @@ class Geometry:
     """How an image becomes the square of pixels that a network sees.
 
     Attributes:
-        resize: Shorter side after resizing, in pixels; None leaves the size alone.
-        crop: Side of the central square that is cut out; None takes the image as it is.
+        resize: Shorter side after resizing, in pixels; None leaves the size unchanged.
+        crop: Side of the centre crop, in pixels; None takes the whole image.
         interpolation: ``bilinear``, ``bicubic``, ``lanczos``, ``nearest`` or ``box``.
-        mean: Per channel, on 0..1, subtracted by the classifier.
-        std: Per channel, on 0..1, by which it divides.
+        mean: Mean per channel, on 0..1, that the classifier subtracts.
+        std: Standard deviation per channel, on 0..1, that it divides by.
     """
 
     resize: int | None = None
@@ -163,7 +164,7 @@ class Geometry:
 
     @property
     def key(self) -> str:
-        """The part that decides which pixels are seen (the normalisation belongs to weights)."""
+        """What decides which pixels are seen (the normalisation belongs to the weights)."""
         if self.resize is None and self.crop is None:
             return "as-is"
         resize = f"resize{self.resize}-{self.interpolation}" if self.resize else "no-resize"
@@ -176,7 +177,7 @@ ORACLE_NEEDS: Final = frozenset({"corruption", "severity", "level"})
 
 @dataclass(frozen=True)
 class Context:
-    """What a method is told beside the pixels; only what it declared in `Method.needs` is set.
+    """What a method knows besides the pixels; only what it declared in `Method.needs` is set.
 
     Attributes:
         corruption: Name, when the method needs ``corruption``.
@@ -184,8 +185,8 @@ class Context:
         level: True level in the corruption's own unit, when it needs ``level``.
         header_quality: int tensor N, JPEG quality read from the file's header (0 where the image
             did not come from a JPEG file), when it needs ``header_quality``.
-        indices: int64 tensor N, each image's place in its data set: for methods that draw random
-            numbers, so that the same image meets the same ones.
+        indices: int64 tensor N, each image's index in its data set: for methods that draw random
+            numbers, so that an image always gets the same ones.
     """
 
     corruption: str | None = None
@@ -197,11 +198,11 @@ class Context:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a method costs beside nothing.
+    """The inference cost of a method.
 
     Attributes:
-        parameters: Trained numbers, of everything that runs.
-        macs: Multiply-adds for one image.
+        parameters: Number of trained parameters of everything that runs.
+        macs: Multiply-adds per image.
     """
 
     parameters: int
@@ -210,27 +211,27 @@ class Cost:
 
 @dataclass(frozen=True)
 class Card:
-    """What there is to know about a file of trained weights; stored beside it as JSON.
+    """The facts about a file of trained weights; stored next to it as JSON.
 
     Attributes:
-        method: Registered name of the method it is for.
+        method: Registered name of the method that the weights are for.
         belongs_to: ``classifier``, ``plugin`` or ``restorer``: see `Method.weights_of`.
-        dataset: The data set whose labels (classifier) or images it learned from.
-        backbone: Architecture it is for; empty for restorers.
-        backbone_digest: Digest of the frozen classifier's weights, for plug-ins.
+        dataset: The data set whose labels (classifier) or images were trained on.
+        backbone: Architecture that the weights are for; empty for restorers.
+        backbone_digest: Digest of the frozen classifier's weights, for plug-in modules.
         trained_on: ``clean``, a corruption or a group.
-        train_seed: Seed of its training.
+        train_seed: Seed of the training.
         digest: SHA-256 of the safetensors file, hexadecimal.
-        file: Its file name.
-        command: The command that made it.
-        recipe: Settings of the training, for people.
-        images: How many images it learned from, and which.
-        accuracy: Validation figures, fractions, by condition.
-        parameters: Numbers in the file.
-        minutes: How long the training took.
-        versions: Of robobench, Python, torch.
-        class_names: For classifiers, in the order of the outputs.
-        format: Of this card.
+        file: Name of that file.
+        command: The command that trained them.
+        recipe: Settings of the training, for the record.
+        images: How many training images, and which.
+        accuracy: Validation accuracies, fractions, by condition.
+        parameters: Number of parameters in the file.
+        minutes: Duration of the training.
+        versions: Versions of robobench, Python and torch.
+        class_names: For classifiers, the classes in the order of the outputs.
+        format: Format version of the card.
     """
 
     method: str
@@ -255,18 +256,18 @@ class Card:
 
 @dataclass(frozen=True)
 class Weights:
-    """Trained numbers and the card that says what they are.
+    """Trained weights and the card that describes them.
 
     Attributes:
         card: See `Card`.
-        tensors: Name to float tensor.
+        tensors: Float tensors by name.
     """
 
     card: Card
     tensors: Mapping[str, Tensor]
 
     def part(self, prefix: str) -> dict[str, Tensor]:
-        """The tensors whose names begin so, without it: one of several networks in a file."""
+        """The tensors under a prefix, which is stripped: one of several networks in a file."""
         return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
 
 
@@ -275,22 +276,22 @@ class Recipe:
     """Settings of one training.
 
     Attributes:
-        steps: How many batches.
-        batch: Images in each.
-        rate: Learning rate at its peak.
-        minutes: How long it takes on two ordinary cores, roughly; for messages.
-        optimizer: By name.
-        weight_decay: Of the optimizer; matrices and filters only.
-        warmup: Share of the steps in which the rate rises; then it falls to zero as a half cosine.
-        evaluations: How often the network is validated; the best one is kept.
-        clip: Largest norm of the gradient; infinite for none.
-        restarts: First step and peak rate of each further cycle of the rate (Loshchilov and Hutter
-            2017); the first cycle begins with step 0.
-        keep: The weights that are kept: those that did ``best`` in validation, or the ``last`` ones
-            where validation tells nothing, as its images were seen before.
-        averaged: The mean of the weights at the ends of so many last cycles is what is kept
-            (Izmailov et al. 2018), with batch statistics of its own; with ``last`` only.
-        options: What else the method wants to know.
+        steps: Number of batches.
+        batch: Images per batch.
+        rate: Peak learning rate.
+        minutes: Rough duration on two ordinary CPU cores; for messages.
+        optimizer: Name of the optimizer.
+        weight_decay: Weight decay, on matrices and filters only.
+        warmup: Share of the steps in which the rate rises; then it decays along a half cosine.
+        evaluations: How often the network is validated.
+        clip: Maximum gradient norm; infinite for no clipping.
+        restarts: First step and peak rate of each further cycle (Loshchilov and Hutter
+            2017); the first cycle starts at step 0.
+        keep: Which weights are kept: the ``best`` in validation, or the ``last`` ones where
+            validation is meaningless because its images were trained on.
+        averaged: How many of the last cycles are averaged: the mean of the weights at their ends is
+            kept (Izmailov et al. 2018), with its own batch statistics; with ``last`` only.
+        options: Further settings of the method.
     """
 
     steps: int
@@ -308,11 +309,11 @@ class Recipe:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse cycles that would never end.
+        """Refuse cycles that cannot be run.
 
         Raises:
-            ValueError: The restarts do not rise, or not all are within the steps; or more cycles
-                are averaged than there are, or where the best weights are kept.
+            ValueError: The restarts are not ascending or not all within the steps; or more cycles
+                are averaged than exist, or several where the best weights are kept.
         """
         firsts = [0, *(first for first, _ in self.restarts), self.steps]
         if any(a >= b for a, b in pairwise(firsts)):
@@ -323,20 +324,20 @@ class Recipe:
 
     @property
     def averaged_ends(self) -> tuple[int, ...]:
-        """After how many steps the weights are taken into the mean; none if one cycle is."""
+        """The steps after which weights enter the mean; empty if nothing is averaged."""
         ends = (*(first for first, _ in self.restarts), self.steps)
         return ends[-self.averaged :] if self.averaged > 1 else ()
 
     def with_options(self, **options: Any) -> Recipe:
-        """The same with some options changed."""
+        """The same recipe with some options changed."""
         return replace(self, options={**self.options, **options})
 
     def in_one_cycle(self, **changes: Any) -> Recipe:
-        """The same without restarts, with some fields changed."""
+        """The same recipe without restarts, with some fields changed."""
         return replace(self, restarts=(), averaged=1, **changes)
 
     def rate_at(self, step: int) -> float:
-        """Learning rate of a step: in every cycle up in a line, down in a half cosine."""
+        """Learning rate of a step: each cycle has a linear warm-up and a half-cosine decay."""
         cycles = [(0, self.rate), *self.restarts, (self.steps, 0.0)]
         place = max(p for p, (first, _) in enumerate(cycles[:-1]) if first <= step)
         (first, peak), (end, _) = cycles[place : place + 2]
@@ -347,12 +348,12 @@ class Recipe:
         return peak * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
     def as_dict(self) -> dict[str, Any]:
-        """For the card."""
+        """The settings that the card records."""
         values = {k: v for k, v in asdict(self).items() if k != "minutes"}
         return {k: v for k, v in values.items() if v not in (math.inf, ()) and (k, v) != _ALONE}
 
     def in_lengths(self) -> dict[str, Recipe]:
-        """The usual three: ``standard``, ``quick`` (a fifth of the steps), ``long`` (four times)."""
+        """The usual three: ``standard``, ``quick`` (1/5 of the steps) and ``long`` (4 times)."""
         lengths = {"standard": 1.0, "quick": 0.2, "long": 4.0}
         return {
             name: replace(

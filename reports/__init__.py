@@ -1,1 +1,1 @@
-"""Reports: sections that look at a run, and one builder that writes them in every format."""
+"""Reports: sections that describe a run, and one builder that writes them in every format."""

@@ -1,4 +1,4 @@
-"""What a report section returns: text, tables and plots, not yet in any format.
+"""What a report section returns: texts, tables and plots, independent of the format.
 
 A section is a function of a run, registered like anything else::
 
@@ -7,8 +7,8 @@ A section is a function of a run, registered like anything else::
         "The worst severity of every corruption."
         return [Text("..."), Table("worst-case", "Lowest accuracy", frame)]
 
-Values stay fractions until a format writes them; texts may mark names with backticks, the only
-markup that there is, and every format escapes the rest.
+Values remain fractions until a format writes them. Texts may mark names with backticks, the only
+markup; every format escapes the rest.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ DASH = "\N{EN DASH}"
 
 @dataclass(frozen=True)
 class Value:
-    """A number of a table, with its interval, in the unit that readers see.
+    """A number in a table, with its interval, in the unit that readers see.
 
     Attributes:
-        value: Fraction for ``percent`` and ``points``; None or NaN is shown as a dash.
+        value: A fraction for ``percent`` and ``points``; None or NaN is shown as a dash.
         low: Lower end of the 95 % interval, in the same unit, or None.
         high: Upper end.
         unit: ``percent`` (of a fraction), ``points`` (difference of two percentages, signed),
             ``number`` (as it is), ``count`` (with k, M, G), ``p`` (a p-value), ``level`` (two
             decimals) or ``level difference`` (likewise, signed).
-        bold: Whether it stands out: the best of its column (in a report, if told apart from the
-            second).
-        why: For a dash: the reason, which becomes a note under the table.
+        bold: Whether it is in bold: the best in its column (in a report, if distinguishable from
+            the second best).
+        why: The reason for a dash, which becomes a footnote of the table.
     """
 
     value: float | None
@@ -57,12 +57,12 @@ class Value:
 
     @property
     def text(self) -> str:
-        """The number alone: ``71.2``, ``+3.4``, ``1.3 M``."""
+        """The number without its interval: ``71.2``, ``+3.4``, ``1.3 M``."""
         return DASH if self.value is None or self.missing else _shown(self.value, self.unit)
 
     @property
     def ends(self) -> tuple[float, float] | None:
-        """Of the interval; None where there is none or it is a point, as for a reference."""
+        """The ends of the interval; None without one, or if it is a point, as for a reference."""
         if self.missing or self.low is None or self.high is None:
             return None
         told_apart = self.low < self.high  # which NaN is not
@@ -70,16 +70,16 @@ class Value:
 
     @property
     def interval(self) -> str:
-        """``[70.1, 72.3]``, or nothing."""
+        """``[70.1, 72.3]``, or an empty string."""
         return self.ends_as("[{}, {}]")
 
     def ends_as(self, form: str) -> str:
-        """Both ends in a form of one's own, such as ``{}…{}``; nothing without an interval."""
+        """Both ends in the given form, such as ``{}…{}``; empty without an interval."""
         return form.format(*(_shown(end, self.unit) for end in self.ends)) if self.ends else ""
 
     @property
     def half_width(self) -> str:
-        """Half of the interval, without a sign: ``1.1``; or nothing."""
+        """Half the width of the interval, without a sign: ``1.1``; or an empty string."""
         if not self.ends:
             return ""
         low, high = self.ends
@@ -119,8 +119,8 @@ class Text:
 
     Attributes:
         text: A paragraph; names between backticks.
-        kind: ``heading`` parts a section; ``warning`` is something to know before using a number.
-        items: Points that follow the paragraph.
+        kind: ``heading`` divides a section; ``warning`` is to be read before using a number.
+        items: List items that follow the paragraph.
     """
 
     text: str
@@ -130,16 +130,16 @@ class Text:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; also a file of its own in LaTeX and CSV.
+    """A table; in LaTeX and CSV also a separate file.
 
     Attributes:
         name: Stem of its files, without spaces.
-        caption: What it shows, in which unit.
-        frame: Cells are `Value`, text or whole numbers; the index is the row's heading, with its
-            meaning in ``frame.columns.name``. An index of two levels groups the rows: named, each
-            level is a column; without names they are one heading, "group, row".
-        notes: Lines below the table: marks of rows, how intervals were made.
-        folded: Whether HTML shows it only when asked.
+        caption: What it shows, and in which unit.
+        frame: Cells are `Value`, text or integers; the index holds the row headings, and
+            ``frame.columns.name`` says what they are. An index of two levels groups the rows: if
+            named, each level is a column; otherwise they form one heading, "group, row".
+        notes: Lines below the table: marks of rows, how intervals were computed.
+        folded: Whether HTML shows it only on demand.
         wraps: Whether the last column holds running text.
     """
 
@@ -153,13 +153,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot; also a file of its own beside LaTeX and Markdown.
+    """A plot; for LaTeX and Markdown a separate file.
 
     Attributes:
         name: Stem of its files, without spaces.
         caption: What it shows and what its bands or bars mean.
-        figure: Drawn by matplotlib, without pyplot.
-        alt: What a reader who cannot see it should be told.
+        figure: The matplotlib figure, made without pyplot.
+        alt: A description for readers who cannot see it.
     """
 
     name: str
@@ -172,7 +172,7 @@ Block = Text | Table | Plot
 
 
 def file_stem(name: str) -> str:
-    """A name as a part of the names of files and anchors: letters, digits, ``-`` and ``_``."""
+    """A name in a form usable in file names and anchors: letters, digits, ``-`` and ``_``."""
     return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
 
 
@@ -182,7 +182,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def raw(cell: Any) -> Any:
-    """What a file of data holds for a table's cell: the number unrounded, None for a dash."""
+    """A table's cell as data: the unrounded number, None for a dash."""
     if not isinstance(cell, Value):
         return cell
     return None if cell.missing else cell.value

@@ -1,4 +1,4 @@
-"""The one builder: sections in, a report in every format out."""
+"""The builder: turns sections into a report in every format."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("html", "latex", "markdown", "csv")
 DEFAULT_FORMATS = ("html", "latex", "csv")
-_LAST = 1000  # order of a section that does not say
+_LAST = 1000  # order of a section that does not state one
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Part:
     """A section that was called.
 
     Attributes:
-        name: As it is registered.
-        title: Its heading.
-        blocks: What it returned.
+        name: Its registered name.
+        title: Heading of the section.
+        blocks: The blocks it returned.
     """
 
     name: str
@@ -47,11 +47,11 @@ class Report:
     """Everything that a format writes.
 
     Attributes:
-        title: Heading of the whole.
-        subtitle: What was evaluated, in a line.
-        notices: What stands before everything else.
+        title: Title of the report.
+        subtitle: What was evaluated, in one line.
+        notices: What is shown before everything else.
         parts: The sections, in order.
-        version: Of robobench, for the foot.
+        version: Version of robobench, for the footer.
     """
 
     title: str
@@ -85,29 +85,29 @@ def build(
     sections: Iterable[str] | None = None,
     normalizer: str | None = None,
 ) -> Path:
-    """Write the report of a run, or of several beside each other.
+    """Write the report of a run, or of several side by side.
 
     Args:
         run: What to report on.
-        out: Folder that takes ``index.html``, ``report.tex``, ``report.md``, ``tables/``,
-            ``figures/``, as the formats need them. What else lies there is left alone.
-        formats: Of `FORMATS`.
-        sections: Names of registered sections; all that have something to say by default.
-        normalizer: Method that losses are measured from, instead of ``org``.
+        out: Folder for ``index.html``, ``report.tex``, ``report.md``, ``tables/`` and ``figures/``,
+            as the formats need them. Other files in it are left untouched.
+        formats: Any of `FORMATS`.
+        sections: Names of registered sections; by default all that return anything.
+        normalizer: Reference method that losses are relative to, instead of ``org``.
 
     Returns:
         The file to open first.
 
     Raises:
         RobobenchError: A format, section or method is unknown, the run has no cells, a section
-            raised, or the folder cannot be written.
+            raised, or the folder is not writable.
     """
     wanted = list(dict.fromkeys(formats))
     for name in wanted:
         if name not in FORMATS:
             raise unknown_name("format", name, FORMATS)
     if not wanted:
-        raise RobobenchError(f"no format: name one or more of {', '.join(FORMATS)}")
+        raise RobobenchError(f"no format given: name one or more of {', '.join(FORMATS)}")
     report = compose([run] if not isinstance(run, Sequence) else run, sections, normalizer)
     folder = Path(out)
     with style.room():
@@ -118,20 +118,20 @@ def build(
 
 
 def draw(runs: Sequence[Run], kind: str, out: Path, normalizer: str | None = None) -> list[Path]:
-    """Write one plot of a run, or of several beside each other.
+    """Write one plot of a run, or of several side by side.
 
     Args:
         runs: What to draw.
-        kind: Of `robobench.reports.plots.KINDS`.
-        out: File; its suffix says the format. Several data sets or backbones get a file each, with
-            their names before the suffix.
-        normalizer: Method that losses are measured from, instead of ``org``.
+        kind: One of `robobench.reports.plots.KINDS`.
+        out: File; its suffix determines the format. Several data sets or backbones get one file
+            each, with their names before the suffix.
+        normalizer: Reference method that losses are relative to, instead of ``org``.
 
     Returns:
-        What was written.
+        The files written.
 
     Raises:
-        RobobenchError: The kind or the suffix is unknown, or the runs have nothing for it.
+        RobobenchError: The kind or the suffix is unknown, or the runs have no data for it.
     """
     from robobench.reports.plots import plot_of_kind
 
@@ -150,7 +150,7 @@ def draw(runs: Sequence[Run], kind: str, out: Path, normalizer: str | None = Non
 
 
 def _joined(runs: Sequence[Run], normalizer: str | None) -> Run:
-    """The runs as one, which must hold something."""
+    """The runs as one, which must have cells."""
     run = join(runs, normalizer)
     if not run.cells:
         raise RobobenchError(
@@ -209,8 +209,8 @@ def _call(name: str, run: Run) -> Part:
         raise
     except Exception as error:
         raise RobobenchError(
-            f"section {name!r} raised {type(error).__name__}: {error}; leave it out with --sections, "
-            f"or mend {SECTIONS.entry(name).origin}"
+            f"section {name!r} raised {type(error).__name__}: {error}; omit it with --sections, "
+            f"or fix {SECTIONS.entry(name).origin}"
         ) from error
     strange = [type(block).__name__ for block in blocks if not isinstance(block, Block)]
     if strange:
@@ -223,7 +223,7 @@ def _call(name: str, run: Run) -> Part:
 
 
 def _refuse_same_names(parts: Sequence[Part]) -> None:
-    """Two tables of one name would overwrite each other's files."""
+    """Two tables of the same name would overwrite each other's files."""
     held: dict[tuple[str, str], str] = {}
     for part in parts:
         for block in part.blocks:
@@ -248,7 +248,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # three languages: each template names its filter, a test holds it to that
+        autoescape=False,  # three formats: each template names its filters, which a test checks
         block_start_string="<%",
         block_end_string="%>",
         variable_start_string="<<",
@@ -276,9 +276,9 @@ def page(report: Report, template: str, **more: Any) -> bytes:
     """A report through one template, complete.
 
     Args:
-        report: What it shows.
-        template: File in ``templates/``.
-        more: What else the template names.
+        report: The report to show.
+        template: Name of a file in ``templates/``.
+        more: Further variables of the template.
     """
     loader = _environment().loader
     assert loader is not None
@@ -307,7 +307,7 @@ def _latex(report: Report) -> Mapping[str, bytes]:
 
 
 def _comment(table: Table) -> str:
-    """What stands at the head of a table's file, for who finds it in a paper's folder."""
+    """The comment at the top of a table's file, for whoever finds it in a paper's folder."""
     needs = "booktabs, array" if table.wraps else "booktabs"
     told = [f"{table.caption} Needs the packages: {needs}.", *table.notes]
     return "".join(f"% {' '.join(line.split())}\n" for line in told)

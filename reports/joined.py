@@ -1,4 +1,4 @@
-"""Several runs as one, so that sections never need to know how many there are."""
+"""Several runs as one, so that sections need not know how many there are."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _BoardKey = tuple[str, str, str]
 
 
 def join(runs: Sequence[Run], normalizer: str | None = None) -> Run:
-    """One run for all: itself where it is alone and nothing is asked of it.
+    """One run for all: a single run is returned as it is unless a normalizer is given.
 
     Args:
         runs: At least one.
-        normalizer: Method that losses are measured from, instead of ``org``.
+        normalizer: Reference method that losses are relative to, instead of ``org``.
 
     Raises:
         RobobenchError: No run has the method.
@@ -39,16 +39,16 @@ def join(runs: Sequence[Run], normalizer: str | None = None) -> Run:
 
 
 class JoinedRun(Run):
-    """Runs beside each other; what cannot share a table is told apart by the run's name.
+    """Runs side by side; what cannot share a table is labelled with the run's name.
 
     Args:
         runs: At least one.
-        reference: Method that losses are measured from.
+        reference: Reference method that losses are relative to.
 
     Attributes:
         runs: As given.
         reference: As given.
-        conflicts: What was found while joining that readers must know, in words.
+        conflicts: Conflicts found while joining, as sentences for readers.
 
     Raises:
         RobobenchError: No run has the method.
@@ -76,7 +76,7 @@ class JoinedRun(Run):
 
     @cached_property
     def cells(self) -> list[Cell]:
-        """Every cell once, as it is called here."""
+        """Every cell once, under the name it has here."""
         return list(self._sources)
 
     def predictions(self, cell: Cell) -> Predictions:
@@ -85,7 +85,7 @@ class JoinedRun(Run):
         return run.predictions(original)
 
     def _chosen_sources(self) -> dict[Cell, tuple[Run, Cell]]:
-        """Where each cell is read: from the run that has most images of it, the first of equals."""
+        """The source of each cell: the run with most images of it, the first in case of ties."""
         found: dict[Cell, tuple[Run, Cell]] = {}
         changed: dict[str, int] = {}
         for run, name in zip(self.runs, self._names, strict=True):
@@ -102,8 +102,8 @@ class JoinedRun(Run):
                     found[renamed] = run, cell
         for name, cells in changed.items():
             self.conflicts.append(
-                f"{counted(cells, 'cell')} of `{name}` are in an earlier run as well, with other "
-                "predictions from the same weights and images; one of the two is shown."
+                f"{counted(cells, 'cell')} of `{name}` also occur in another run, with different "
+                "predictions from the same weights and images; only one of the two is shown."
             )
         return found
 
@@ -124,14 +124,14 @@ class JoinedRun(Run):
 
     @cached_property
     def _series_by_board(self) -> list[tuple[str, list[Series]]]:
-        """With its severity table: what is missing in one leaderboard is not in another."""
+        """The series of each leaderboard with its severity table; gaps in one affect no other."""
         from robobench.analysis.series import make_series
 
         return [(profile, make_series(self.each(cells))) for profile, cells in self._by_board()]
 
     @cached_property
     def _summary(self) -> pd.DataFrame:
-        """The summary of all runs, against one reference."""
+        """The summary of all runs, relative to one reference."""
         import pandas as pd
 
         from robobench.analysis.summary import summarise
@@ -161,7 +161,7 @@ class JoinedRun(Run):
         return cell
 
     def _images_in_conflict(self) -> set[tuple[str, str]]:
-        """Data sets that two runs have under one name though their images differ."""
+        """Data sets that have the same name but different images in two runs."""
         known: dict[tuple[str, str], str] = {}
         found: set[tuple[str, str]] = set()
         for run in self.runs:
@@ -172,13 +172,13 @@ class JoinedRun(Run):
                     found.add(place)
         for dataset, split in sorted(found):
             self.conflicts.append(
-                f"`{dataset}` ({split}) is not the same images in all runs (their fingerprints "
-                "differ). They are shown apart, each with the name of its run."
+                f"`{dataset}` ({split}) does not contain the same images in all runs (the "
+                "fingerprints differ). The runs are shown separately, each with its name."
             )
         return found
 
     def _boards_in_conflict(self) -> set[_BoardKey]:
-        """Leaderboards that two runs have under one name though weights or geometry differ."""
+        """Leaderboards that have the same name but differ in weights or geometry in two runs."""
         seen: dict[tuple[Any, ...], str] = {}
         profiles: dict[_BoardKey, str] = {}
         found: set[_BoardKey] = set()
@@ -195,9 +195,8 @@ class JoinedRun(Run):
                     found.add(board)
         for dataset, split, backbone in sorted(found):
             self.conflicts.append(
-                f"The runs disagree on what `{backbone}` on `{dataset}` ({split}) is: weights, "
-                "geometry or severity table differ. They are shown apart, each with the name "
-                "of its run."
+                f"The runs disagree on `{backbone}` on `{dataset}` ({split}): weights, geometry or "
+                "severity table differ. The runs are shown separately, each with its name."
             )
         return found
 
@@ -225,7 +224,7 @@ class JoinedRun(Run):
             "samples": list(seen.values()),
         }
         if len(self.runs) > 1:
-            joined.pop("cells", None)  # planned by each run for itself
+            joined.pop("cells", None)  # each run plans its own
         return joined
 
 
@@ -234,14 +233,14 @@ def _board(cell: Cell) -> _BoardKey:
 
 
 def _compared(one: Predictions, other: Predictions) -> tuple[bool, bool]:
-    """Whether two runs said the same of the images that both saw; whether the other saw more."""
+    """Whether two runs agree on their common images; whether the other one has more images."""
     _, mine, theirs = np.intersect1d(one.index, other.index, return_indices=True)
     same = np.array_equal(one.predicted[mine], other.predicted[theirs])
     return same, len(other) > len(one)
 
 
 def _distinct_labels(runs: Sequence[Run]) -> list[str]:
-    """The runs' own names, with a number where two are alike."""
+    """The runs' names, numbered where two are the same."""
     labels = [run.label for run in runs]
     return [
         label if labels.count(label) == 1 else f"{label} ({labels[: place + 1].count(label)})"

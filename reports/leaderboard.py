@@ -1,6 +1,6 @@
-"""What sections ask of a run: which methods, corruptions and cells it has, in the order of a table.
+"""What sections need from a run: its methods, corruptions and cells, in the order of a table.
 
-A `Leaderboard` is the part of a run that may be compared: one data set and one classifier.
+A `Leaderboard` is a part of a run whose numbers are comparable: one data set and one classifier.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Point:
 
 @dataclass(frozen=True)
 class _Cell:
-    severity: float  # NaN where the level is none
+    severity: float  # NaN where the level is not a severity
     level: float
     seed: int
     point: Point
@@ -48,15 +48,15 @@ class _Cell:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """One data set and one classifier of a run: what may stand in one table.
+    """One data set and one classifier of a run: what may share a table.
 
     Attributes:
-        run: Where it comes from.
-        dataset: Its name.
-        split: Its part.
-        backbone: The classifier's name.
-        reference: Label of the method that losses are measured from.
-        alone: Whether the run has no other board.
+        run: The run that it is part of.
+        dataset: Name of the data set.
+        split: Split of the data set.
+        backbone: Name of the classifier.
+        reference: Label of the method that losses are relative to.
+        alone: Whether it is the run's only leaderboard.
     """
 
     run: Run
@@ -68,23 +68,23 @@ class Leaderboard:
 
     @property
     def title(self) -> str:
-        """For headings and captions."""
+        """Its title, for headings and captions."""
         return f"`{self.dataset}` ({self.split}), `{self.backbone}`"
 
     @property
     def suffix(self) -> str:
-        """What the names of tables and plots end with, so that two do not share a file."""
+        """The suffix of its tables' and plots' names, so that no two leaderboards share a file."""
         parts = "" if self.alone else f"-{self.dataset}-{self.split}-{self.backbone}"
         return file_stem(parts)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """The long table of this board."""
+        """The long table of this leaderboard."""
         return self._part(self.run.frame)
 
     @cached_property
     def accuracy(self) -> pd.DataFrame:
-        """Its accuracies alone: one row per cell."""
+        """The accuracies in it: one row per cell."""
         return self.frame[self.frame["metric"] == "accuracy"]
 
     @cached_property
@@ -98,7 +98,7 @@ class Leaderboard:
 
     @cached_property
     def series(self) -> dict[str, Series]:
-        """By label of the row: its accuracies with their bootstrap samples."""
+        """The series (accuracies with their bootstrap samples) by label of the row."""
         mine = (self.dataset, self.split, self.backbone)
         found = {
             (s.method, s.trained_on): s
@@ -116,7 +116,7 @@ class Leaderboard:
 
     @cached_property
     def rows(self) -> list[MethodRow]:
-        """The methods, the reference first, then in the order in which the run names them."""
+        """The methods: the reference first, the others in the order of the run."""
         pairs = list(
             dict.fromkeys(zip(self.accuracy["method"], self.accuracy["trained_on"], strict=True))
         )
@@ -179,7 +179,7 @@ class Leaderboard:
 
     @cached_property
     def corruptions(self) -> list[str]:
-        """What was evaluated beside the clean images: published ones first, in published order."""
+        """The corruptions evaluated: published ones first, in published order."""
         from robobench.corruptions.catalogue import GROUPS
 
         published = list(GROUPS["all"])
@@ -190,7 +190,7 @@ class Leaderboard:
 
     @cached_property
     def sweeps(self) -> list[str]:
-        """Corruptions evaluated at levels that are no severities."""
+        """Corruptions evaluated at levels that are not severities."""
         table = self.accuracy[self.accuracy["corruption"] != CLEAN]
         unnamed = set(table.loc[table["severity"].isna(), "corruption"])
         return [name for name in self.corruptions if name in unnamed]
@@ -202,7 +202,7 @@ class Leaderboard:
 
     @cached_property
     def images(self) -> int:
-        """How many images the largest cell has."""
+        """Number of images in the largest cell."""
         return int(self.accuracy["n"].max()) if len(self.accuracy) else 0
 
     @cached_property
@@ -237,15 +237,15 @@ class Leaderboard:
     def points(
         self, row: MethodRow, corruption: str, axis: Literal["severity", "level"]
     ) -> list[Point]:
-        """The accuracies along a corruption, rising in x.
+        """The accuracies along a corruption, by ascending x.
 
-        Several seeds are averaged; the interval is then the hull of theirs, which is no smaller
-        than that of their mean.
+        Several seeds are averaged; the interval is then the hull of their intervals, which is at
+        least as wide as that of their mean.
 
         Args:
             row: A method.
             corruption: A corruption, or ``clean``.
-            axis: What x is.
+            axis: The quantity on x.
         """
         grouped: dict[float, list[Point]] = {}
         for cell in self._cells.get((row.method, row.trained_on, corruption), []):
@@ -267,9 +267,9 @@ class Leaderboard:
         return self.summed(row, CLEAN, "accuracy", why="the clean images were not evaluated")
 
     def summed(self, row: MethodRow, corruption: str, column: str, why: str = "") -> Value:
-        """A number of the summary with its interval; a dash with its reason where there is none.
+        """A number of the summary with its interval; a dash with the reason where it is missing.
 
-        A mean over some of a corruption's levels is no number to set beside means over all.
+        A mean over only some of a corruption's levels is not comparable with means over all.
         """
         if not self.complete(row, corruption):
             return Value(None, why=self.reason(row, corruption))
@@ -287,7 +287,7 @@ class Leaderboard:
             if entry["method"] in (row.label, row.method) and entry["corruption"] == corruption:
                 return f"not applicable: {entry['why']}"
         if corruption == MEAN and not self.corruptions:
-            return "nothing degraded was evaluated"
+            return "no degraded images were evaluated"
         if corruption == MEAN:
             return "no mean: the method lacks cells that others have"
         return "cells are missing"
@@ -312,7 +312,7 @@ class Leaderboard:
         return not self._absent(row, corruption)
 
     def lacking(self, row: MethodRow) -> list[str]:
-        """Cells that other methods have and this one lacks, as people call them."""
+        """Cells that other methods have and this one lacks, as readable names."""
         return [
             CLEAN if corruption == CLEAN else f"{corruption} {level:g}"
             for corruption in self._levels
@@ -321,7 +321,7 @@ class Leaderboard:
         ]
 
     def marks(self, rows: Sequence[MethodRow] | None = None) -> list[str]:
-        """What the signs in row headings mean, of those that occur."""
+        """The meaning of each mark that occurs in the row headings."""
         used = "".join(row.marks for row in (self.rows if rows is None else rows))
         return [f"{sign} {meaning}." for sign, meaning in MARKS.items() if sign in used]
 
@@ -338,7 +338,7 @@ def _number(value: Any) -> float | None:
 def leaderboards(run: Run) -> list[Leaderboard]:
     """The leaderboards of a run, in the order of its table; the same objects each time.
 
-    What one computes once then serves every section.
+    What they compute is thus computed once for all sections.
     """
     known: list[Leaderboard] = vars(run).setdefault("_leaderboards", [])
     if known:

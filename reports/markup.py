@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 _CODE = re.compile(r"`([^`]*)`")
-_PERCENT = re.compile(r"(\d) %")  # never at the end of one line and the start of the next
+_PERCENT = re.compile(r"(\d) %")  # must not be broken across lines
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -64,7 +64,7 @@ def _split(text: str, plain: Callable[[str], str], code: Callable[[str], str]) -
 
 
 def latex_plain(text: str) -> str:
-    r"""Text that LaTeX prints as it is; what pdflatex has no letter for becomes its code point.
+    r"""Text escaped for LaTeX; a character that pdflatex lacks becomes its code point.
 
     >>> latex_plain("50% of a_b")
     '50\\% of a\\_b'
@@ -73,7 +73,7 @@ def latex_plain(text: str) -> str:
 
 
 def latex_breakable(text: str) -> str:
-    """Likewise, and a line may end after punctuation: for paths, commands and digests."""
+    """Likewise, breakable after punctuation: for paths, commands and digests."""
     breaks = {match.start() for match in _BREAK.finditer(text)}
     return _unjoined(
         "".join(
@@ -84,7 +84,7 @@ def latex_breakable(text: str) -> str:
 
 
 def _unjoined(text: str) -> str:
-    """Hyphens in a row stay hyphens: LaTeX would make one dash of the two before an option."""
+    """Keep consecutive hyphens apart: LaTeX would set the two before an option as one dash."""
     return text.replace("--", "-{}-")
 
 
@@ -100,5 +100,5 @@ def _letter(letter: str) -> str:
 
 
 def markdown_plain(text: str) -> str:
-    """Text in which Markdown sees no markup, in one line."""
+    """Text escaped for Markdown, on one line."""
     return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", text.replace("\n", " "))

@@ -1,4 +1,4 @@
-"""A method as a row of tables and a line of plots, with the signs that readers must know."""
+"""A method as a row of tables and a line in plots, with its marks."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 ORACLE, BANK, ADAPTS = "\N{DAGGER}", "\N{DOUBLE DAGGER}", "\N{SECTION SIGN}"
 MARKS = {
-    ORACLE: "oracle: is told the true level or corruption, which nobody knows in use",
-    BANK: "a bank: for each corruption the weights trained on it, so it is told the corruption",
-    ADAPTS: "adapts to the batch: a prediction depends on the other images beside it",
+    ORACLE: "oracle: knows the true level or corruption, which is unknown in deployment",
+    BANK: "a bank: for each corruption the weights trained on it, so it knows the corruption",
+    ADAPTS: "adapts to the batch: a prediction depends on the other images in the batch",
 }
 
 
@@ -26,10 +26,10 @@ class MethodRow:
         label: Its name, with ``@TRAINED_ON`` where the leaderboard has it more than once.
         method: As `Cell.method`.
         trained_on: As `Cell.trained_on`.
-        oracle: Whether it is told what nobody knows in use.
+        oracle: Whether it knows what is unknown in deployment.
         adapts: Whether it adapts to the batch.
-        parameters: Numbers that run, or None where the run does not say.
-        macs: Multiply-adds for one image, or None.
+        parameters: Number of parameters, or None where the run does not record it.
+        macs: Multiply-adds per image, or None.
     """
 
     label: str
@@ -42,7 +42,7 @@ class MethodRow:
 
     @property
     def marks(self) -> str:
-        """The signs that explain themselves under a table."""
+        """The marks that are explained under a table."""
         signs = ((self.oracle, ORACLE), (self.trained_on == MATCHED, BANK), (self.adapts, ADAPTS))
         return "".join(sign for told, sign in signs if told)
 

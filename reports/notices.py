@@ -1,4 +1,4 @@
-"""What a reader must know before using any number; it stands at the top of a report."""
+"""What a reader must know before using any number, for the top of a report."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def notices(run: Run) -> list[Text]:
 
 
 def _differences(runs: Sequence[Run]) -> list[Text]:
-    """In what the machines and libraries of several runs differ."""
+    """How the machines and libraries of several runs differ."""
     found = []
     for part, what in (("machine", "machine"), ("versions", "version")):
         told = [_flat(run.manifest.get(part, {})) for run in runs]
@@ -41,8 +41,8 @@ def _differences(runs: Sequence[Run]) -> list[Text]:
         return []
     return [
         Text(
-            "These runs were not made alike: small differences between them may come from the "
-            "machine or a library, not from a method.",
+            "These runs were made under different conditions: small differences between them may "
+            "come from the machine or a library rather than from a method.",
             "warning",
             tuple(found),
         )
@@ -68,11 +68,11 @@ def _gaps(run: Run) -> list[Text]:
     if not found and (not isinstance(planned, int) or stored >= planned):
         return []
     short = isinstance(planned, int) and stored < planned
-    count = f" {stored} of {planned} cells are there." if short else ""
+    count = f" {stored} of {planned} cells are stored." if short else ""
     return [
         Text(
-            f"The run is incomplete.{count} What needs a missing cell is left blank; the same "
-            "`robobench run` again computes what is missing.",
+            f"The run is incomplete.{count} Numbers that need a missing cell are left blank; "
+            "repeating the same `robobench run` computes the missing cells.",
             "warning",
             tuple(found),
         )
@@ -80,7 +80,7 @@ def _gaps(run: Run) -> list[Text]:
 
 
 def _notes(run: Run, runs: Sequence[Run]) -> list[Text]:
-    """What the runs noted while they were made, and the summary while it was computed."""
+    """The notes of the runs and of their summary."""
     told = dict.fromkeys(str(note) for one in runs for note in one.manifest.get("notes", []))
     told |= dict.fromkeys(str(note) for note in run.summary().attrs.get("notes", []))
     return [Text(note, "note") for note in told]

@@ -1,4 +1,4 @@
-"""The plots of a report, each a function of a `Leaderboard`; also what ``robobench plot`` draws."""
+"""The plots of a report and of ``robobench plot``, each a function of a `Leaderboard`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SEVERITIES = (1, 2, 3, 4, 5)
-_BAND = 0.16  # opacity: a few bands over each other stay readable
+_BAND = 0.16  # opacity: a few overlapping bands stay readable
 
 
 def severity_figure(board: Leaderboard) -> Figure:
-    """Accuracy from clean to severity 5, one panel a corruption.
+    """Accuracy from clean to severity 5, one panel per corruption.
 
     Raises:
         RobobenchError: No corruption was evaluated at severities only.
@@ -81,7 +81,7 @@ def level_figure(board: Leaderboard) -> Figure:
 
 
 def unit_of(corruption: str) -> str:
-    """What the level of a corruption counts, for an axis."""
+    """The unit of a corruption's level, for an axis."""
     from robobench.corruptions.catalogue import native
 
     found = None if "+" in corruption else native(corruption)
@@ -89,19 +89,19 @@ def unit_of(corruption: str) -> str:
 
 
 def heatmap_figure(board: Leaderboard) -> Figure:
-    """The share of the reference's loss that each method gives back, by corruption.
+    """The share of the reference's loss that each method recovers, by corruption.
 
     Raises:
-        RobobenchError: There is no method beside the reference, or no loss beyond noise.
+        RobobenchError: There is no method besides the reference, or no loss beyond noise.
     """
     rows = board.others
     columns = board.degraded
     shares = [[board.summed(row, name, "recovered").value for name in columns] for row in rows]
     if not any(share is not None for line in shares for share in line):
-        raise _nothing(board, "heatmap", "a method beside the reference", "--methods afd,ddp")
+        raise _nothing(board, "heatmap", "a method besides the reference", "--methods afd,ddp")
     names = [_broken(name) for name in columns]
     longest = max(len(line) for name in names for line in name.split("\n"))
-    turned = longest * len(columns) > 80  # they would run into each other
+    turned = longest * len(columns) > 80  # upright labels would overlap
     below = 0.045 * longest if turned else 0.15 * max(name.count("\n") + 1 for name in names)
     figure = Figure(figsize=(WIDTH, 0.36 * len(rows) + below + 0.35), layout="constrained")
     axes = figure.subplots()
@@ -138,7 +138,7 @@ def heatmap_figure(board: Leaderboard) -> Figure:
     axes.invert_yaxis()
     for side in axes.spines.values():
         side.set_visible(False)
-    if len(rows) > 2:  # the numbers stand in the cells: a bar without room explains nothing
+    if len(rows) > 2:  # the cells hold the numbers: a tiny colour bar adds nothing
         bar = figure.colorbar(mesh, ax=axes, aspect=12, pad=0.02, extend="both")
         bar.set_label("share recovered (%)")
         bar.outline.set_visible(False)
@@ -150,7 +150,7 @@ def cost_figure(board: Leaderboard) -> Figure:
     """Mean accuracy on degraded images against multiply-adds and parameters.
 
     Raises:
-        RobobenchError: The run does not say what its methods cost, or has nothing degraded.
+        RobobenchError: The run does not record its methods' cost, or has no degraded cells.
     """
     priced = [
         (row, board.summed(row, MEAN, "accuracy"))
@@ -178,10 +178,10 @@ def cost_figure(board: Leaderboard) -> Figure:
 
 
 def paired_figure(board: Leaderboard) -> Figure:
-    """How many points each method gains on the reference, by corruption, with intervals.
+    """Each method's gain over the reference in points, by corruption, with intervals.
 
     Raises:
-        RobobenchError: There is no reference, or no method beside it.
+        RobobenchError: There is no reference, or no other method.
     """
     rows = board.others
     gains = {
@@ -191,7 +191,7 @@ def paired_figure(board: Leaderboard) -> Figure:
     }
     names = [name for name in board.conditions if any(name in found for found in gains.values())]
     if not names:
-        raise _nothing(board, "paired", "a method beside the reference", "--methods afd,ddp")
+        raise _nothing(board, "paired", "a method besides the reference", "--methods afd,ddp")
     step = 0.8 / max(len(rows), 1)
     figure = Figure(
         figsize=(WIDTH, 0.9 + len(names) * (0.12 + 0.06 * len(rows))), layout="constrained"
@@ -212,7 +212,7 @@ def paired_figure(board: Leaderboard) -> Figure:
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(f"gain on {board.reference} (points of accuracy)")
+    axes.set_xlabel(f"gain over {board.reference} (points of accuracy)")
     percent(axes, "x", signed=True)
     _legend(figure, rows, drawn, lines=False)
     return figure
@@ -228,10 +228,10 @@ KINDS: Mapping[str, Callable[[Leaderboard], Figure]] = {
 
 
 def plot_of_kind(kind: str, board: Leaderboard) -> Figure:
-    """The plot of a kind.
+    """The plot of the given kind.
 
     Raises:
-        RobobenchError: There is no such kind, or the leaderboard has nothing for it.
+        RobobenchError: The kind is unknown, or the leaderboard has no data for it.
     """
     if kind not in KINDS:
         raise unknown_name("kind of plot", kind, KINDS)
@@ -240,13 +240,13 @@ def plot_of_kind(kind: str, board: Leaderboard) -> Figure:
 
 def _nothing(board: Leaderboard, kind: str, wanted: str, example: str) -> RobobenchError:
     return RobobenchError(
-        f"{board.run.label} has nothing for a plot of kind {kind!r}: it needs {wanted} "
-        f"(say `robobench run {example}`)"
+        f"{board.run.label} has no data for a plot of kind {kind!r}: it needs {wanted} "
+        f"(for example `robobench run {example}`)"
     )
 
 
 def _broken(name: str) -> str:
-    """A mixture on a line for each part, to fit beside or below an axis."""
+    """A mixture with one line per part, to fit next to or below an axis."""
     return name.replace("+", "\n+ ")
 
 
@@ -355,7 +355,7 @@ def _legend(
         for row in rows
     }
     handles.update(more or {})
-    letters = figure.get_figwidth() * 15  # about as many fit into a line
+    letters = figure.get_figwidth() * 15  # roughly as many as fit on a line
     longest = max(map(len, handles), default=1)
     one_line = sum(len(label) + 6 for label in handles) <= letters
     fits = len(handles) if one_line else max(1, int(letters / (longest + 5)))

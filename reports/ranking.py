@@ -1,4 +1,4 @@
-"""Which differences between methods are real: paired, on the same images."""
+"""Paired differences between methods on the same images, and their significance."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from robobench.reports.method_row import MethodRow
 from robobench.types import CLEAN
 
 BOLD_NOTE = (
-    "Bold: the best of its column (oracles aside) where the 95 % interval of its paired difference "
-    "from the second excludes zero."
+    "Bold: the best in its column (oracles excluded), if the 95 % interval of its paired "
+    "difference from the second best excludes zero."
 )
 
 
 @dataclass(frozen=True)
 class Difference:
-    """By how much one method is more accurate than another on the same images.
+    """The difference in accuracy between two methods on the same images.
 
     Attributes:
-        value: Fraction.
+        value: The difference, a fraction.
         low: Lower end of the 95 % interval.
         high: Upper end.
     """
@@ -33,15 +33,15 @@ class Difference:
 
 
 def differences(board: Leaderboard, a: MethodRow, b: MethodRow) -> Mapping[str, Difference]:
-    """The gain of `b` on `a`, image by image, where both have every level.
+    """The paired gain of `b` over `a`, where both have every level.
 
     Args:
-        board: What both belong to.
-        a: The method compared with.
-        b: The other.
+        board: The leaderboard of both.
+        a: The method to compare with.
+        b: The method compared.
 
     Returns:
-        Corruption (``clean`` and ``mean`` too) to the difference of the mean accuracies.
+        The difference of the mean accuracies by corruption, including ``clean`` and ``mean``.
     """
     from robobench.analysis.statistics import percentile_interval
 
@@ -65,9 +65,9 @@ def differences(board: Leaderboard, a: MethodRow, b: MethodRow) -> Mapping[str, 
 
 
 def p_values(board: Leaderboard, a: MethodRow, b: MethodRow) -> Mapping[str, float]:
-    """How likely so large a difference is by chance, by corruption, adjusted by Holm.
+    """p-values of the difference by corruption, adjusted by Holm.
 
-    Exact sign-flip test over images; for a single cell it is McNemar's.
+    Exact sign-flip test over images; for a single cell, McNemar's exact test.
     """
     from robobench.analysis.comparison import compare_pair
 
@@ -78,7 +78,7 @@ def p_values(board: Leaderboard, a: MethodRow, b: MethodRow) -> Mapping[str, flo
 def embolden(
     board: Leaderboard, rows: Sequence[MethodRow], values: Sequence[Value], corruption: str
 ) -> list[Value]:
-    """The same accuracies, the best in bold if it is told apart from the second."""
+    """The same accuracies, the best in bold if it is distinguishable from the second best."""
     ranked = sorted(
         (place for place, row in enumerate(rows) if not row.oracle and not values[place].missing),
         key=lambda place: -(values[place].value or 0.0),

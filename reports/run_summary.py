@@ -1,7 +1,7 @@
-"""The summary of a run on a screen: one short table for people, in percent.
+"""The summary of a run on the console: one short table, in percent.
 
-On a terminal it fits the terminal. Elsewhere (a pipe, a log) it is a Markdown table of whatever
-width it needs, in plain ASCII, so that it survives being pasted.
+In a terminal it fits the width. Elsewhere (a pipe, a log) it is a Markdown table of any width, in
+plain ASCII, so that it can be pasted anywhere.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def print_summary(
 
     Args:
         summary: As `robobench.analysis.summary.summarise` returns it.
-        manifest: Of the run, for the marks of methods that are told the truth; may be left out.
-        file: Where to; standard output by default.
+        manifest: The run's manifest, for the marks of oracle methods; may be left out.
+        file: Where to print; standard output by default.
     """
     console = screen(file)
     if summary.empty:
@@ -57,7 +57,7 @@ def print_summary(
 def _tables(
     summary: pd.DataFrame, oracles: Collection[_Trained]
 ) -> Iterator[tuple[Table, list[str]]]:
-    """For each data set and backbone a table in groups by corruption, and what may stand apart."""
+    """For each data set and backbone a table grouped by corruption, and its separable columns."""
     labels = _labels(summary, oracles)
     reference = _reference(summary)
     for place, part in summary.groupby(["dataset", "split", "backbone"], sort=False):
@@ -76,14 +76,14 @@ def _tables(
 
 
 def _parted(table: Table, apart: Sequence[str]) -> list[Table]:
-    """Sweeps' interval means in a table of their own."""
+    """The table without the sweeps' interval means, and these in a table of their own."""
     frame = table.frame
     main = [column for column in frame if column not in apart]
     return [Table(table.name, table.caption, frame[columns]) for columns in (main, list(apart))]
 
 
 def _value(row: Mapping[Hashable, Any], column: str, best: float | None) -> Value:
-    # A ratio of a few errors on clean images says nothing that the accuracy does not.
+    # A ratio of few errors on clean images adds nothing to the accuracy.
     if row["corruption"] == CLEAN and column.startswith("CE["):
         return Value(None)
     value = Value(row[column], row[f"{column}_low"], row[f"{column}_high"])
@@ -91,21 +91,21 @@ def _value(row: Mapping[Hashable, Any], column: str, best: float | None) -> Valu
 
 
 def _columns(part: pd.DataFrame, reference: str) -> list[str]:
-    """What is shown: accuracy, interval means, CE and the share recovered, if there are any."""
+    """The columns shown: accuracy, interval means, CE and the share recovered, where known."""
     columns = ["accuracy", _SEVERITIES, *_native(part), f"CE[{reference}]", _RECOVERED]
     columns += ["mCE", "relative mCE"]
     return [c for c in columns if c == "accuracy" or (c in part and part[c].notna().any())]
 
 
 def _native(part: pd.DataFrame) -> list[str]:
-    """Interval means over a sweep's own levels."""
+    """The columns of interval means over a sweep's native levels."""
     names = [str(c) for c in part if str(c).startswith("Acc(") and str(c).endswith(")")]
     names = [c for c in names if c != _SEVERITIES]
     return [c for c in names if part[c].notna().any()]
 
 
 def _by_corruption(part: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Clean first, the mean of several last, the others as evaluated."""
+    """The rows by corruption: clean first, the mean of several last, the others as evaluated."""
     order = list(dict.fromkeys(part["corruption"]))
     order.sort(key=lambda c: (c != CLEAN, c == MEAN))
     if len({*order} - {CLEAN, MEAN}) == 1:  # the mean of one corruption is that corruption
@@ -125,7 +125,7 @@ def _reference(summary: pd.DataFrame) -> str:
 
 
 def _in_order(summary: pd.DataFrame, manifest: Mapping[str, Any]) -> pd.DataFrame:
-    """The reference first, then methods as the run was asked for them."""
+    """The reference first, then the methods in the order in which they were requested."""
     asked = list(dict.fromkeys((m["method"], m["trained_on"]) for m in manifest.get("methods", [])))
     rank = {key: place for place, key in enumerate(asked)}
     reference = summary.attrs.get("reference")
@@ -143,7 +143,7 @@ def _oracles(manifest: Mapping[str, Any]) -> set[_Trained]:
 
 
 def _labels(summary: pd.DataFrame, oracles: Collection[_Trained]) -> dict[Any, str]:
-    """Names for rows: ``@TRAINED_ON`` only where it tells two rows apart, ``*`` for an oracle."""
+    """Row labels: ``@TRAINED_ON`` only where it distinguishes rows, ``*`` for an oracle."""
     labels = {}
     for index, row in summary.iterrows():
         same = summary[summary["method"] == row["method"]]
@@ -154,7 +154,7 @@ def _labels(summary: pd.DataFrame, oracles: Collection[_Trained]) -> dict[Any, s
 
 
 def _marks(summary: pd.DataFrame, oracles: Collection[_Trained]) -> list[str]:
-    """What stands under the tables: columns and signs explained, gaps, notes."""
+    """The lines under the tables: columns and marks explained, gaps, notes."""
     lines, reference = [], _reference(summary)
     if f"CE[{reference}]" in summary and summary[f"CE[{reference}]"].notna().any():
         lines.append(f"CE[{reference}]: errors as a share of {reference}'s; below 100 is better.")

@@ -1,4 +1,4 @@
-"""Tables and texts on a screen: a terminal of any width, or a log, which gets Markdown."""
+"""Tables and texts on the console: in a terminal of any width, or as Markdown in a log."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from rich.text import Text as Styled
 
 _ENDS = "[{},{}]"
-_STACKED = "{}\N{HORIZONTAL ELLIPSIS}{}"  # shorter than brackets: six fit beside each other
+_STACKED = "{}\N{HORIZONTAL ELLIPSIS}{}"  # shorter than brackets: six fit side by side
 _INTERVAL = "95 %"
 
 
 def screen(file: TextIO | None = None) -> Console:
-    """Where to print: standard output, or a file."""
+    """The console to print to: standard output, or a file."""
     from rich.console import Console
 
     console = Console(file=file or sys.stdout, highlight=False, emoji=False, markup=False)
@@ -30,12 +30,12 @@ def screen(file: TextIO | None = None) -> Console:
 
 
 def print_text(console: Console, text: str, style: str = "") -> None:
-    """Print a line; backticks around names are left out."""
+    """Print a line, without the backticks around names."""
     console.print(text.replace("`", ""), style=style)
 
 
 def print_block(console: Console, block: Block, stacked: Collection[str] = ()) -> None:
-    """Print a text, or a table with its caption and notes; of a plot nothing.
+    """Print a text, or a table with its caption and notes; plots are skipped.
 
     Args:
         console: From `screen`.
@@ -66,15 +66,16 @@ def print_table(
 ) -> None:
     """Print a table alone.
 
-    Where a terminal has no room for both ends of all intervals it shows half of their widths; where
-    it has none for these, the columns come in blocks.
+    Where a terminal has no room for both ends of all intervals, it shows their half-widths; where
+    it has no room for these either, the columns are split into blocks.
 
     Args:
         console: From `screen`.
         table: What to print.
-        stacked: Names of rows that matter: bold, with their intervals on a line below, and no other
-            row has any. Without it all intervals stand beside their numbers.
-        coloured: Columns in which zero is no effect: green above it beyond noise, red below.
+        stacked: Names of rows to highlight: bold, with their intervals on a line below; the other
+            rows then have none. Without it, all intervals follow their numbers.
+        coloured: Columns in which zero means no effect: green if the interval is above zero, red if
+            below.
     """
     if not console.is_terminal:
         console.file.write(f"{to_log(table)}\n")
@@ -85,7 +86,7 @@ def print_table(
 
 
 def fits(console: Console, table: Table) -> bool:
-    """Whether there is room for a table with both ends of its intervals; a log has it for any."""
+    """Whether a table fits with both ends of its intervals; in a log it always does."""
     return not console.is_terminal or _Grid(lay_out(table)).whole <= console.width
 
 
@@ -98,17 +99,17 @@ def grid(
     coloured: Collection[str] = (),
     written: Callable[[str], str] = str,
 ) -> list[Styled]:
-    """The lines of a table on a terminal: a heading for each group and its rows below it.
+    """The lines of a table on a terminal: a heading for each group, with its rows below.
 
-    A group that has nothing but dashes without a reason is left out.
+    A group with nothing but unexplained dashes is left out.
 
     Args:
         table: What to show.
-        width: Letters that a line may have.
+        width: Maximum number of characters in a line.
         gap: Spaces between columns.
         stacked: See `print_table`.
         coloured: See `print_table`.
-        written: Writes a number with the letters that the terminal has.
+        written: Writes a number in characters that the terminal supports.
     """
     from rich.text import Text as Styled
 
@@ -141,10 +142,10 @@ def _half(cell: TableCell) -> str:
 
 @dataclass(frozen=True)
 class _Grid:
-    """A table on a terminal of so many letters; the arguments of `grid`, and what it measures.
+    """A table on a terminal: the arguments of `grid`, and the sizes that follow from them.
 
     Attributes:
-        beside: What of an interval stands beside its number, if rows are not stacked.
+        beside: How an interval is shown next to its number, if rows are not stacked.
     """
 
     laid: Layout
@@ -156,13 +157,13 @@ class _Grid:
 
     @cached_property
     def margin(self) -> int:
-        """The width of the names of rows; those of groups stand on lines of their own."""
+        """The width of the row names; group names have lines of their own."""
         names = [len(line.name) + bool(line.group) for line in self.laid.lines]
         return max([*names, len(_INTERVAL) + 1] if self.stacked else names, default=0)
 
     @cached_property
     def widths(self) -> list[int]:
-        """Of the columns."""
+        """The widths of the columns."""
         found = [len(name) for name in self.laid.columns]
         for line in self.laid.lines:
             for k, cell in enumerate(line.cells):
@@ -172,11 +173,11 @@ class _Grid:
 
     @property
     def whole(self) -> int:
-        """The width of all columns beside each other."""
+        """The width of all columns side by side."""
         return self.margin + sum(self.gap + width for width in self.widths)
 
     def blocks(self, width: int) -> Iterator[list[int]]:
-        """The places of the columns, as many together as fit a line, one at least."""
+        """The indices of the columns, as many per block as fit a line, at least one."""
         block: list[int] = []
         taken = self.margin
         for k, needed in enumerate(self.widths):
@@ -190,12 +191,12 @@ class _Grid:
             yield block
 
     def after(self, cell: TableCell) -> str:
-        """What stands faintly after a number: the letter of its footnote, or of its interval."""
+        """The dimmed text after a number: the letter of its footnote, or its interval."""
         text = f"({cell.sign})" if cell.sign else "" if self.stacked else self.beside(cell)
         return f" {text}" if text else ""
 
     def aligned(self, k: int, length: int) -> tuple[str, str]:
-        """The spaces before and after a text of some length in a column."""
+        """The spaces before and after a text of a given length in a column."""
         free = " " * (self.widths[k] - length)
         left = self.laid.kinds[k] == "text"
         return " " * self.gap + ("" if left else free), free if left else ""
@@ -228,7 +229,7 @@ class _Grid:
         return shown
 
     def ends(self, line: Line, columns: Sequence[int]) -> Styled:
-        """The intervals of a row, below it."""
+        """The line of intervals below a row."""
         from rich.text import Text as Styled
 
         told = {k: line.cells[k].interval(_STACKED) for k in columns}

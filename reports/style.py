@@ -1,4 +1,4 @@
-"""How plots look: colours that everybody can tell apart, quiet axes, the same bytes every time."""
+"""The style of plots: colour-blind-safe colours, light axes, reproducible bytes."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ FORMATS: tuple[Format, ...] = ("svg", "pdf", "png")
 
 WIDTH = 7.0  # inches: the text width of an A4 page and of the HTML column
 
-# Okabe and Ito (2008), without yellow and black: told apart with any common colour vision, and all
-# dark enough to be read as a thin line on white.
+# Okabe and Ito (2008), without yellow and black: distinguishable with any common colour vision, and
+# dark enough for thin lines on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 REFERENCE = "#444444"
 GRID = "#DDDDDD"
 MARKERS = ("o", "s", "^", "D", "v", "p", "<", ">", "h", "8")  # solid: thin ones vanish when small
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 
-_RC: Any = {  # matplotlib's own type of it changes between its releases
+_RC: Any = {  # matplotlib's type for it changes between releases
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
     "font.size": 8.0,
     "axes.titlesize": 8.5,
@@ -58,17 +58,17 @@ _RC: Any = {  # matplotlib's own type of it changes between its releases
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "savefig.dpi": 200,
-    "text.hinting": "none",  # letters as wide when the layout measures them as in a PDF
+    "text.hinting": "none",  # letters as wide in the layout as in a PDF
     "figure.constrained_layout.w_pad": 0.06,
     "pdf.fonttype": 42,  # whole TrueType fonts: publishers refuse type 3
-    "svg.fonttype": "path",  # letters as outlines: no font is asked for
+    "svg.fonttype": "path",  # letters as outlines: no font is needed
     "svg.hashsalt": "robobench",
 }
 
 
 @contextmanager
 def room() -> Iterator[None]:
-    """Everything drawn inside has the style of the report; sections are called in it."""
+    """Context in which plots have the style of the report; sections are called inside it."""
     import matplotlib
 
     with matplotlib.rc_context(_RC):
@@ -77,7 +77,7 @@ def room() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Look:
-    """How one method is drawn, in every plot of a report alike."""
+    """How one method is drawn, the same in every plot of a report."""
 
     color: str
     marker: str
@@ -85,9 +85,9 @@ class Look:
 
 
 def looks(labels: Sequence[str], reference: str = "") -> dict[str, Look]:
-    """A look for each label, by its place; the reference is grey.
+    """A look for each label, by position; the reference is grey.
 
-    Colours repeat after six labels and markers after ten, each time with another dash, so that no
+    Colours repeat after six labels and markers after ten, with a different dash, so that no
     two of the first sixty look the same.
     """
     found = {reference: Look(REFERENCE, "o", "-")} if reference in labels else {}
@@ -118,12 +118,12 @@ def figure_file(figure: Figure, form: Format, name: str) -> bytes:
 
     Args:
         figure: What to draw.
-        form: ``svg``, ``pdf`` or ``png``.
-        name: Prefix of the identifiers in an SVG, so that several fit into one page.
+        form: File format: ``svg``, ``pdf`` or ``png``.
+        name: Prefix of the identifiers in an SVG, so that several can share a page.
     """
     import matplotlib
 
-    metadata: dict[str, dict[str, Any]] = {  # nothing that tells when or by which release
+    metadata: dict[str, dict[str, Any]] = {  # no date and no version
         "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
         "pdf": {"CreationDate": None, "Creator": "robobench", "Producer": None},
         "png": {"Software": None},
@@ -131,8 +131,8 @@ def figure_file(figure: Figure, form: Format, name: str) -> bytes:
     file = io.BytesIO()
     with matplotlib.rc_context(_RC):
         if figure.get_layout_engine() is not None:
-            # Laid out once, by one renderer, whichever formats follow: they measure letters
-            # differently, and each would lay out anew.
+            # Laid out once, by one renderer: each format measures letters differently and would
+            # otherwise compute a layout of its own.
             figure.draw_without_rendering()
             figure.set_layout_engine("none")
         figure.savefig(file, format=form, metadata=metadata[form])
@@ -154,24 +154,24 @@ def _with_own_ids(svg: bytes, name: str) -> bytes:
 
 
 def _parsed(svg: bytes) -> ElementTree.Element:
-    """The root of an SVG, whose names are written as everybody writes them."""
+    """The root of an SVG, with the usual namespace prefixes."""
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", _XLINK)
     return ElementTree.fromstring(svg)
 
 
 def share(figure: Figure) -> float:
-    """Width of a figure as a share of the text's, so that letters have one size in all of them."""
+    """Width of a figure as a share of the text width, so that all have the same font size."""
     return round(float(figure.get_figwidth()) / WIDTH, 3)
 
 
 def inline_svg(svg: bytes, alt: str, width: float) -> str:
-    """An SVG file as an element of an HTML page: no prologue, with a description.
+    """An SVG file as an element of an HTML page: without prologue, with a description.
 
     Args:
         svg: The file.
         alt: What it shows.
-        width: Share of the column that it takes.
+        width: Width as a share of the column.
     """
     root = _parsed(svg)
     for size in ("width", "height"):

@@ -1,7 +1,7 @@
 """A table, laid out once and written in each format.
 
-`lay_out` says what stands where; a `Dialect` escapes a text and decorates a cell; a function for
-each format joins them. On a terminal it is `robobench.reports.screen` that joins.
+`lay_out` decides what goes where; a `Dialect` escapes a text and decorates a cell; a function for
+each format joins them. `robobench.reports.screen` does so for a terminal.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _ASCII = str.maketrans({MINUS: "-", DASH: "-"})
 
 @dataclass(frozen=True)
 class TableCell:
-    """A cell as readers see it, in no format yet.
+    """A cell as readers see it, independent of the format.
 
     Attributes:
-        text: The number alone, or text.
-        value: Where it is a number.
-        sign: For a dash: the letter of its footnote, or nothing.
+        text: The number without its interval, or text.
+        value: The number, where it is one.
+        sign: For a dash: the letter of its footnote; else empty.
     """
 
     text: str
@@ -35,17 +35,17 @@ class TableCell:
 
     @property
     def bold(self) -> bool:
-        """Whether it stands out."""
+        """Whether it is in bold."""
         return self.value is not None and self.value.bold and not self.value.missing
 
     def interval(self, form: str = "[{}, {}]") -> str:
-        """Its interval in a form, or nothing."""
+        """Its interval in the given form, or an empty string."""
         return self.value.ends_as(form) if self.value else ""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A row: the heading of its group (empty without groups), its own, and its cells."""
+    """A row: the heading of its group (empty without groups), its own heading and its cells."""
 
     group: str
     name: str
@@ -54,14 +54,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Layout:
-    """What stands where in a table.
+    """The layout of a table.
 
     Attributes:
-        corner: Headings of the columns that head rows: one, or two for group and row.
-        columns: Headings of the others.
-        kinds: Of these: of text, of numbers, of numbers of which any has an interval.
+        corner: Headings of the row headings: one, or two for group and row.
+        columns: Headings of the columns.
+        kinds: Kind of each column: text, numbers, or numbers of which any has an interval.
         lines: The rows.
-        reasons: Of dashes, by the letter that stands at them.
+        reasons: Reasons for dashes, by footnote letter.
     """
 
     corner: tuple[str, ...]
@@ -72,17 +72,17 @@ class Layout:
 
     @property
     def headed(self) -> bool:
-        """Whether any column has a name: a list of facts needs no header."""
+        """Whether any column has a name; a list of facts needs no header."""
         return any(self.columns)
 
     def headings(self, line: Line) -> list[str]:
-        """What heads a row, one text for each of `corner`."""
+        """The headings of a row, one text for each of `corner`."""
         parts = [line.group, line.name]
         return parts if len(self.corner) == 2 else [", ".join(filter(None, parts))]
 
 
 def lay_out(table: Table) -> Layout:
-    """The texts of a table and their places, the same for all formats."""
+    """The layout of a table, the same for all formats."""
     frame = table.frame
     columns = [list(column) for _, column in frame.items()]
     found = dict.fromkeys(
@@ -122,7 +122,7 @@ def _cell(cell: Any, signs: dict[str, str]) -> TableCell:
 
 
 def footnotes(table: Table) -> list[tuple[str, str]]:
-    """All that stands under a table: (sign, text), the sign empty for its own notes."""
+    """The footnotes of a table: (sign, text), with an empty sign for its own notes."""
     return [(sign, f"{why}.") for sign, why in lay_out(table).reasons.items()] + [
         ("", note) for note in table.notes
     ]
@@ -141,7 +141,7 @@ class Dialect:
     cell: Callable[[TableCell], str]
 
     def written(self, laid: Layout) -> tuple[list[str], list[list[str]]]:
-        """The header and the rows, each text as the format has it."""
+        """The header and the rows, each text as the format writes it."""
         return [self.heading(name) for name in (*laid.corner, *laid.columns)], [
             [*map(self.heading, laid.headings(line)), *map(self.cell, line.cells)]
             for line in laid.lines
@@ -158,7 +158,7 @@ def _html_cell(cell: TableCell) -> str:
 
 
 def to_html(table: Table) -> str:
-    """A ``<table>``, without style of its own."""
+    """A ``<table>`` without its own styling."""
     laid = lay_out(table)
     head, lines = Dialect(markup.html, _html_cell).written(laid)
 
@@ -173,7 +173,7 @@ def to_html(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """A ``tabular`` that needs ``booktabs`` and nothing else (``array`` where text wraps)."""
+    """A ``tabular`` that needs only ``booktabs`` (and ``array`` where text wraps)."""
     laid = lay_out(table)
     text = markup.latex_breakable if table.wraps else markup.latex_plain
 
@@ -215,7 +215,7 @@ def _markdown_cell(cell: TableCell) -> str:
 
 
 def to_markdown(table: Table) -> str:
-    """A table of GitHub's Markdown, intervals beside their numbers."""
+    """A table in GitHub's Markdown, intervals after their numbers."""
     laid = lay_out(table)
     head, lines = Dialect(markup.markdown_plain, _markdown_cell).written(laid)
     rules = ["---" if kind == "text" else "---:" for kind in laid.kinds]
@@ -224,7 +224,7 @@ def to_markdown(table: Table) -> str:
 
 
 def plain(text: str) -> str:
-    """A text whose minus signs and dashes are ASCII's."""
+    """A text with its minus signs and dashes in ASCII."""
     return text.translate(_ASCII)
 
 
@@ -251,7 +251,7 @@ def to_log(table: Table) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """The unrounded numbers, fractions, each interval in two columns beside its value."""
+    """The unrounded numbers, as fractions, each interval in two columns after its value."""
     laid = lay_out(table)
     columns: dict[str, Any] = {}
     for (name, column), kind in zip(table.frame.items(), laid.kinds, strict=True):

@@ -1,4 +1,4 @@
-"""A check's answer for people and for GitHub: text and Markdown."""
+"""The result of a check as text for a terminal and as Markdown for GitHub."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from robobench.reports.tables import plain, to_markdown
 # GitHub cuts a step's summary off at 1 MiB; the cells that matter come first.
 _ROWS = 200
 _ORDER = (WORSE, BETTER, NOT_COMPARABLE, SAME)
-_WIDE = 1000  # a log has room for all columns
+_WIDE = 1000  # wide enough for all columns
 
 
 def headline(result: CheckResult) -> str:
-    """The answer in one line."""
+    """The result in one line."""
     worse = sum(v.outcome == WORSE for v in result.cells)
     cells = f"{len(result.cells)} cells" + (f", {worse} of them worse" if worse else "")
     return (
@@ -28,7 +28,7 @@ def headline(result: CheckResult) -> str:
 
 
 def as_text(result: CheckResult) -> str:
-    """For a terminal: methods first, then the cells that changed, then what else differs."""
+    """For a terminal: methods first, then the cells that changed, then other differences."""
     changed = [v for v in _ranked(result.cells) if v.outcome != SAME or v.remark]
     lines = [headline(result), ""]
     table = _table([*result.means, *changed[:20]])
@@ -53,7 +53,7 @@ def as_markdown(result: CheckResult) -> str:
         lines += [to_markdown(_table(rest[: max(0, _ROWS - len(changed))])), "</details>", ""]
     lines.append(_power(result))
     if result.notes:
-        lines += ["", "Not the same as in the baseline:", ""]
+        lines += ["", "Differences from the baseline:", ""]
         lines += [f"- {markup.markdown(note)}" for note in result.notes]
     return "\n".join(lines) + "\n"
 
@@ -64,17 +64,17 @@ def _ranked(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 
 def _power(result: CheckResult) -> str:
-    """What a silent check would have heard; nothing to say of one that spoke."""
+    """What a check would have detected; after a failure, what worse means."""
     if result.outcome == WORSE:
-        return f"Worse means: more than {result.tolerance:g} points lost, beyond chance."
+        return f"Worse means: a significant loss of more than {result.tolerance:g} points."
     return (
-        f"On these images a loss of {result.detectable:.1f} points in the mean would be found four "
-        "times out of five."
+        f"On these images, a loss of {result.detectable:.1f} points in the mean would be detected "
+        "four times out of five."
     )
 
 
 def _table(verdicts: Sequence[Verdict]) -> Table:
-    """Method, cell, before, now, change with its interval, p: a row for each, by outcome."""
+    """Method, cell, before, now, change with its interval, p: one row per verdict, by outcome."""
     rows = [_cells(verdict) for verdict in verdicts]
     outcomes = [v.outcome + (" (!)" if v.remark and v.outcome == SAME else "") for v in verdicts]
     columns = ["method", "cell", "before", "now", "points [95 %]", "p"]

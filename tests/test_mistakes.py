@@ -149,7 +149,7 @@ MISTAKES = {
     "config that is no toml": (RUN + " --config {place}/broken.toml", "not valid TOML"),
     "plugin missing": (RUN + " --plugin {place}/no.py", r"no\.py"),
     "plugin that raises": (RUN + " --plugin {place}/raises.py", "ZeroDivisionError"),
-    "plugin that takes a name": (RUN + " --plugin {place}/twice.py", "registered already"),
+    "plugin that takes a name": (RUN + " --plugin {place}/twice.py", "already registered"),
     "out is a file": (RUN + " --out {place}/net.py", r"net\.py"),
     "report of no run": ("report {place}/empty", "no run is there"),
     "report in an unknown format": ("report {run} --format pdf", "html"),

@@ -59,14 +59,14 @@ def test_what_registers_in_a_loop_is_imported(module):
 def test_two_definitions_of_one_name_are_refused():
     door = Registry("method")
     door.register("same")(type("One", (), {"__module__": "a"}))
-    with pytest.raises(RobobenchError, match=r"'same' of b\.Two is registered already by a\.One"):
+    with pytest.raises(RobobenchError, match=r"'same' of b\.Two is already registered by a\.One"):
         door.register("same")(type("Two", (), {"__module__": "b"}))
 
 
 def test_an_alias_may_not_shadow_a_name():
     door = Registry("corruption")
     door.register("fog")(type("Fog", (), {}))
-    with pytest.raises(RobobenchError, match=r"'fog' of .* is registered already"):
+    with pytest.raises(RobobenchError, match=r"'fog' of .* is already registered"):
         door.register("mist", aliases=("fog",))(type("Mist", (), {}))
 
 

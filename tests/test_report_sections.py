@@ -36,16 +36,16 @@ def test_bold_only_where_told_apart_and_never_an_oracle(run, tmp_path, write_run
     fewer = load(write_run(tmp_path / "run", ("org", "afd", "truth"), shown=False))
     shown = table(section_of(fewer, "summary").blocks, "summary").frame
     bold = [label for label, v in shown["accuracy, Acc(1,5)"].items() if v.bold]
-    assert bold == ["afd ‡"], "truth is better, but told what nobody knows"
+    assert bold == ["afd ‡"], "truth is better, but an oracle"
     assert not any(value.bold for value in shown["clean"])
 
 
 def test_summary_says_what_is_told_apart(run, tmp_path, write_run):
     said = " ".join(section_of(run, "summary").blocks[0].items)
-    assert "is not told apart from it" in said
+    assert "is not distinguishable from `" in said
     fewer = load(write_run(tmp_path / "run", ("org", "afd"), shown=False))
     said = " ".join(section_of(fewer, "summary").blocks[0].items)
-    assert "`afd` gains most" in said
+    assert "`afd` gains the most" in said
 
 
 def test_paired_gains_agree_with_compare(run):

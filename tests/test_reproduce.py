@@ -180,7 +180,7 @@ def test_our_numbers_stand_beside_the_published_ones():
     assert (rows["ci_low"] < rows["ours"]).all()
     assert (rows["ci_high"] > rows["ours"]).all()
     assert set(rows["n"]) == {400}
-    assert "Of 4 published numbers 0 lie" in comparison(found).text
+    assert "Of 4 published numbers, 0 lie" in comparison(found).text
     assert "2 below it (ours are higher) and 2 above it" in comparison(found).text
 
 
@@ -196,21 +196,24 @@ def test_a_real_gain_is_called_one():
     assert found.gains["published"][claimed].tolist() == pytest.approx([0.1, 0.1, 0.1])
     assert found.gains["published"][~claimed].isna().all()
     text = told(found)
-    assert "the level helps beyond noise of the test images and trainings" in text
+    assert (
+        "the level improves accuracy beyond the sampling noise of the test images and trainings"
+        in text
+    )
     assert "above zero at Acc(1,2), Acc(3,4)" in text
-    assert "the network uses the level that it is given" in text
-    assert "the gain is more than that" in text
+    assert "the network uses the level it is given" in text
+    assert "the gain is larger than that" in text
     assert "not reproduced" not in text
 
 
 def test_a_gain_that_is_none_is_said_plainly():
     text = told(measured(cells({"jpg": 0.6, "jpg-estqf": 0.6, "jpg-shuffledqf": 0.6})))
-    assert "The gain is not reproduced: what the level adds here is not above zero" in text
+    assert "not reproduced: here the effect of the level is not distinguishable from zero" in text
     assert "nowhere above zero" in text
     assert "with a wrong level the network does as well" in text
     assert "There is one training of `jpg`" in text
     worse = told(measured(cells({"jpg": 0.7, "jpg-estqf": 0.6})))
-    assert "makes it worse" in worse
+    assert "lowers accuracy" in worse
     assert "No control with the level shuffled" in worse
 
 
@@ -227,7 +230,7 @@ def test_chance_of_the_training_widens_the_interval_and_is_shown():
     assert gain["train_seeds"] == "0 1 2"
     assert gains.loc[("jpg seed 1 - jpg seed 0", "Acc(1,4)"), "ours"] == pytest.approx(0.1)
     assert "The 2 other trainings" in told(found)
-    assert "the gain is no more than that" in told(found)
+    assert "the gain is no larger than that" in told(found)
 
 
 def test_a_control_with_fewer_trainings_is_compared_on_those():

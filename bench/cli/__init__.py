@@ -1,8 +1,8 @@
-"""The command line: one file a subcommand, named as it is, imported when it is called.
+"""The command line: one file per subcommand, imported when it is called.
 
-Each file defines one click command under the file's own name (an underscore behind it where the
-name is a built-in's) and imports what is heavy inside its
-functions, so that help and lists answer at once.
+Each file defines one click command with the file's own name (followed by an underscore where that
+would shadow a built-in) and imports heavy modules inside its functions, so that help and lists
+appear at once.
 """
 
 import os
@@ -40,7 +40,7 @@ def _built_in() -> list[str]:
 
 
 class _Commands(click.Group):
-    """Sub-commands are the modules of this package, and what plug-ins register."""
+    """Subcommands are the modules of this package, and what plug-ins register."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         own = _built_in()
@@ -58,7 +58,7 @@ class _Commands(click.Group):
                 )
             return registered
         module = import_module(f"{__name__}.{cmd_name}")
-        # `list` would hide the built-in type in its own file: it is called list_ there.
+        # `list` would shadow the built-in type in its own file: it is called list_ there.
         command: click.Command = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
         return command
 
@@ -87,7 +87,7 @@ def _load_plugins(ctx: click.Context, parameter: click.Parameter, files: tuple[s
     is_eager=True,
     expose_value=False,
     callback=_load_plugins,
-    help="Python file that registers more, commands too.",
+    help="Python file that registers more, including commands.",
 )
 def cli() -> None:
     """How much does an image classifier lose on degraded images, and which remedy gives it back?"""
@@ -97,7 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 check failed, 2 misuse, 3 internal, 4 cells, 130.
 
     Args:
-        arguments: Those of the process by default.
+        arguments: Command-line arguments; those of the process by default.
     """
     keep_freed_memory()
     sys.exit(_exit_code(arguments))
@@ -117,7 +117,7 @@ def _exit_code(arguments: list[str] | None) -> int:
         return _complain(" ".join(error.format_message().split()).rstrip(".") + hint, 2)
     except (click.Abort, KeyboardInterrupt):
         return _complain(
-            "interrupted; what is stored stays, the same command goes on from there", 130
+            "interrupted; what is stored is kept, and the same command resumes from there", 130
         )
     except BrokenPipeError:  # `robobench list methods | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

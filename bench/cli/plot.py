@@ -11,11 +11,11 @@ import click
 @click.argument("runs", nargs=-1, metavar="[RUN ...]")
 @click.option("--kind", required=True, help="severity, level, heatmap, paired or cost.")
 @click.option("--out", help="FILE.pdf, .svg or .png. [default: KIND.pdf]")
-@click.option("--normalizer", help="Method that losses are measured from. [default: org]")
+@click.option("--normalizer", help="Reference method that losses are relative to. [default: org]")
 def plot(runs: tuple[str, ...], kind: str, out: str | None, normalizer: str | None) -> None:
     """Draw one plot of a run, as in its report.
 
-    Without RUN it is the newest under runs/. Several data sets or backbones give a file each.
+    Without RUN, the newest one under runs/ is used. Each data set and backbone gets its own file.
     """
     from robobench.cli._folders import open_runs
     from robobench.reports.builder import draw

@@ -1,4 +1,4 @@
-"""``robobench report``: write the report of one run, or of several beside each other."""
+"""``robobench report``: write the report of one run, or of several side by side."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     "formats",
     default="html,latex,csv",
     show_default=True,
-    help="Of html, latex, markdown, csv, joined by commas.",
+    help="Any of html, latex, markdown, csv, separated by commas.",
 )
-@click.option("--sections", help="Names joined by commas, in this order. [default: all]")
-@click.option("--normalizer", help="Method that losses are measured from. [default: org]")
+@click.option("--sections", help="Names separated by commas, in this order. [default: all]")
+@click.option("--normalizer", help="Reference method that losses are relative to. [default: org]")
 @click.option("--plugin", multiple=True, type=click.Path(), help="Python file that registers more.")
 def report(
     runs: tuple[str, ...],
@@ -36,7 +36,7 @@ def report(
 ) -> None:
     """Write the report of a run: HTML, LaTeX, Markdown, CSV.
 
-    Several runs are set beside each other; without RUN it is the newest under runs/.
+    Several runs are shown side by side; without RUN, the newest one under runs/ is used.
     """
     from robobench.cli._folders import open_runs
     from robobench.registry import load_plugin_file
@@ -55,7 +55,7 @@ def _names(joined: str) -> list[str]:
 
 
 def _folder(runs: Sequence[Run]) -> Path:
-    """A run's report lies in the run; that of several beside the first."""
+    """The report of one run goes into its folder; that of several, next to the first run."""
     if len(runs) == 1:
         return runs[0].folder / "report"
     return runs[0].folder.parent / f"report-{'-'.join(run.label for run in runs)}"

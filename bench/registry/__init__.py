@@ -1,11 +1,11 @@
-"""One registry for everything that can be added, and the decorators that add to it.
+"""The registries of everything that can be added, and the decorators that add to them.
 
-A name is registered by a decorator, built-in or third-party alike::
+A name is registered by a decorator, whether built-in or third-party::
 
     @robobench.method("flip-average")
     class FlipAverage(robobench.Method): ...
 
-`robobench.registry.decorators` says for each kind what is expected of the decorated object;
+`robobench.registry.decorators` documents for each kind what the decorated object must provide;
 `robobench.registry.names` holds the registries.
 """
 

@@ -1,7 +1,7 @@
-"""The decorators that add something to robobench, and what each expects of the decorated object.
+"""The decorators that extend robobench, and what each expects of the decorated object.
 
-All of them take the name under which users will find the object (lower case) and ``aliases``, and
-return the object unchanged. The first line of its docstring is what ``robobench list`` shows.
+Each takes the name under which users find the object (lower case) and ``aliases``, and returns the
+object unchanged. ``robobench list`` shows the first line of its docstring.
 Options written as literals are known without importing the module.
 """
 
@@ -31,11 +31,11 @@ def method(
     ``weights_of``, `fit` and `recipes`: see `robobench.Method`.
 
     Args:
-        name: What ``--methods`` takes.
-        aliases: Other spellings.
+        name: The name for ``--methods``.
+        aliases: Alternative names.
         argument: What ``NAME:ARGUMENT`` expects after the colon (``FILE``), if anything.
         trainings: What it is trained on by default, for ``robobench train``.
-        worth: Its place in ``robobench train``'s list; small numbers come first.
+        worth: Its position in ``robobench train``'s list; small numbers come first.
 
     >>> import robobench
     >>> @robobench.method("mirror-average")
@@ -63,22 +63,22 @@ def corruption(
 ) -> Callable[[T], T]:
     """Register a corruption: ``function(images, level, keys) -> images``.
 
-    ``images`` are uint8 N x 3 x H x W and must be left as they are; ``level`` is the entry of
-    ``severities`` that was asked for, or a native level; ``keys`` are int64 N, the seed of each
+    ``images`` are uint8 N x 3 x H x W and must not be modified; ``level`` is the requested entry of
+    ``severities``, or a native level; ``keys`` are int64 N, the seed of each
     image's randomness (see `robobench.corruptions.random`). It returns uint8 of the same shape on
     the same device. An image's result must not depend on the rest of the batch.
 
     Args:
-        name: What ``--corruptions`` takes.
-        aliases: Other spellings.
+        name: The name for ``--corruptions``.
+        aliases: Alternative names.
         group: ``noise``, ``blur``, ``weather``, ``digital``, ``extra``, ``codecs`` or a new one,
-            which then selects all its members.
+            whose name then selects all its members.
         severities: Five levels, or five for each profile; ``()`` where only native levels make
             sense.
-        native: The unit in which one number says how strong it is: ``unit`` (text), ``low`` and
+        native: The unit in which a single number gives the strength: ``unit`` (text), ``low`` and
             ``high`` of a sweep, ``integer``, ``limit`` (see `robobench.corruptions.catalogue`).
-        random: Whether it uses ``keys``; a deterministic corruption runs for one seed only.
-        minimum: Smallest side of an image that it can take, in pixels.
+        random: Whether it uses ``keys``; a deterministic corruption runs with one seed only.
+        minimum: Smallest image side that it accepts, in pixels.
         per_image: Whether ``level`` may be a float tensor N, one level per image.
 
     >>> import robobench
@@ -109,7 +109,7 @@ def dataset(
 ) -> Callable[[T], T]:
     """Register a data set: a class or function that opens a `robobench.contracts.Dataset`.
 
-    It is called with those of these keywords that it accepts: ``split`` (``test``, ``validation`` or
+    It is called with whichever of these keywords it accepts: ``split`` (``test``, ``validation`` or
     ``train``), ``root`` (folder of data sets), ``argument`` (what follows the colon in
     ``NAME:ARGUMENT``), ``classes``, ``class_names``, ``download``, ``workers``. The result has
     ``name``, ``split``, ``class_names``, ``profile``, ``labels`` (int64 N), ``len``, `read` (indices
@@ -117,11 +117,11 @@ def dataset(
     own: `robobench.datasets.from_arrays`.
 
     Args:
-        name: What ``--dataset`` takes.
-        aliases: Other spellings.
-        backbone: Classifier that is used where ``--backbone`` is left out.
+        name: The name for ``--dataset``.
+        aliases: Alternative names.
+        backbone: Classifier used where ``--backbone`` is left out.
         training_images: Whether it has a ``train`` split to train on.
-        networks_of: Data set whose trained networks also serve this one (``cifar10`` for its -C).
+        networks_of: Data set whose trained networks it uses (``cifar10`` for ``cifar10-c``).
 
     >>> import numpy as np
     >>> import robobench
@@ -153,18 +153,18 @@ def backbone(
     """Register a classifier's architecture: ``function(classes, **options) -> torch.nn.Module``.
 
     The module takes normalised float32 N x 3 x H x W and returns logits, float32 N x classes. It
-    comes untrained: its weights are a file (``--weights``), or made by ``robobench train --method
+    comes untrained: its weights are a file (``--weights``) or trained by ``robobench train --method
     org --backbone NAME``, which also passes ``dropout`` where a recipe asks for it.
 
     With ``argument`` it is a source of many classifiers, written ``NAME:ARGUMENT``:
     ``function(argument, weights, class_names, download) -> robobench.backbones.networks.Network``.
 
     Args:
-        name: What ``--backbone`` takes.
-        aliases: Other spellings.
+        name: The name for ``--backbone``.
+        aliases: Alternative names.
         argument: What is expected after the colon (``NAME`` or ``FILE``), if anything.
-        mean: Subtracted from images on 0..1, per channel.
-        std: What they are then divided by, per channel.
+        mean: Mean per channel, subtracted from images on 0..1.
+        std: Standard deviation per channel, by which they are then divided.
 
     >>> import robobench
     >>> from torch import nn
@@ -188,18 +188,19 @@ def metric(
 ) -> Callable[[T], T]:
     """Register a metric of a cell: ``function(predictions) -> value or values``.
 
-    ``predictions`` is a `robobench.Predictions`. Where the function returns one value per image, the
-    metric is their mean and gets a 95 % interval: Wilson's for booleans, the normal approximation for
-    floats. A single number, as of a metric that is not a mean, has none. Fractions, not percent.
+    ``predictions`` is a `robobench.Predictions`. Where the function returns one value per image,
+    the metric is their mean and gets a 95 % interval: Wilson's for booleans, the normal
+    approximation for floats. A metric that is not a mean returns a single number, without an
+    interval. Values are fractions, not percent.
 
     Args:
-        name: As the column ``metric`` of the results has it.
-        aliases: Other spellings.
+        name: The name in the column ``metric`` of the results.
+        aliases: Alternative names.
         higher_is_better: Its direction, for tables, colours and checks.
         bounds: Smallest and largest possible value.
         title: Its heading in reports; the name if empty.
-        unit: ``percent`` shows a fraction times 100, ``number`` the value as it is.
-        reported: Whether the report's section on calibration and further metrics shows it.
+        unit: ``percent`` shows a fraction times 100, ``number`` the value itself.
+        reported: Whether the report's calibration section shows it.
 
     >>> import robobench
     >>> @robobench.metric("confident", higher_is_better=True, bounds=(0, 1), title="Confident")
@@ -227,9 +228,9 @@ def section(
     `robobench.reports.blocks`. An empty list leaves the section out.
 
     Args:
-        name: What ``robobench report --sections`` takes.
-        aliases: Other spellings.
-        order: Its place; built-in sections lie between 10 and 100.
+        name: The name for ``robobench report --sections``.
+        aliases: Alternative names.
+        order: Its position; built-in sections lie between 10 and 100.
         title: Its heading; the name if empty.
 
     >>> import robobench
@@ -246,9 +247,9 @@ def reproduction(name: str, *, aliases: tuple[str, ...] = (), paper: str = "") -
     """Register a paper's table or figure: ``function() -> robobench.reproductions.Reproduction``.
 
     Args:
-        name: What ``robobench reproduce`` takes.
-        aliases: Other spellings.
-        paper: Authors and year, for titles.
+        name: The name for ``robobench reproduce``.
+        aliases: Alternative names.
+        paper: Authors and year, used in titles.
 
     >>> import robobench
     >>> from robobench.reproductions import Column, Reproduction, Row
@@ -270,8 +271,8 @@ def study(name: str, *, aliases: tuple[str, ...] = ()) -> Callable[[T], T]:
     """Register a study, a list of trainings: ``function() -> list[robobench.training.study.Training]``.
 
     Args:
-        name: What ``robobench train --recipe`` takes.
-        aliases: Other spellings.
+        name: The name for ``robobench train --recipe``.
+        aliases: Alternative names.
 
     >>> import robobench
     >>> from robobench.training.study import Training
@@ -284,16 +285,16 @@ def study(name: str, *, aliases: tuple[str, ...] = ()) -> Callable[[T], T]:
 
 
 def command(name: str, *, aliases: tuple[str, ...] = ()) -> Callable[[T], T]:
-    """Register a sub-command of ``robobench``: a click command.
+    """Register a subcommand of ``robobench``: a click command.
 
-    Write it ``@robobench.command``, above ``@click.command``. A file's command is called
-    ``robobench --plugin FILE.py NAME``; one of an installed package needs no option. Its exit code is
-    its return value where that is a whole number; a `robobench.errors.RobobenchError` becomes one
-    line and exit code 2.
+    Write ``@robobench.command`` above ``@click.command``. A command in a file is called as
+    ``robobench --plugin FILE.py NAME``; one in an installed package needs no option. An integer
+    return value is the exit code; a `robobench.errors.RobobenchError` becomes one line and exit
+    code 2.
 
     Args:
-        name: The sub-command's name.
-        aliases: Other spellings.
+        name: Name of the subcommand.
+        aliases: Alternative names.
 
     >>> import click
     >>> import robobench

@@ -1,9 +1,9 @@
-"""Names of one kind and what they stand for; where registered definitions come from.
+"""The registries, one per kind of name, and how registered definitions are found.
 
-Installed packages announce the module or package that holds such definitions by an entry point of
-the group ``robobench.plugins``; a file is announced by ``--plugin FILE.py``. Announced sources are
-*read* (with `ast`), not imported, so that listing every name costs neither torch nor time; a module
-is imported when one of its names is first asked for.
+Installed packages announce the module or package that holds such definitions through an entry
+point in the group ``robobench.plugins``; a file is loaded with ``--plugin FILE.py``. Announced
+sources are *read* (with `ast`), not imported, so that listing all names is fast and does not load
+torch; a module is imported when one of its names is first used.
 """
 
 import ast
@@ -22,10 +22,10 @@ from robobench.errors import RobobenchError, unknown_name
 
 @dataclass
 class Entry:
-    """What is known of one registered name.
+    """What is known about a registered name.
 
     Attributes:
-        name: The name, as users write it.
+        name: The name as users write it.
         summary: First line of the docstring.
         module: Import name of the module that holds the definition.
         qualname: The object's name there.
@@ -47,11 +47,11 @@ class Entry:
 
 
 class Registry:
-    """Names of one kind and the objects they stand for.
+    """Names of one kind and the objects they refer to.
 
     Args:
-        kind: What its names are called in messages.
-        built_in: Whether robobench itself registers some; else its own sources need not be read.
+        kind: The kind of name, for messages.
+        built_in: Whether robobench itself registers any; if not, its own sources are not read.
     """
 
     def __init__(self, kind: str, *, built_in: bool = True) -> None:
@@ -66,9 +66,9 @@ class Registry:
         """A decorator that registers a class or function under a name.
 
         Args:
-            name: Lower case, as users will write it.
-            aliases: Other names for the same thing.
-            options: Kept with the entry (a corruption's group, a section's order).
+            name: Lower case, as users write it.
+            aliases: Alternative names.
+            options: Stored with the entry (a corruption's group, a section's order).
 
         Raises:
             RobobenchError: The name is taken by another definition.
@@ -90,14 +90,14 @@ class Registry:
         if not entry.name or entry.name != entry.name.strip().lower() or "," in entry.name:
             raise RobobenchError(
                 f"{self.kind} name {entry.name!r} of {entry.origin}: "
-                "expected lower case without commas and spaces around"
+                "expected lower case without commas or surrounding spaces"
             )
         for name in (entry.name, *aliases):
             held = self._entries.get(self._aliases.get(name, name))
             if held is not None and held.origin != entry.origin:
                 raise RobobenchError(
-                    f"{self.kind} {name!r} of {entry.origin} is registered already by {held.origin}: "
-                    "choose another name"
+                    f"{self.kind} {name!r} of {entry.origin} is already registered by "
+                    f"{held.origin}: choose another name"
                 )
         known = self._entries.setdefault(entry.name, entry)
         known.options, known.target = entry.options, entry.target  # announced before, now defined
@@ -109,7 +109,7 @@ class Registry:
         _announce_entry_points(own=False)
 
     def names(self) -> list[str]:
-        """All registered names in order of announcement, without other spellings."""
+        """All registered names, without aliases, in order of announcement."""
         self._announced()
         return list(self._entries)
 
@@ -117,7 +117,7 @@ class Registry:
         """The name that an alias stands for.
 
         Raises:
-            RobobenchError: Nothing has that name; the message holds the nearest ones.
+            RobobenchError: The name is unknown; the message suggests the closest ones.
         """
         self._announced()
         canonical = self._aliases.get(name, name)
@@ -126,7 +126,7 @@ class Registry:
         return canonical
 
     def entry(self, name: str) -> Entry:
-        """What is known of a name, without importing its module."""
+        """What is known about a name, without importing its module."""
         return self._entries[self.canonical(name)]
 
     def __contains__(self, name: object) -> bool:
@@ -137,10 +137,10 @@ class Registry:
         return iter(self.names())
 
     def __getitem__(self, name: str) -> Any:
-        """The registered object; its module is imported now if it was not.
+        """The registered object; its module is imported if it has not been yet.
 
         Raises:
-            RobobenchError: Nothing has that name, or its module does not import.
+            RobobenchError: The name is unknown, or its module cannot be imported.
         """
         entry = self.entry(name)
         if entry.target is None:
@@ -148,8 +148,8 @@ class Registry:
             entry = self._entries[entry.name]
             if entry.target is None:
                 raise RobobenchError(
-                    f"{self.kind} {name!r}: {entry.module} was imported and did not register it; "
-                    f"is {entry.qualname} defined at the top level there?"
+                    f"{self.kind} {name!r}: {entry.module} was imported but did not register it; "
+                    f"is {entry.qualname} defined at its top level?"
                 )
         return entry.target
 
@@ -174,7 +174,7 @@ REGISTRIES = {
 
 
 def import_plugin(module: str) -> None:
-    """Import a module that registers things; its own failure becomes one line.
+    """Import a module that registers things; a failure becomes a one-line error.
 
     Raises:
         RobobenchError: Importing raised.
@@ -190,10 +190,10 @@ def import_plugin(module: str) -> None:
 
 
 def load_plugin_file(path: str | Path) -> None:
-    """Run a Python file that registers methods, corruptions or anything else (``--plugin``).
+    """Run a Python file that registers methods, corruptions and so on (``--plugin``).
 
     Raises:
-        RobobenchError: There is no such file, or running it raised.
+        RobobenchError: The file does not exist, or running it raised.
     """
     file = Path(path)
     if not file.is_file():
@@ -219,7 +219,7 @@ def load_plugin_file(path: str | Path) -> None:
 
 
 def announce_installed() -> None:
-    """Announce every entry point of the group ``robobench.plugins``, once."""
+    """Announce every entry point in the group ``robobench.plugins``, once."""
     _announce_entry_points(own=True)
     _announce_entry_points(own=False)
 
@@ -232,9 +232,9 @@ def _announce_entry_points(*, own: bool) -> None:
 
 
 def announce(module: str) -> None:
-    """Read a module or package and note what it defines, without importing it.
+    """Read a module or package and record what it defines, without importing it.
 
-    What cannot be read that way (no decorated definition at the top level) is imported instead.
+    A module without a decorated definition at its top level is imported instead.
 
     Raises:
         RobobenchError: The module cannot be found, read or imported.
@@ -244,7 +244,7 @@ def announce(module: str) -> None:
     except ImportError:
         spec = None
     if spec is None:
-        raise RobobenchError(f"plugin {module} is announced by an installed package but not there")
+        raise RobobenchError(f"plugin {module} is announced by an installed package but missing")
     sources = {module: Path(spec.origin)} if spec.origin else {}
     for folder in spec.submodule_search_locations or []:
         for file in sorted(Path(folder).glob("*.py")):
@@ -256,7 +256,7 @@ def announce(module: str) -> None:
 
 
 def _read(module: str, file: Path) -> int:
-    """Note the decorated definitions of one source file; how many there were."""
+    """Record the decorated definitions of one source file and return how many there were."""
     try:
         tree = ast.parse(file.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, ValueError) as error:
@@ -288,7 +288,7 @@ def _registration(decorator: ast.expr) -> tuple[str, str, dict[str, Any]] | None
     if kind not in REGISTRIES or not isinstance(first, ast.Constant):
         return None
     if kind == COMMANDS.kind and ast.unparse(function) != f"robobench.{kind}":
-        return None  # click's own decorator has that name, too
+        return None  # click's own decorator has that name too
     options = {}
     for keyword in decorator.keywords:
         try:

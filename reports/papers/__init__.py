@@ -1,1 +1,1 @@
-"""Published tables, and the pages that set ours beside them."""
+"""Published tables, and the pages that compare ours with them."""

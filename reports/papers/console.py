@@ -1,4 +1,4 @@
-"""A reproduction on a screen: lines of numbers that fit 80 columns; a Markdown table elsewhere."""
+"""A reproduction in the terminal, in 80 columns; as a Markdown table in a log."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def print_measured(measured: Measured, file: TextIO | None = None) -> None:
-    """Print the table, the claim and the notes; of a figure only what was measured.
+    """Print the table, the claim and the notes; for a figure, the notes only.
 
     Args:
         measured: What to print.
-        file: Where to; standard output by default.
+        file: Where to print; standard output by default.
     """
     console = screen(file)
     report = report_of(measured)
@@ -33,7 +33,7 @@ def print_measured(measured: Measured, file: TextIO | None = None) -> None:
 
 
 def _narrow(block: Block, measured: Measured) -> Block:
-    """A table with the short headings of its columns, and a name for every row."""
+    """The table with short column headings and a name for every row."""
     if not isinstance(block, Table):
         return block
     reproduction = measured.reproduction

@@ -1,6 +1,6 @@
 """Endo, Tanaka, Okutomi: CNN-based Classification of Degraded Images (Electronic Imaging 2020).
 
-The paper's tables 2 to 6 and figures 4 to 8, with the numbers that it prints.
+The paper's tables 2 to 6 and figures 4 to 8, with the published numbers.
 """
 
 from dataclasses import replace
@@ -19,14 +19,14 @@ _SIGMAS = tuple(
     for low, high in ((0, 10), (11, 20), (21, 30), (31, 40), (41, 50))
 )
 _ONE_TRAINING = (
-    "Published are single networks without intervals; their sizes, the length of their training and "
-    "the number of trainings are not in the paper."
+    "The published numbers are of single networks, without intervals; the paper states neither the "
+    "sizes of the networks nor the length or number of their trainings."
 )
 _INTERVAL_MEAN = (
-    "Acc(a,b) is the plain mean of the accuracies at every whole level from a to b (equation 1); "
-    "the published last column follows from the others."
+    "Acc(a,b) is the plain mean of the accuracies at every integer level from a to b (equation 1); "
+    "the last published column is computed from the others."
 )
-_OVER_IMAGES = "Mean and standard deviation over the test images of CIFAR-10; with several trainings their mean."
+_OVER_IMAGES = "Mean and standard deviation over the CIFAR-10 test images, averaged over trainings."
 # The control of the paper's claim comes always, the others on demand.
 _JPEG_CONTROL, _NOISE_CONTROL = "jpg-shuffledqf", "noisy-shuffledlevel"
 _JPEG_ON_DEMAND = tuple(map(Row, ("jpg-exactqf", "jpg-trueqf", "adaptive")))
@@ -164,7 +164,7 @@ def table6() -> Reproduction:
 def _over_level(
     table: Reproduction, title: str, corruption: str, low: int, high: int
 ) -> Reproduction:
-    """A figure over every whole level, with the numbers of the table beside it."""
+    """A figure over every integer level, compared with the numbers of the table."""
     return replace(
         table,
         title=title,

@@ -1,4 +1,4 @@
-"""Figures of reproductions: accuracy or the estimated level over the true level."""
+"""Figures of reproductions: accuracy or estimated level against the true level."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BAND = 0.16
 
 
 def reproduced_figure(measured: Measured) -> Figure:
-    """Lines of all rows over the level, with the published numbers."""
+    """Lines of all rows against the level, with the published numbers."""
     from matplotlib.figure import Figure
 
     levels = measured.reproduction.of_levels
@@ -45,20 +45,20 @@ def reproduced_figure(measured: Measured) -> Figure:
 
 
 def present(measured: Measured) -> list[Row]:
-    """The rows that were measured, the paper's first."""
+    """The rows that were measured, those of the paper first."""
     found = set(measured.table["row"])
     rows = measured.reproduction.rows + measured.reproduction.further
     return [row for row in rows if row.name in found]
 
 
 def _lines(measured: Measured, row: Row) -> pd.DataFrame:
-    """The row's numbers by level, rising."""
+    """The row's numbers by ascending level."""
     table = measured.table[measured.table["row"] == row.name]
     return table.assign(x=table["column"].map(_places(measured))).sort_values("x")
 
 
 def _places(measured: Measured) -> dict[str, float]:
-    """Column name -> where it stands on the axis."""
+    """Column name -> its position on the axis."""
     return {
         column.name: column.degradations(measured.profile)[0].level
         for column in measured.reproduction.columns
@@ -66,7 +66,7 @@ def _places(measured: Measured) -> dict[str, float]:
 
 
 def unit_of_level(measured: Measured) -> str:
-    """What the levels of its columns count: ``JPEG quality``."""
+    """The unit of the levels of its columns: ``JPEG quality``."""
     from robobench.reports.plots import unit_of
 
     return unit_of(measured.reproduction.columns[0].degradations(measured.profile)[0].corruption)

@@ -1,4 +1,4 @@
-"""The files of a reproduction: CSV, HTML, LaTeX, Markdown, and pictures of figures."""
+"""The files of a reproduction: CSV, HTML, LaTeX, Markdown, and images of figures."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def write(measured: Measured, folder: Path) -> list[Path]:
 
     Args:
         measured: What was measured.
-        folder: Takes ``NAME.csv``, ``.html``, ``.tex``, ``.md``; ``NAME-gain.csv`` where there is a
-            claim; ``NAME.svg`` and ``NAME.pdf`` of a figure.
+        folder: Where to write ``NAME.csv``, ``.html``, ``.tex``, ``.md``; ``NAME-gain.csv`` for a
+            claim; ``NAME.svg`` and ``NAME.pdf`` for a figure.
 
     Returns:
-        What was written, the table first.
+        The files written, the table first.
 
     Raises:
-        RobobenchError: The folder cannot be written.
+        RobobenchError: The folder is not writable.
     """
-    files = files_of(measured)  # all of them are made before the first is written
+    files = files_of(measured)  # all are made before the first is written
     for name, data in files.items():
         write_aside(folder / name, data)
     return [folder / name for name in files]
@@ -66,11 +66,11 @@ def _csv(table: pd.DataFrame) -> bytes:
 
 
 def read(name: str, folder: Path) -> Measured:
-    """A reproduction from the files that `write` left.
+    """A reproduction, read from the files of `write`.
 
     Args:
         name: A registered reproduction.
-        folder: Where its CSV files lie.
+        folder: Where its CSV files are.
 
     Raises:
         RobobenchError: A file is missing or has other columns.
@@ -106,6 +106,6 @@ def read(name: str, folder: Path) -> Measured:
         reproduction=reproduction,
         table=table(name),
         gains=gains,
-        profile=PROFILES[0],  # decides nothing where columns name levels
+        profile=PROFILES[0],  # irrelevant where columns name levels
         notes=reproduction.notes,
     )

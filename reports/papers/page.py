@@ -1,4 +1,4 @@
-"""The page of a reproduction: the paper's numbers beside ours, and how they differ, in blocks."""
+"""The page of a reproduction: the paper's numbers, ours and the differences, in blocks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ORACLE = "\N{DAGGER}"
 
 
 def report_of(measured: Measured) -> Report:
-    """All of a reproduction as a page: result, claimed gain, how it was measured."""
+    """A reproduction as a page: result, claimed gain, notes on how it was measured."""
     import robobench
 
     reproduction = measured.reproduction
@@ -37,7 +37,9 @@ def report_of(measured: Measured) -> Report:
         parts.append(Part("notes", "Notes", [Text(note) for note in measured.notes]))
     return Report(
         title=f"{measured.paper}: {reproduction.title}" if measured.paper else reproduction.title,
-        subtitle=f"`{measured.name}`; `{reproduction.dataset}`, {n:,} images; {_trainings(measured)}",
+        subtitle=(
+            f"`{measured.name}`; `{reproduction.dataset}`, {n:,} images; {_trainings(measured)}"
+        ),
         notices=[],
         parts=parts,
         version=robobench.__version__,
@@ -45,7 +47,7 @@ def report_of(measured: Measured) -> Report:
 
 
 def result_blocks(measured: Measured) -> list[Block]:
-    """The table or figure, and how far it is from the published numbers."""
+    """The table or figure, and how far ours is from the published numbers."""
     reproduction = measured.reproduction
     if reproduction.figure:
         drawn = [row.label for row in present(measured)]
@@ -72,7 +74,7 @@ def result_blocks(measured: Measured) -> list[Block]:
 
 
 def _titled(measured: Measured) -> str:
-    """The paper's title of it, which stands beside the reader's own numbers of tables."""
+    """The paper's name and its title of the table or figure."""
     title = measured.reproduction.title
     return f"{measured.paper}, {title}" if measured.paper else title
 
@@ -81,12 +83,12 @@ def _figure_caption(measured: Measured) -> str:
     if measured.reproduction.of_levels:
         return (
             f"{_titled(measured)}. Lines: mean of the estimates; bands: one standard deviation on "
-            "either side; dots with bars: mean and standard deviation as published; grey: truth."
+            "either side; dots with bars: published mean and standard deviation; grey: truth."
         )
     return (
-        f"{_titled(measured)}. Left all rows, right all but the first. Lines: ours, with 95 % "
-        "intervals as bands for the paper's rows; dashed steps of the same colour: the interval "
-        "means that the paper publishes for the same network."
+        f"{_titled(measured)}. Left: all rows; right: all but the first. Lines: ours; bands: 95 % "
+        "intervals, for the paper's rows only; dashed steps: the interval means published for the "
+        "network of the same colour."
     )
 
 
@@ -98,18 +100,18 @@ def _trainings(measured: Measured) -> str:
     counts = {len(str(seeds).split()) for seeds in measured.table["train_seeds"]}
     low, high = min(counts, default=0), max(counts, default=0)
     told = str(high) if low == high else f"{low} to {high}"
-    return f"{told} training{'' if told == '1' else 's'} a method"
+    return f"{told} training{'' if told == '1' else 's'} per method"
 
 
 def _heading(row: Row) -> str:
-    """The paper's name of a row, marked where its method is told the truth."""
+    """The paper's name of a row, marked where its method is an oracle."""
     name = row.method.partition("@")[0]
     oracle = name in METHODS and bool(ORACLE_NEEDS & METHODS[name].needs)
     return f"{row.label}{_ORACLE if oracle else ''}"
 
 
 def _column_names(reproduction: Reproduction) -> list[str]:
-    """Of a table, the whole last."""
+    """The column names of a table, that of the whole range last."""
     whole = [reproduction.whole] if reproduction.whole else []
     return [column.name for column in reproduction.columns] + whole
 
@@ -117,7 +119,7 @@ def _column_names(reproduction: Reproduction) -> list[str]:
 def _values_of(measured: Measured, row: Row) -> dict[str, dict[str, Value]]:
     """The three lines of a row: ``published``, ``ours``, ``difference``, by column.
 
-    Where the paper has nothing only ``ours``.
+    Only ``ours`` where the paper has no numbers.
     """
     table = measured.table[measured.table["row"] == row.name].set_index("column")
     levels = row.statistic != "accuracy"
@@ -142,7 +144,7 @@ def _values_of(measured: Measured, row: Row) -> dict[str, dict[str, Value]]:
 
 
 def _result_frame(measured: Measured) -> pd.DataFrame:
-    """Cells are `Value`; a group for each row: what is published, ours, and the difference."""
+    """Cells are `Value`; a group per row: published, ours and the difference."""
     lines = {
         (_heading(row), what): values
         for row in present(measured)
@@ -152,7 +154,7 @@ def _result_frame(measured: Measured) -> pd.DataFrame:
 
 
 def _grouped(lines: Mapping[tuple[str, str], Mapping[str, Value]], corner: str) -> pd.DataFrame:
-    """A frame of lines, each headed by its group and its name."""
+    """A frame of rows, each headed by its group and its name."""
     frame = pd.DataFrame(
         list(lines.values()), index=pd.MultiIndex.from_tuples(list(lines)), dtype=object
     )
@@ -172,19 +174,19 @@ def _table_notes(measured: Measured) -> tuple[str, ...]:
     drawn = "trainings, then images" if several else "images"
     notes = [f"{names}.", f"Intervals: bootstrap over {drawn}."]
     if len(own) < len(shown):
-        notes.append("Other rows are not in the paper.")
+        notes.append("The other rows are not in the paper.")
     if any(_heading(row).endswith(_ORACLE) for row in shown):
-        notes.append(f"{_ORACLE} is told the true level, which no deployment knows.")
+        notes.append(f"{_ORACLE} oracle: given the true level, which is unknown in deployment.")
     return tuple(notes)
 
 
 def _gain_label(name: str) -> str:
-    """A row of the gains for people: the minus sign, and trainings called so."""
+    """The heading of a row of gains: with a minus sign, and seeds called trainings."""
     return name.replace(" - ", " \N{MINUS SIGN} ").replace(" seed ", ", training ")
 
 
 def gain_blocks(measured: Measured) -> list[Block]:
-    """The claimed gain with its controls, and the verdict; nothing without a claim."""
+    """The claimed gain with its controls, and the verdict; empty without a claim."""
     if measured.reproduction.gain is None:
         return []
     blocks: list[Block] = list(verdict(measured))
@@ -194,7 +196,7 @@ def gain_blocks(measured: Measured) -> list[Block]:
         *blocks,
         Table(
             f"{measured.name}-gain",
-            "Differences of accuracies in points, with 95 % intervals.",
+            "Differences in accuracy, in points, with 95 % intervals.",
             _gain_frame(measured),
             notes=_gain_notes(measured),
         ),
@@ -202,7 +204,7 @@ def gain_blocks(measured: Measured) -> list[Block]:
 
 
 def _gain_frame(measured: Measured) -> pd.DataFrame:
-    """Cells are `Value`; a group each for the claimed gain, published and ours, and its controls."""
+    """Cells are `Value`; a group for the claimed gain (published, ours) and one per control."""
     gains, gain = measured.gains, measured.reproduction.gain
     names = _column_names(measured.reproduction)
     lines: dict[tuple[str, str], dict[str, Value]] = {}
@@ -234,13 +236,14 @@ def _gain_notes(measured: Measured) -> tuple[str, ...]:
     rows = set(measured.gains["row"])
     own = measured.gains[measured.gains["row"] == gain.name]
     several = any(" " in str(seeds) for seeds in own["train_seeds"])
-    drawn = "trainings, then images, in pairs" if several else "images, in pairs"
-    notes = [f"Intervals: bootstrap over {drawn}; each at 95 %, not adjusted for their number."]
+    drawn = "trainings, then images" if several else "images"
+    adjusted = "each at 95 %, not adjusted for multiple comparisons"
+    notes = [f"Intervals: paired bootstrap over {drawn}; {adjusted}."]
     if gain.shuffled and any(gain.shuffled in str(row) for row in rows):
-        notes.append(f"`{gain.shuffled}`: control, the level is shuffled between images.")
+        notes.append(f"`{gain.shuffled}`: control with the level shuffled between images.")
     if any(str(row).startswith(f"{gain.over} seed") for row in rows):
         notes.append(
-            f"Training 1 {chr(0x2212)} training 0 and the like: the same network trained again, with "
-            "another seed; intervals over images alone."
+            f"Training 1 {chr(0x2212)} training 0 and the like: the same network trained with "
+            "another seed; intervals over images only."
         )
     return tuple(notes)

@@ -1,4 +1,4 @@
-"""What a reproduction shows, in sentences: where ours differs, and whether a claimed gain is there."""
+"""A reproduction's findings in sentences: where ours differs, and whether a claimed gain holds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def comparison(measured: Measured) -> Text | None:
-    """How many published numbers lie in our intervals, and the farthest that do not."""
+    """How many published numbers lie within our intervals, and the largest deviations."""
     reproduction = measured.reproduction
     labels = {row.name: row.label for row in reproduction.rows}
     columns = [column.name for column in reproduction.columns]
@@ -30,17 +30,17 @@ def comparison(measured: Measured) -> Text | None:
     inside = known["published"].between(known["ci_low"], known["ci_high"])
     above, below = known["ci_low"] > known["published"], known["ci_high"] < known["published"]
     text = (
-        f"Of {len(known)} published numbers {int(inside.sum())} lie in our 95 % interval, "
+        f"Of {len(known)} published numbers, {int(inside.sum())} lie within our 95 % interval, "
         f"{int(above.sum())} below it (ours are higher) and {int(below.sum())} above it."
     )
     items = []
     unit: Any = "level" if reproduction.of_levels else "percent"
-    for beyond, word in ((below, "below"), (above, "above")):
+    for beyond, word in ((below, "shortfall"), (above, "excess")):
         if beyond.any():
             away = (known["ours"] - known["published"]).abs().where(beyond, -1.0)
             row = known.iloc[int(away.to_numpy().argmax())]
             items.append(
-                f"Ours farthest {word}: {labels[row['row']]} at {row['column']}, "
+                f"Largest {word} of ours: {labels[row['row']]} at {row['column']}, "
                 f"{_with_unit(row['ours'], unit)} instead of {_with_unit(row['published'], unit)}."
             )
     return Text(text, items=tuple(items))
@@ -51,13 +51,13 @@ def _with_unit(value: float, unit: Any) -> str:
 
 
 def verdict(measured: Measured) -> list[Text]:
-    """Whether the claimed gain is there, and what its controls say; nothing without a claim."""
+    """Whether the claimed gain holds, and what its controls say; empty without a claim."""
     gain, gains = measured.reproduction.gain, measured.gains
     if gain is None:
         return []
     own = _of(gains, gain.name)
     if not own:
-        return [Text(f"`{gain.method}` was not evaluated: its gain is not known.", "warning")]
+        return [Text(f"`{gain.method}` was not evaluated: its gain is unknown.", "warning")]
     columns = [column.name for column in measured.reproduction.columns]
     whole = measured.reproduction.whole or columns[-1]
     parts = [name for name in columns if name in own and name != whole]
@@ -66,13 +66,13 @@ def verdict(measured: Measured) -> list[Text]:
     under = [name for name in parts if own[name].high < 0]
     open_ = [name for name in parts if name not in above and name not in under]
     by_column = (
-        f"By column, each at 95 %, it is {_where('above zero', above)}"
+        f"By column, each at 95 %, the gain is {_where('above zero', above)}"
         f"{_where('; below zero', under, silent=True)}"
-        f"{_where('; not told from zero', open_, silent=True)}."
+        f"{_where('; not distinguishable from zero', open_, silent=True)}."
     )
     lines = [by_column, _shuffled(measured, whole), _trainings(measured, whole, own)]
     told = tuple(line for line in lines if line)
-    return [*texts, Text("What speaks for it and against:", items=told)]
+    return [*texts, Text("The evidence in detail:", items=told)]
 
 
 def _claim(measured: Measured, own: Mapping[str, _Difference], whole: str) -> Text:
@@ -87,16 +87,16 @@ def _claim(measured: Measured, own: Mapping[str, _Difference], whole: str) -> Te
     if row.low > 0:
         return Text(
             told
-            + f"Here {what} helps beyond noise of the test images"
+            + f"Here {what} improves accuracy beyond the sampling noise of the test images"
             + (" and trainings." if trained > 1 else ".")
         )
     if row.high < 0:
-        return Text(told + f"The gain is not reproduced: here {what} makes it worse.", "warning")
+        return Text(told + f"The gain is not reproduced: here {what} lowers accuracy.", "warning")
     open_ = row.low <= row.published <= row.high
-    end = "; the published gain lies in the interval too." if open_ else "."
+    end = "; the published gain lies within the interval as well." if open_ else "."
     return Text(
-        f"{told}The gain is not reproduced: what {what} adds here is not above zero beyond "
-        f"noise{end}",
+        f"{told}The gain is not reproduced: here the effect of {what} is not distinguishable from "
+        f"zero{end}",
         "warning",
     )
 
@@ -109,17 +109,17 @@ def _shuffled(measured: Measured, whole: str) -> str:
     without = _of(measured.gains, difference_name(gain.shuffled, gain.over))
     worth = _of(measured.gains, difference_name(gain.method, gain.shuffled))
     if whole not in without or whole not in worth:
-        return f"No control with the level shuffled between images: `{gain.shuffled}` was left out."
+        return f"No control with the level shuffled between images: `{gain.shuffled}` is missing."
     row = worth[whole]
     if row.low > 0:
-        end = "the network uses the level that it is given"
+        end = "the network uses the level it is given"
     elif row.high < 0:
         end = "the network does better with a wrong level than with the right one"
     else:
-        end = "with a wrong level the network does as well, so that a gain is not the level's doing"
+        end = "with a wrong level the network does as well, so the level does not explain a gain"
     return (
-        f"With the level shuffled between images (`{gain.shuffled}`) the gain is "
-        f"{without[whole].shown} points; the right level is worth {row.shown}: {end}."
+        f"With the level shuffled between images (`{gain.shuffled}`), the gain is "
+        f"{without[whole].shown} points; the correct level adds {row.shown}: {end}."
     )
 
 
@@ -134,11 +134,11 @@ def _trainings(measured: Measured, whole: str, own: Mapping[str, _Difference]) -
     ]
     if not shifts:
         return (
-            f"There is one training of `{gain.over}`: how much chance of the training is worth is "
-            "not known, and the interval does not contain it."
+            f"There is one training of `{gain.over}`, so the variation between trainings is "
+            "unknown and not included in the interval."
         )
     largest, size = max(map(abs, shifts)), own[whole].ours
-    relation = "more" if size > largest else "no more"
+    relation = "larger" if size > largest else "no larger"
     count = len(shifts)
     subject = (
         f"The other training of `{gain.over}` differs from the first by {_points(shifts[0])} points"
@@ -146,12 +146,12 @@ def _trainings(measured: Measured, whole: str, own: Mapping[str, _Difference]) -
         else f"The {count} other trainings of `{gain.over}` differ from the first by "
         f"{_points(min(shifts))} to {_points(max(shifts))} points"
     )
-    return f"{subject}, by chance of the training alone: the gain is {relation} than that."
+    return f"{subject} through training randomness alone; the gain is {relation} than that."
 
 
 @dataclass(frozen=True)
 class _Difference:
-    """One cell of a difference's row, fractions."""
+    """One cell of a row of differences, in fractions."""
 
     ours: float
     low: float

@@ -1,4 +1,4 @@
-"""Metrics beside accuracy: calibration error, likelihood, those of plug-ins, the worst case."""
+"""Metrics besides accuracy: calibration error, likelihood, plug-ins' metrics, the worst case."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _table(board: Leaderboard) -> Table:
     columns: dict[str, list[Value]] = {}
     others = []
     for name in METRICS:
-        METRICS[name]  # its module is imported: all its options are known then
+        METRICS[name]  # imports its module, so that all its options are known
         entry = METRICS.entry(name)
         if not entry.options.get("reported", True):
             continue
@@ -50,9 +50,10 @@ def _table(board: Leaderboard) -> Table:
     frame.columns.name = "method"
     return Table(
         f"calibration{board.suffix}",
-        "Expected calibration error in percent (15 bins of equal width) and negative log-likelihood "
-        "in nats, on clean images and as the plain mean over all degraded cells; lower is better. "
-        "Worst accuracy: of any one cell, in percent.",
+        "Expected calibration error in percent (15 bins of equal width) and negative "
+        "log-likelihood in nats, on clean images and averaged over all degraded cells; lower is "
+        "better. "
+        "Worst accuracy: the lowest of any cell, in percent.",
         frame,
         notes=(*others, *board.marks()),
     )

@@ -1,4 +1,4 @@
-"""What the images look like: a few of each corruption and severity, and restored ones."""
+"""Sample images: a few of each corruption and severity, and restored ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHOWN = 3  # images of each strip
 _PER_PLOT = 8  # corruptions in one plot: about a page
 
 
-@section("samples", order=80, title="What was seen")
+@section("samples", order=80, title="Sample images")
 def samples(run: Run) -> list[Block]:
     """A few images of every corruption and severity."""
     present = [s for s in run.manifest.get("samples", []) if (run.folder / s["file"]).is_file()]
@@ -34,8 +34,8 @@ def samples(run: Run) -> list[Block]:
         blocks.append(
             Plot(
                 f"samples{number}",
-                "The first images of the evaluation as the methods saw them, clean and at each "
-                "level, not smoothed.",
+                "The first images of the evaluation as the methods see them, clean and at each "
+                "level, shown without smoothing.",
                 _contact_sheet(run, lines),
                 f"Sample images under {', '.join(part)}.",
             )
@@ -60,7 +60,7 @@ def samples(run: Run) -> list[Block]:
                 )
             )
     if blocks:
-        blocks.insert(0, Text("Where a method seems too good or too bad, look here first."))
+        blocks.insert(0, Text("If a result looks too good or too bad, check these images first."))
     return blocks
 
 
@@ -99,7 +99,7 @@ def _contact_sheet(run: Run, lines: list[tuple[str, list[dict[str, Any]]]]) -> F
 
 
 def _strength(run: Run, entry: Mapping[str, Any]) -> str:
-    """What to call one strength of a corruption: its severity where it is one, else its level."""
+    """The name of a corruption's strength: its severity if it has one, else its level."""
     from robobench.analysis.long_table import severity_in_table
 
     level, profile = float(entry["level"]), str(run.manifest.get("profile", ""))
@@ -108,7 +108,7 @@ def _strength(run: Run, entry: Mapping[str, Any]) -> str:
 
 
 def _broken(name: str) -> str:
-    """A corruption's name on lines of their own words, to fit the margin."""
+    """A corruption's name broken into lines, to fit the margin."""
     return (
         name.replace("_", " ").replace("+", " +\n").replace(" ", "\n", 1)
         if len(name) > 14

@@ -1,4 +1,4 @@
-"""What each method costs beside what it brings."""
+"""The cost of each method against its accuracy."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def cost(run: Run) -> list[Block]:
             blocks.append(Text(board.title, "heading"))
         try:
             figure = cost_figure(board)
-        except RobobenchError:  # nothing degraded was evaluated: the table still stands
+        except RobobenchError:  # no degraded cell was evaluated: the table is still shown
             pass
         else:
             blocks.append(
                 Plot(
                     f"cost{board.suffix}",
-                    "Mean accuracy on degraded images against what a method costs; bars are 95 % "
-                    "intervals. Up and left is better.",
+                    "Mean accuracy on degraded images against the cost of a method; bars: 95 % "
+                    "intervals. Towards the upper left is better.",
                     figure,
-                    f"Accuracy by multiply-adds and by parameters for {', '.join(board.labels)}.",
+                    f"Accuracy against multiply-adds and parameters for {', '.join(board.labels)}.",
                 )
             )
         blocks.append(_table(board))
@@ -45,7 +45,7 @@ def cost(run: Run) -> list[Block]:
 
 def _table(board: Leaderboard) -> Table:
     first = next((row for row in board.rows if row.label == board.reference), board.rows[0])
-    why = "the run does not say"
+    why = "not recorded in the run"
     frame = pd.DataFrame(
         {
             "parameters": [Value(r.parameters, unit="count", why=why) for r in board.rows],
@@ -64,8 +64,8 @@ def _table(board: Leaderboard) -> Table:
     frame.columns.name = "method"
     return Table(
         f"cost{board.suffix}",
-        "Everything that runs for one image: parameters, multiply-adds, and these as a multiple of "
-        f"`{first.label}`; beside it the mean accuracy on degraded images in percent.",
+        "Cost of everything that runs for one image: parameters, multiply-adds, and these as a "
+        f"multiple of `{first.label}`'s; with the mean accuracy on degraded images in percent.",
         frame,
         notes=tuple(board.marks()),
     )

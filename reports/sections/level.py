@@ -30,9 +30,9 @@ def level(run: Run) -> list[Block]:
         blocks.append(
             Plot(
                 f"level{board.suffix}",
-                "Accuracy along the levels. Bands: 95 % Wilson intervals of each point.",
+                "Accuracy by level. Bands: pointwise 95 % Wilson intervals.",
                 level_figure(board),
-                f"Lines of accuracy by level for {', '.join(board.labels)}, one panel for each of "
+                f"Accuracy against level for {', '.join(board.labels)}, one panel for each of "
                 f"{', '.join(board.sweeps)}.",
             )
         )
@@ -42,7 +42,7 @@ def level(run: Run) -> list[Block]:
 
 
 def _interval_columns(board: Leaderboard, corruption: str) -> list[str]:
-    """The interval means that the summary has for a corruption, rising."""
+    """The interval means that the summary has for a corruption, in ascending order."""
     table = board.summary[board.summary["corruption"] == corruption]
     found = [
         (tuple(map(int, match.groups())), str(column))
@@ -56,7 +56,7 @@ def _intervals(board: Leaderboard, corruption: str) -> list[Block]:
     columns = _interval_columns(board, corruption)
     if not columns:
         return [
-            Text(f"`{corruption}`: no interval mean, since no interval has all its levels.", "note")
+            Text(f"`{corruption}`: no interval mean, as no interval has all its levels.", "note")
         ]
     rows = board.rows
     why = "a level of the interval is missing"

@@ -1,4 +1,4 @@
-"""What methods measured beside accuracy: the quality of restored images, estimated levels."""
+"""What methods report besides predictions: quality of restored images, estimated levels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from robobench.results.run import Run
 
 
-@section("measured", order=75, title="What methods measured themselves")
+@section("measured", order=75, title="Quantities that methods report")
 def measured(run: Run) -> list[Block]:
     """Extra columns of methods: quality of restored images, estimated levels."""
     blocks: list[Block] = []
@@ -37,7 +37,7 @@ def measured(run: Run) -> list[Block]:
         blocks.append(
             Table(
                 f"measured{board.suffix}",
-                "Means over all images and levels of what methods report beside their predictions.",
+                "Means over all images and levels of what methods report besides predictions.",
                 frame,
             )
         )

@@ -1,4 +1,4 @@
-"""What a run found, first: a few sentences and the two tables that everybody looks for."""
+"""The main findings of a run: a few sentences and the two central tables."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from robobench.types import CLEAN
 if TYPE_CHECKING:
     from robobench.results.run import Run
 
-_INTERVALS = "Brackets hold 95 % intervals (bootstrap over images, the same draws for all methods)."
+_INTERVALS = "Brackets: 95 % intervals (bootstrap over images, the same resamples for all methods)."
 
 
 @section("summary", order=10)
 def summary(run: Run) -> list[Block]:
-    """The findings in words, and the two tables that everybody looks for."""
+    """The findings in words, and the two central tables."""
     blocks: list[Block] = []
     for board in leaderboards(run):
         if not board.alone:
@@ -53,14 +53,14 @@ def _loss(board: Leaderboard, reference: MethodRow) -> list[str]:
     if clean.missing or mean.value is None:
         return []
     said = (
-        f"`{reference.label}` is right on {clean.text} % of the clean images and on {mean.text} % "
-        f"{mean.interval} of the degraded ones (mean over {_over(board)})"
+        f"`{reference.label}` classifies {clean.text} % of the clean images correctly, and "
+        f"{mean.text} % {mean.interval} of the degraded ones (mean over {_over(board)})"
     )
     drops = {name: board.summed(reference, name, "drop") for name in board.corruptions}
     known = {name: drop for name, drop in drops.items() if drop.value is not None}
     if len(known) > 1:
         worst = max(known, key=lambda name: known[name].value or 0.0)
-        said += f"; `{worst}` costs it most, {known[worst].text} points"
+        said += f"; its largest drop is on `{worst}`, by {known[worst].text} points"
     return [f"{said}."]
 
 
@@ -88,30 +88,31 @@ def _remedies(board: Leaderboard, reference: MethodRow) -> list[str]:
     if gain.high < 0:
         return [
             (
-                f"No method is better than `{reference.label}` on degraded images; the nearest, "
+                f"No method outperforms `{reference.label}` on degraded images; the closest, "
                 f"`{best.label}`, differs by {shown.text} points {shown.interval}."
             )
         ]
     if gain.low <= 0:
         return [
             (
-                f"No method is told apart from `{reference.label}` on degraded images; the best, "
-                f"`{best.label}`, differs by {shown.text} points {shown.interval}."
+                f"No method is distinguishable from `{reference.label}` on degraded images; the "
+                f"best, `{best.label}`, differs by {shown.text} points {shown.interval}."
             )
         ]
     share = board.summed(best, MEAN, "recovered")
-    said = f"`{best.label}` gains most, {shown.text} points {shown.interval}"
+    said = f"`{best.label}` gains the most, {shown.text} points {shown.interval}"
     if share.value is not None:
-        said += f", which is {share.text} % {share.interval} of the loss"
+        said += f", and recovers {share.text} % {share.interval} of the loss"
     second = ranked[1][0] if len(ranked) > 1 else None
     if second is not None:
         lead = differences(board, second, best).get(MEAN)
         if lead is not None:
             ahead = Value(lead.value, lead.low, lead.high, "points")
             said += (
-                f"; it leads `{second.label}` by {ahead.text.lstrip('+')} {ahead.interval}"
+                f"; it outperforms `{second.label}` by {ahead.text.lstrip('+')} {ahead.interval}"
                 if lead.low > 0
-                else f"; `{second.label}` is not told apart from it ({ahead.text} {ahead.interval})"
+                else f"; it is not distinguishable from `{second.label}` "
+                f"({ahead.text} {ahead.interval})"
             )
     return [f"{said}."]
 
@@ -129,7 +130,7 @@ def _headline(board: Leaderboard) -> Table:
         ce = f"CE[{board.reference}]"
         columns[ce] = [board.summed(row, MEAN, ce) for row in rows]
         columns["recovered"] = [
-            Value(None, why="the reference itself")
+            Value(None, why="this is the reference itself")
             if row.label == board.reference
             else board.summed(row, MEAN, "recovered")
             for row in rows
@@ -138,9 +139,9 @@ def _headline(board: Leaderboard) -> Table:
     frame.columns.name = "method"
     return Table(
         f"summary{board.suffix}",
-        f"Accuracy on clean images and, as the mean over {_over(board)}, on degraded ones; what "
-        f"degradation costs; corruption error against `{board.reference}`; and the share of the "
-        f"loss of `{board.reference}` that a method gives back. All in percent."
+        f"Accuracy on clean images and on degraded ones (mean over {_over(board)}); the drop "
+        f"between the two; corruption error relative to `{board.reference}`; and the share of the "
+        f"loss of `{board.reference}` that a method recovers. All in percent."
         if board.corruptions
         else "Accuracy on clean images, in percent.",
         frame,
@@ -176,7 +177,7 @@ def _by_corruption(board: Leaderboard) -> Table:
 
 
 def _published(board: Leaderboard) -> list[Block]:
-    """MCE against AlexNet where the data set has its errors, or what it lacks."""
+    """MCE relative to AlexNet, where its errors on the data set are published."""
     if "mCE" not in board.summary:
         return []
     rows = board.rows
@@ -188,12 +189,12 @@ def _published(board: Leaderboard) -> list[Block]:
     }
     frame = pd.DataFrame(columns, index=[row.heading for row in rows], dtype=object)
     frame.columns.name = "method"
-    where = "" if official else " Regenerated images: not to be compared digit by digit with mCE "
-    where += "" if official else "on the published files."
+    where = "" if official else " The images are regenerated: small differences from mCE on the "
+    where += "" if official else "published files are expected."
     return [
         Table(
             f"mce{board.suffix}",
-            "Mean corruption error over the 15 common corruptions, AlexNet is 100; lower is better."
+            "Mean corruption error over the 15 common corruptions; AlexNet is 100, lower is better."
             + where,
             frame,
             notes=(_INTERVALS, *board.marks()),

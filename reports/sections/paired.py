@@ -1,4 +1,4 @@
-"""Every method against the reference on the same images: how much is real."""
+"""Every method against the reference on the same images: paired differences and tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from robobench.results.run import Run
 
 
-@section("paired", order=50, title="Gain on the reference")
+@section("paired", order=50, title="Gain over the reference")
 def paired(run: Run) -> list[Block]:
     """Paired differences from the reference, with intervals and tests."""
     blocks: list[Block] = []
@@ -34,15 +34,15 @@ def paired(run: Run) -> list[Block]:
         blocks.append(
             Plot(
                 f"paired{board.suffix}",
-                f"Points of accuracy that each method gains on `{board.reference}` on the same "
-                "images, with 95 % intervals of the paired difference. An interval that crosses "
-                "zero is no finding.",
+                f"Gain of each method over `{board.reference}` on the same images, in points of "
+                "accuracy; bars: 95 % intervals of the paired difference. Where the interval "
+                "includes zero, no difference is established.",
                 paired_figure(board),
-                f"Gains on {board.reference} with intervals for {names}.",
+                f"Gains over {board.reference} with intervals for {names}.",
             )
         )
         blocks.append(_table(board, gains))
-        if not board.sweeps:  # at a hundred levels the exact test takes seconds a method
+        if not board.sweeps:  # with a hundred levels the exact test takes seconds per method
             blocks.append(_chances(board, board.reference_row))
     return blocks
 
@@ -63,7 +63,7 @@ def _table(board: Leaderboard, gains: Mapping[str, Mapping[str, Difference]]) ->
     frame.columns.name = "corruption"
     return Table(
         f"paired{board.suffix}",
-        f"Gain on `{board.reference}` in points of accuracy, paired, with 95 % intervals.",
+        f"Paired gain over `{board.reference}` in points of accuracy, with 95 % intervals.",
         frame,
         notes=tuple(board.marks(rows)),
         folded=True,
@@ -84,8 +84,8 @@ def _chances(board: Leaderboard, reference: MethodRow) -> Table:
     frame.columns.name = "corruption"
     return Table(
         f"paired-p{board.suffix}",
-        f"How likely a difference from `{board.reference}` as large as this is by chance: p-values "
-        "of the exact sign-flip test over images, adjusted by Holm over the corruptions.",
+        f"p-values of the difference from `{board.reference}`: two-sided exact sign-flip test over "
+        "images, Holm-adjusted over the corruptions (the mean is a test of its own).",
         frame,
         notes=tuple(board.marks(rows)),
         folded=True,

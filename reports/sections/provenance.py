@@ -1,4 +1,4 @@
-"""How the numbers were made: enough to make them again, or to know why they differ."""
+"""How the numbers were made: enough to reproduce them, or to see why they differ."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from robobench.reports.blocks import Block, Table, Text, counted
 if TYPE_CHECKING:
     from robobench.results.run import Run
 
-_SHORT = 12  # characters of a digest: enough to tell files apart, short enough to read
+_SHORT = 12  # characters of a digest: enough to distinguish files, short enough to read
 
 _HOW = (
-    "Accuracy of one cell: share of images classified rightly, with its Wilson interval.",
+    "Accuracy of one cell: share of images classified correctly, with its Wilson interval.",
     (
-        "Means over cells, drops, CE and shares recovered: bootstrap over images with the same draws for "
-        "every cell and method; with several training seeds, over seeds first."
+        "Means over cells, drops, CE and shares recovered: bootstrap over images, with the same "
+        "resamples for every cell and method; with several training seeds, over seeds first."
     ),
-    "Drop: clean accuracy less the mean accuracy of the degraded cells, of the same method.",
+    "Drop: a method's clean accuracy minus its mean accuracy over the degraded cells.",
     (
-        "CE[reference]: the sum of a method's errors over the levels, divided by the same sum for the "
-        "reference; 100 is no better than the reference, lower is better. It is not the published mCE, "
+        "CE[reference]: the sum of a method's errors over the levels, divided by the same sum for "
+        "the reference; 100 equals the reference, lower is better. It is not the published mCE, "
         "which divides by AlexNet's errors."
     ),
     (
-        "Share recovered: (method - reference) / (clean reference - reference), in mean accuracies; blank "
-        "where the interval of the loss itself reaches zero."
+        "Share recovered: (method - reference) / (clean reference - reference), in mean "
+        "accuracies; blank where the interval of the reference's loss includes zero."
     ),
-    "Paired difference: of two methods on the same images, image by image.",
+    "Paired difference: between two methods on the same images, image by image.",
 )
 
 
-@section("provenance", order=90, title="How this was made")
+@section("provenance", order=90, title="How the numbers were made")
 def provenance(run: Run) -> list[Block]:
-    """Command, data, weights, versions and machine behind the numbers."""
+    """Definitions, command, data, weights, versions and machine behind the numbers."""
     blocks: list[Block] = [Text("What the numbers mean:", items=_HOW)]
     parts = getattr(run, "runs", (run,))
     for place, part in enumerate(parts, 1):
@@ -54,7 +54,7 @@ def provenance(run: Run) -> list[Block]:
 def _settings(run: Run, suffix: str) -> Table:
     manifest = run.manifest
     data, machine = manifest.get("dataset", {}), manifest.get("machine", {})
-    pieces = manifest.get("sessions", [])  # one for each time that the command was started
+    pieces = manifest.get("sessions", [])  # one for each time the command was started
     seconds = sum(float(piece.get("seconds", 0)) for piece in pieces)
     told = {
         "command": manifest.get("command"),
@@ -63,16 +63,16 @@ def _settings(run: Run, suffix: str) -> Table:
         "severity profile": manifest.get("profile"),
         "geometry": _pairs(manifest.get("geometry", {})),
         "corrupted at": manifest.get("corrupt_at"),
-        "seeds of corruption": ", ".join(map(str, manifest.get("seeds", []))),
+        "corruption seeds": ", ".join(map(str, manifest.get("seeds", []))),
         "backbones": "; ".join(
             f"{name} ({_short(about.get('digest'))})"
             for name, about in manifest.get("backbones", {}).items()
         ),
         "machine": _pairs(machine),
-        "time": f"{seconds:,.0f} seconds in {counted(len(pieces), 'piece')}" if pieces else "",
+        "time": f"{seconds:,.0f} seconds in {counted(len(pieces), 'session')}" if pieces else "",
         "settings": _pairs(_set(manifest.get("configuration", {}))),
     }
-    return _told(f"settings{suffix}", "What was run, on what and where.", told)
+    return _told(f"settings{suffix}", "The run: command, data, settings and machine.", told)
 
 
 def _data(data: Mapping[str, Any]) -> str:
@@ -84,7 +84,7 @@ def _data(data: Mapping[str, Any]) -> str:
 
 
 def _set(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that say something: neither empty nor off."""
+    """The settings that are neither empty nor off."""
     return {k: v for k, v in configuration.items() if v not in (None, "", False, [], ())}
 
 
@@ -112,14 +112,14 @@ def _methods(run: Run, suffix: str) -> Table:
     lines = []
     for entry in run.manifest["methods"]:
         digests = [_short(digest) for digest in entry.get("weights", {}).values() if digest]
-        needs = f"is told {', '.join(entry['needs'])}" if entry.get("needs") else ""
+        needs = f"needs {', '.join(entry['needs'])}" if entry.get("needs") else ""
         adapts = "adapts to the batch" if entry.get("adapts") else ""
         lines.append(
             {
                 "method": entry["label"],
                 "trained on": entry.get("trained_on") or "nothing",
                 "seed": str(entry.get("train_seed", 0)),
-                "weights and what to know": "; ".join(
+                "weights and remarks": "; ".join(
                     part
                     for part in (
                         ", ".join(dict.fromkeys(digests)) or "no weights of its own",
@@ -134,7 +134,7 @@ def _methods(run: Run, suffix: str) -> Table:
     frame.index.name, frame.columns.name = None, "method"
     return Table(
         f"methods{suffix}",
-        "The methods, what they were trained on and the first digits of their weights' SHA-256.",
+        "The methods, their training data and the first digits of the SHA-256 of their weights.",
         frame,
         wraps=True,
     )
@@ -144,5 +144,5 @@ def _versions(run: Run, suffix: str) -> Table:
     told = {k.replace("_", "-"): v for k, v in run.manifest.get("versions", {}).items()}
     one_line = ", ".join(f"{name} {number}" for name, number in told.items())
     return _told(
-        f"versions{suffix}", "Versions that numbers may depend on.", {"versions": one_line}
+        f"versions{suffix}", "Versions that the numbers may depend on.", {"versions": one_line}
     )

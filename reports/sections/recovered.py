@@ -1,4 +1,4 @@
-"""The share of the loss that each method gives back, as a map of methods and corruptions."""
+"""The share of the loss that each method recovers, as a heat map of methods by corruptions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @section("recovered", order=40, title="Share of the loss recovered")
 def recovered(run: Run) -> list[Block]:
-    """Share of the reference's loss that each method gives back, as a heat map."""
+    """Share of the reference's loss that each method recovers, as a heat map."""
     blocks: list[Block] = []
     for board in leaderboards(run):
         rows = board.others
@@ -31,11 +31,11 @@ def recovered(run: Run) -> list[Block]:
         blocks.append(
             Plot(
                 f"recovered{board.suffix}",
-                f"Share of the loss of `{board.reference}` that a method gives back, in percent: "
-                "100 is as good as on clean images, below 0 is worse than no remedy. Blank where "
-                "the loss itself is not beyond noise, or the method does not apply.",
+                f"Share of the loss of `{board.reference}` that a method recovers, in percent: 100 "
+                "is as good as on clean images, below 0 is worse than no remedy. Blank where the "
+                "loss itself is within noise, or the method is not applicable.",
                 heatmap_figure(board),
-                f"Heat map of the recovered share: {', '.join(r.label for r in rows)} by "
+                f"Heat map of the share recovered: {', '.join(r.label for r in rows)} by "
                 f"{', '.join(board.corruptions)}.",
             )
         )

@@ -1,4 +1,4 @@
-"""Accuracy at each severity: the plot, and one table a corruption."""
+"""Accuracy at each severity: the plot, and one table per corruption."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def severity(run: Run) -> list[Block]:
         blocks.append(
             Plot(
                 f"severity{board.suffix}",
-                "Accuracy on clean images and at each severity. Bands: 95 % Wilson intervals of "
-                "each point" + _seeds(board) + ".",
+                "Accuracy on clean images and at each severity. Bands: pointwise 95 % Wilson "
+                "intervals" + _seeds(board) + ".",
                 severity_figure(board),
-                f"Lines of accuracy by severity for {', '.join(board.labels)}, one panel for each "
+                f"Accuracy against severity for {', '.join(board.labels)}, one panel for each "
                 f"of {', '.join(board.graded)}.",
             )
         )
@@ -47,7 +47,7 @@ def _seeds(board: Leaderboard) -> str:
         board.accuracy["train_seed"].nunique() > 1
         or board.accuracy.loc[board.accuracy["severity"].notna(), "seed"].nunique() > 1
     )
-    return "; several seeds are averaged and the band is the hull of theirs" if several else ""
+    return "; several seeds are averaged, with the hull of their intervals" if several else ""
 
 
 def _table(board: Leaderboard, corruption: str, *, folded: bool) -> Table:

@@ -4,7 +4,6 @@ The public API. Everything heavy is loaded on first use, so that importing robob
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if __name__ != "robobench":
@@ -25,6 +24,7 @@ from robobench.registry import (
 from robobench.types import Cell, Context, Cost, Geometry, Predictions
 
 if TYPE_CHECKING:
+    __version__: str
     from robobench.analysis.metrics import interval_mean_accuracy, mce
     from robobench.backbones.backbone import Backbone
     from robobench.corruptions import corrupt
@@ -40,8 +40,6 @@ _LAZY = {
     "mce": "robobench.analysis.metrics",
     "run": "robobench.evaluation.run",
 }
-
-__version__ = version("robobench")
 
 __all__ = [
     "Backbone",
@@ -71,6 +69,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # takes as long as the rest of the start-up
+
+        return version("robobench")
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'robobench' has no attribute {name!r}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import shlex
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from robobench.errors import RobobenchError
@@ -27,6 +26,8 @@ _DISTRIBUTIONS = (
 
 def versions() -> dict[str, str]:
     """Versions of everything that results may depend on."""
+    from importlib.metadata import PackageNotFoundError, version
+
     from PIL import features
 
     found = {"python": platform.python_version()}

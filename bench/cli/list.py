@@ -15,7 +15,7 @@ _FACTORY = (
 )
 KINDS = (
     *("methods", "corruptions", "datasets", "backbones", "metrics", "sections"),
-    "reproductions",
+    *("reproductions", "commands"),
 )
 
 
@@ -46,6 +46,13 @@ def list_(
         from robobench.weights.readiness import readiness
 
         table(readiness(dataset or "shapes10", backbone, weights))
+        return
+    if kind == "commands":
+        root = click.get_current_context().find_root()
+        assert isinstance(root.command, click.Group)
+        commands = dict.fromkeys([*root.command.list_commands(root), *registry.COMMANDS])
+        found = {name: root.command.get_command(root, name) for name in commands}
+        table([(n, c.get_short_help_str(200)) for n, c in found.items() if c is not None])
         return
     names = {
         "methods": registry.METHODS,

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +111,10 @@ class Registry:
         """All registered names, without aliases, in order of announcement."""
         self._announced()
         return list(self._entries)
+
+    def loaded(self) -> list[str]:
+        """The names that are defined by now, without looking through installed packages."""
+        return [name for name, entry in self._entries.items() if entry.target is not None]
 
     def canonical(self, name: str) -> str:
         """The name that an alias stands for.
@@ -226,6 +229,8 @@ def announce_installed() -> None:
 
 @cache
 def _announce_entry_points(*, own: bool) -> None:
+    from importlib.metadata import entry_points  # takes as long as the rest of the start-up
+
     for point in sorted(entry_points(group="robobench.plugins"), key=lambda p: p.value):
         if (point.module.partition(".")[0] == "robobench") == own:
             announce(point.module)

@@ -114,11 +114,11 @@ def test_a_baseline_is_small_and_the_same_bytes_twice():
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda t: t[: len(t) // 2], "no baseline"),
+        (lambda t: t[: len(t) // 2], "not a robobench baseline"),
         (lambda t: t.replace('"right": ', '"right": 1'), "altered"),
         (lambda t: t.replace('"format": 1', '"format": 9'), "format 9"),
-        (lambda t: "label,predicted\n1,2\n", "no baseline"),
-        (lambda t: "[1, 2]", "no baseline"),
+        (lambda t: "label,predicted\n1,2\n", "not a robobench baseline"),
+        (lambda t: "[1, 2]", "not a robobench baseline"),
     ],
 )
 def test_a_spoilt_baseline_is_refused(tmp_path, spoil, said):

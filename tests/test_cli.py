@@ -161,6 +161,6 @@ def test_when_cells_fail_the_others_are_shown(capsys, tmp_path, registered):
     captured = capsys.readouterr()
     assert "fragile-cli" in captured.out
     assert captured.err == (
-        "robobench: 1 cell failed (fragile-cli on jpeg_compression 40), the rest is stored; the "
-        "first said: ValueError: too much\n"
+        "robobench: 1 cell failed (fragile-cli on jpeg_compression 40), the rest are stored; "
+        "first error: ValueError: too much\n"
     )

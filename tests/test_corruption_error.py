@@ -286,7 +286,7 @@ def test_one_row_for_each_series_and_a_level_that_one_seed_lacks_is_missing():
 
 def test_no_interval_and_duplicates_are_refused():
     frame = sweep([1, 2], [0.5, 0.6])
-    with pytest.raises(RobobenchError, match="two whole numbers"):
+    with pytest.raises(RobobenchError, match="two integers"):
         robobench.interval_mean_accuracy(frame, [(20, 1)])
     with pytest.raises(RobobenchError, match="rows for one cell"):
         robobench.interval_mean_accuracy(pd.concat([frame, frame]), [(1, 2)])

@@ -216,7 +216,7 @@ def test_a_cut_manifest_is_one_helpful_line(finished, tmp_path, capsys):
     shutil.copytree(finished, broken)
     manifest = broken / "manifest.json"
     manifest.write_text(manifest.read_text()[:200])
-    assert "no manifest" in complain(["report", str(broken)], capsys)
+    assert "not a robobench manifest" in complain(["report", str(broken)], capsys)
 
 
 def test_a_newer_manifest_is_one_helpful_line(finished, tmp_path, capsys):

@@ -160,7 +160,7 @@ def test_cells_with_other_images_meet_on_the_common_ones_and_it_is_said():
     aligned = align(outcomes_of(items))
     assert aligned.index.tolist() == [3, 5]
     assert aligned.correct.tolist() == [[False, True], [False, True]]
-    assert "2 images that all have" in aligned.notes[0]
+    assert "2 images that all of them have" in aligned.notes[0]
 
 
 def test_equal_images_need_no_note_and_none_in_common_is_an_error():

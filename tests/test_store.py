@@ -61,7 +61,7 @@ def test_an_altered_value_is_noticed(tmp_path):
         arrays = {name: file[name] for name in file.files}
     arrays["predicted"] = arrays["predicted"] + 1
     np.savez(path.with_suffix(""), **arrays)
-    with pytest.raises(RobobenchError, match="checksum does not hold"):
+    with pytest.raises(RobobenchError, match="checksum does not match"):
         store.get(CELL)
 
 
@@ -77,7 +77,7 @@ def test_a_cell_under_another_cells_name_is_noticed(tmp_path):
 def test_what_is_no_cell_is_refused(tmp_path):
     (tmp_path / "cells").mkdir()
     np.savez(tmp_path / "cells" / "odd.npz", a=np.zeros(3))
-    with pytest.raises(RobobenchError, match=r"no whole cell file|no cell file"):
+    with pytest.raises(RobobenchError, match=r"not a complete cell file|not a robobench cell file"):
         Store(tmp_path).cells()
 
 

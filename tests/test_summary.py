@@ -160,7 +160,7 @@ def test_fewer_images_in_one_cell_are_said_and_all_is_over_the_common_ones():
     items[3] = (cell, predictions(right(0.5, 400)))
     frame = summary_of(items, profile="cifar-c", draws=50)
     assert set(frame["n"]) == {400}
-    assert "400 images that all have" in frame.attrs["notes"][0]
+    assert "400 images that all of them have" in frame.attrs["notes"][0]
 
 
 def test_data_sets_are_kept_apart():

@@ -97,14 +97,14 @@ def test_a_whole_run_is_whole(run):
     found = verify(run, Toy())
     assert (found.cells, found.predictions, found.problems, found.notes) == (4, 80, [], [])
     found.raise_if_broken()
-    assert "fingerprint was not looked at" in verify(run).notes[0]
+    assert "fingerprint was not checked" in verify(run).notes[0]
 
 
 def test_no_run_is_an_error(tmp_path):
     with pytest.raises(RobobenchError, match="no run is there"):
         verify(tmp_path)
     (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(RobobenchError, match="no manifest of robobench"):
+    with pytest.raises(RobobenchError, match="not a robobench manifest"):
         verify(tmp_path)
 
 
@@ -151,12 +151,12 @@ def test_a_missing_cell_is_named_unless_it_does_not_apply(run):
 def test_a_condition_that_every_method_lacks_is_missed_by_number(run):
     for cell in (cells()[1], cells()[3]):
         Store(run).path(cell).unlink()
-    assert problem(run).startswith("2 cells of the 4 that were planned")
+    assert problem(run).startswith("it has 2 of 4 planned cells")
 
 
 def test_files_left_from_writing_are_named(run):
     (run / "cells" / ".x.npz.abc.tmp").write_bytes(b"half")
-    assert "cut short" in problem(run)
+    assert "interrupted write" in problem(run)
 
 
 def test_other_images_or_labels_in_one_cell_are_found(run):
@@ -185,12 +185,12 @@ def test_impossible_values_are_found(run, changes, said):
 def test_fewer_images_than_planned_are_found(run):
     for cell in cells():
         Store(run).put(cell, predictions(10))
-    assert "10 images, the manifest says 20" in verify(run).problems[0]
+    assert "10 images, but the manifest says 20" in verify(run).problems[0]
 
 
 def test_cells_of_other_weights_are_found(run):
     write_manifest(run, manifest(methods=[*manifest()["methods"][:1], afd_with("w9")]))
-    assert "made by other weights than the manifest names (afd (w1))" in problem(run)
+    assert "computed with other weights than the manifest lists (afd (w1))" in problem(run)
 
 
 def afd_with(weights):
@@ -198,9 +198,10 @@ def afd_with(weights):
 
 
 def test_other_data_is_found(run):
-    assert "fingerprint is not the run's" in problem(run, Toy("other"))
+    assert "fingerprint differs from the run's" in problem(run, Toy("other"))
     assert any(
-        "labels are not the data set's" in p for p in verify(run, Toy(labels=LABELS[::-1])).problems
+        "labels differ from the data set's" in p
+        for p in verify(run, Toy(labels=LABELS[::-1])).problems
     )
     few = verify(run, Toy(labels=LABELS[:5])).problems
     assert any("images that the data set does not have" in p for p in few)

@@ -1,1 +1,1 @@
-"""From stored predictions to numbers: metrics, intervals, tables. Pure functions of a run's cells."""
+"""From stored predictions to metrics, intervals and tables: pure functions of a run's cells."""

@@ -1,4 +1,4 @@
-"""Two methods on the same images: how far apart they are, and whether that is chance."""
+"""Two methods on the same images: how much they differ, and whether significantly."""
 
 from collections.abc import Sequence
 from math import lcm
@@ -19,25 +19,25 @@ MEAN = "mean"
 
 
 def compare(everything: Sequence[Series], a: str, b: str) -> "pd.DataFrame":
-    """Method `b` against method `a`, image by image, one row a corruption.
+    """Method `b` against method `a`, image by image, one row per corruption.
 
     Args:
         everything: The series of a run.
-        a: ``METHOD`` or ``METHOD@TRAINED_ON``, the one compared with.
-        b: The other.
+        a: ``METHOD`` or ``METHOD@TRAINED_ON``: the method to compare with.
+        b: Likewise: the method compared.
 
     Returns:
-        dataset, split, backbone, a, b, corruption (``clean`` first, ``mean`` last), n, cells (how
-        many both have), accuracy_a, accuracy_b, difference (b minus a: positive where b is better)
-        with ``_low`` and ``_high`` (95 %), better and worse (images on which b has more, or fewer,
-        of the cells right), p and p_holm. All fractions.
+        dataset, split, backbone, a, b, corruption (``clean`` first, ``mean`` last), n, cells
+        (number that both have), accuracy_a, accuracy_b, difference (b minus a: positive where b is
+        better) with ``_low`` and ``_high`` (95 %), better and worse (images on which b has more, or
+        fewer, of the cells right), p and p_holm. All fractions.
 
-        p is of the exact sign-flip test over images, which for a single cell is McNemar's exact
-        test; it judges these trained networks. p_holm adjusts for the number of corruptions; the
-        row ``mean`` is one more question and stays as it is.
+        p comes from the exact sign-flip test over images, which for a single cell is McNemar's
+        exact test; it applies to these trained networks. p_holm is adjusted for the number of
+        corruptions; the row ``mean`` is a separate test and not adjusted.
 
     Raises:
-        RobobenchError: A name is unknown or ambiguous, or the two share no cell.
+        RobobenchError: A name is unknown or ambiguous, or the two have no cell in common.
     """
     import pandas as pd
 
@@ -53,7 +53,7 @@ def compare(everything: Sequence[Series], a: str, b: str) -> "pd.DataFrame":
 
 
 def compare_pair(first: Series, second: Series) -> list[dict[str, Any]]:
-    """The rows of `compare` for two series of one data set; none where they share no cell."""
+    """The rows of `compare` for two series of one data set; empty without common cells."""
     common = [d for d in first.accuracies if d in second.accuracies]
     names = list(dict.fromkeys(d.corruption for d in sorted(common, key=lambda d: not d.is_clean)))
     rows = [
@@ -98,10 +98,10 @@ def _row(
 def _gained(
     first: Series, second: Series, parts: Sequence[Sequence[Degradation]]
 ) -> NDArray[np.int64]:
-    """int64 N, proportional to each image's difference in the mean; whole, so that tests are exact.
+    """int64 N, proportional to each image's share in the difference; integers keep the test exact.
 
     Where the two have different numbers of trainings or corruption seeds, or corruptions different
-    numbers of levels, each cell counts as often as the least common multiple asks for.
+    numbers of levels, cells are weighted by means of the least common multiple.
     """
     shares: list[tuple[tuple[int, ...], int, int, Series]] = []
     for part in parts:

@@ -1,8 +1,8 @@
-"""Numbers of a whole grid: corruption error, mCE and interval mean accuracy, from the long table.
+"""Metrics of a whole grid, from the long table: corruption error, mCE, interval mean accuracy.
 
 Everything here takes the long table of `robobench.analysis.long_table.results` or any frame with
 its columns, refuses to average over duplicates, and names what is missing instead of averaging over
-the rest. Several seeds of one cell are averaged; that is the only average that nobody asked for.
+the rest. Only the seeds of a cell are averaged implicitly.
 """
 
 import logging
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 def interval_name(low: float, high: float) -> str:
-    """The column of an interval mean accuracy.
+    """The column name of an interval mean accuracy.
 
     >>> interval_name(1, 20)
     'Acc(1,20)'
@@ -44,7 +44,7 @@ def interval_name(low: float, high: float) -> str:
 
 
 def spans(values: Iterable[float]) -> str:
-    """Whole numbers as people write them, runs joined.
+    """Integers as readable text, consecutive ones as ranges.
 
     >>> spans([1, 2, 3, 7, 9, 10])
     '1-3, 7, 9-10'
@@ -68,15 +68,15 @@ def corruption_error(
 ) -> _Error:
     """CE, or relative CE where clean errors are given (Hendrycks & Dietterich 2019, section 4).
 
-    CE is the sum over severities of the error / the same sum of the normaliser, relative CE the
-    same with each side's clean error subtracted: a ratio of sums, not a mean of ratios, which
-    differ by a point and more.
+    CE is the sum of the errors over severities divided by the same sum for the normalizer; relative
+    CE is the same with each side's clean error subtracted. It is a ratio of sums, not a mean of
+    ratios: the two differ by a point or more.
 
     Args:
-        errors: Sum over severities, or mean, like all that follow.
-        reference: The normaliser's.
-        clean: On clean images, as often as there are severities in a sum.
-        reference_clean: The normaliser's.
+        errors: Sum over severities, or mean; the same for the other arguments.
+        reference: The normalizer's errors.
+        clean: Clean error, multiplied by the number of severities for sums.
+        reference_clean: The normalizer's clean error, likewise.
         unit: 1 for a fraction, 100 for percent.
     """
     return unit * (errors - clean) / (reference - reference_clean)
@@ -85,19 +85,18 @@ def corruption_error(
 def interval_parameter(
     levels: Sequence[float], severities: Sequence[float], interval: tuple[float, float]
 ) -> tuple[list[float], list[float]]:
-    """Which of two parameters an interval counts, and what the grid lacks of it.
+    """Which of two parameters an interval refers to, and which of its values the grid lacks.
 
-    A grid that has only severities counts severities. A sweep counts levels; where it holds
-    severities beside them, those serve an interval that its levels do not cover.
+    A grid with only severities uses severities. A sweep uses levels; if it also has severities,
+    these serve an interval that its levels do not cover.
 
     Args:
-        levels: Native level of each cell.
-        severities: Severity of each cell, NaN where it has none.
-        interval: Whole numbers, both ends included.
+        levels: The native level of each cell.
+        severities: The severity of each cell, NaN where it has none.
+        interval: Two integers, both included.
 
     Returns:
-        The parameter of each cell, for `inside`, and the whole numbers of the interval that no cell
-        has.
+        The parameter of each cell, for `inside`, and the integers of the interval that no cell has.
     """
     wanted = range(int(interval[0]), int(interval[1]) + 1)
     by_severity = not any(isnan(s) for s in severities)
@@ -108,7 +107,7 @@ def interval_parameter(
 
 
 def inside(interval: tuple[float, float], parameter: float) -> bool:
-    """Whether an interval mean counts a parameter: whole numbers, both ends included."""
+    """Whether an interval mean includes a parameter: integers, both ends included."""
     low, high = interval
     return low <= parameter <= high and parameter == int(parameter)
 
@@ -116,34 +115,34 @@ def inside(interval: tuple[float, float], parameter: float) -> bool:
 def interval_mean_accuracy(
     frame: "pd.DataFrame", intervals: Iterable[tuple[int, int]]
 ) -> "pd.DataFrame":
-    """Plain mean of the accuracies at every whole parameter in each interval.
+    """Plain mean of the accuracies at every integer parameter in each interval.
 
     Endo et al. 2020, equation 1. The parameter is the native level of a sweep, or the severity
     where the grid has severities.
 
     Args:
         frame: Long table with ``corruption``, ``metric``, ``value`` (fractions), ``level`` or
-            ``severity`` (or both), and whatever of ``dataset``, ``method``, ``backbone``,
-            ``trained_on``, ``train_seed`` and ``seed`` there is.
-        intervals: Pairs of whole numbers, both ends included: ``[(1, 20), (21, 40)]``.
+            ``severity`` (or both), and whichever of ``dataset``, ``method``, ``backbone``,
+            ``trained_on``, ``train_seed`` and ``seed`` exist.
+        intervals: Pairs of integers, both ends included: ``[(1, 20), (21, 40)]``.
 
     Returns:
-        One row a (dataset, method, backbone, trained_on, corruption), one column an interval
-        (``Acc(1,20)``), fractions. Where a level is missing the interval is NaN; each such case is
-        logged and stands in ``.attrs["missing"]``, naming the levels.
+        One row per (dataset, method, backbone, trained_on, corruption), one column per interval
+        (``Acc(1,20)``), fractions. Where a level is missing, the interval is NaN; each such case is
+        logged and listed in ``.attrs["missing"]``, naming the levels.
 
     Raises:
-        RobobenchError: A column is missing, an interval is not one, or one cell is there twice.
+        RobobenchError: A column is missing, an interval is invalid, or a cell occurs twice.
     """
     import pandas as pd
 
     wanted = [_interval(i) for i in intervals]
     if "level" not in frame and "severity" not in frame:
-        raise RobobenchError("the frame has neither a column level nor severity: one is needed")
+        raise RobobenchError("the frame has neither a column level nor severity; one is required")
     rows = errors_in(frame)
     rows = rows[rows["corruption"] != CLEAN]
     for column, other in (("level", "severity"), ("severity", "level")):
-        if column not in rows:  # a frame with severities only has them as its levels
+        if column not in rows:  # without levels, the severities serve as levels
             rows[column] = rows[other] if column == "level" else float("nan")
     refuse_duplicates(rows, ["corruption", "level"])
     found, missing = [], []
@@ -180,11 +179,11 @@ def corruption_errors(
     Args:
         frame: Long table; see `mce`.
         normalizer: Name of published errors (``alexnet``), or of a method in the frame.
-        corruptions: Which.
+        corruptions: Which corruptions.
 
     Returns:
-        One row a series and corruption: ``ce`` and ``relative_ce``, NaN where the grid lacks
-        something; ``missing`` says what.
+        One row per series and corruption: ``ce`` and ``relative_ce``, NaN where the grid is
+        incomplete; ``missing`` says why.
 
     Raises:
         RobobenchError: See `mce`.
@@ -192,7 +191,7 @@ def corruption_errors(
     import pandas as pd
 
     if "severity" not in frame:
-        raise RobobenchError("the frame has no column severity, which a corruption error sums over")
+        raise RobobenchError("the frame has no column severity, over which corruption errors sum")
     rows = errors_in(frame)
     rows = rows[rows["severity"].isin(SEVERITIES) | (rows["corruption"] == CLEAN)]
     rows.loc[rows["corruption"] == CLEAN, "severity"] = 0
@@ -225,24 +224,24 @@ def corruption_errors(
 
 
 def mce(frame: "pd.DataFrame", normalizer: str = "alexnet") -> "pd.DataFrame":
-    """Mean corruption error over the 15 common corruptions, and the relative one, in percent.
+    """Mean corruption error (mCE) over the 15 common corruptions, and relative mCE, in percent.
 
     Args:
         frame: Long table with ``method``, ``corruption`` (``clean`` too), ``severity``, ``metric``
             (``accuracy`` or ``error``) and ``value`` (a fraction); ``dataset``, ``backbone``,
-            ``trained_on`` and seeds are taken into account where there are any. Rows of other
-            corruptions and without a severity are passed over.
+            ``trained_on`` and seeds are used where present. Rows of other corruptions and rows
+            without a severity are ignored.
         normalizer: Name of published errors, or of a method in the frame.
 
     Returns:
-        One row a (dataset, method, backbone, trained_on) with the columns ``mce`` and
-        ``relative_mce``, and ``normalizer``. A row whose grid is incomplete is NaN; what it lacks
-        is logged and stands in ``.attrs["missing"]``. With a column ``dataset`` the column
-        ``images`` says whether they are *official* files or *regenerated* here.
+        One row per (dataset, method, backbone, trained_on) with the columns ``mce``,
+        ``relative_mce`` and ``normalizer``. A row whose grid is incomplete is NaN; what it lacks is
+        logged and listed in ``.attrs["missing"]``. With a column ``dataset``, the column ``images``
+        says whether they are the *official* files or *regenerated* here.
 
     Raises:
-        RobobenchError: Not one row is complete (the message names what is missing), the data set
-            has no such normaliser, a column is missing, or one cell is there twice.
+        RobobenchError: No row is complete (the message names what is missing), the data set has no
+            such normalizer, a column is missing, or a cell occurs twice.
     """
     import pandas as pd
 
@@ -253,7 +252,7 @@ def mce(frame: "pd.DataFrame", normalizer: str = "alexnet") -> "pd.DataFrame":
     groups = errors.groupby(keys, sort=False, dropna=False) if keys else [((), errors)]
     for series, group in groups:
         key = dict(zip(keys, series, strict=True))
-        # skipna=False: a mean over fewer than 15 is no mCE
+        # skipna=False: a mean over fewer than 15 is not an mCE
         row = {
             **key,
             "mce": group["ce"].mean(skipna=False),
@@ -308,7 +307,7 @@ def _reference(
     normalizer: str,
     profile: str | None,
 ) -> tuple[Mapping[str, float] | None, str]:
-    """The normaliser's sums for a series, or None and why there are none."""
+    """The normalizer's sums for a series, or None, and the reason if None."""
     if normalizer in NORMALIZERS:
         return published_errors(find_normalizer(normalizer), key.get("dataset"), profile)
     names = list(key)
@@ -329,7 +328,7 @@ def _reference(
     if len(candidates) == 1:
         return candidates[0][1], ""
     if candidates:
-        return None, f"several rows are called {normalizer}: leave one of them in the frame"
+        return None, f"several rows are called {normalizer}: keep only one of them in the frame"
     if not any(other[names.index("method")] == normalizer for other in sums):
         find_normalizer(normalizer)  # raises, with what is known
     return None, f"{normalizer} was not evaluated on {key.get('dataset', 'it')}"
@@ -338,21 +337,21 @@ def _reference(
 def published_errors(
     normalizer: Normalizer, dataset: str | None, profile: str | None
 ) -> tuple[Mapping[str, float] | None, str]:
-    """What a data set's errors are divided by: sums over severities by corruption, and clean.
+    """The published errors that a data set's errors are divided by: sums by corruption, and clean.
 
     Args:
         normalizer: Published errors.
-        dataset: Name, or None where it is not known.
+        dataset: Name, or None where it is unknown.
         profile: Severity table of the run, or None.
 
     Returns:
-        The errors, or None where they are for other images; and why.
+        The errors, or None where they are for other images; and the reason if None.
     """
     if dataset is not None and dataset not in normalizer.datasets:
         return None, (
             f"{dataset} has no published {normalizer.name} errors (they are for "
-            f"{' and '.join(normalizer.datasets)}): take a method of the run as normalizer, such as "
-            "org, or the mean corruption accuracy"
+            f"{' and '.join(normalizer.datasets)}): use a method of the run as normalizer, such as "
+            "org, or report the mean corruption accuracy"
         )
     if dataset is not None and profile and profile.partition("+")[0] != normalizer.profile:
         return None, (
@@ -366,6 +365,6 @@ def _interval(interval: tuple[int, int]) -> tuple[int, int]:
     low, high = interval
     if low != int(low) or high != int(high) or low > high:
         raise RobobenchError(
-            f"interval {interval}: two whole numbers are expected, the smaller first, as in (1, 20)"
+            f"interval {interval}: two integers are expected, the smaller first, as in (1, 20)"
         )
     return int(low), int(high)

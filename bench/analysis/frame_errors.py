@@ -1,4 +1,4 @@
-"""The errors in a long table, as numbers of a whole grid need them: by corruption and seed."""
+"""The errors in a long table, by corruption and seed, for metrics of a whole grid."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ def errors_in(frame: "pd.DataFrame") -> "pd.DataFrame":
     """A copy of a frame's rows of accuracy or error, with the errors as column ``error``.
 
     Raises:
-        RobobenchError: A column is missing, there is no such row, or values are no fractions.
+        RobobenchError: A column or every such row is missing, or values are not fractions.
     """
     lacking = [c for c in ("corruption", "metric", "value") if c not in frame]
     if lacking:
@@ -40,14 +40,14 @@ def errors_in(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def refuse_duplicates(rows: "pd.DataFrame", what: list[str]) -> None:
-    """Refuse two rows of one series, seed and cell: a mean over them would hide it.
+    """Refuse two rows for one series, seed and cell: averaging would hide the duplicate.
 
     Args:
-        rows: Of `errors_in`.
-        what: Columns that tell the cells of a series apart.
+        rows: The result of `errors_in`.
+        what: Columns that distinguish the cells of a series.
 
     Raises:
-        RobobenchError: There are two; it says in which other columns they differ.
+        RobobenchError: There are duplicates; the message says in which columns they differ.
     """
     identity = [c for c in (*SERIES, *what, *_SEEDS) if c in rows]
     twice = rows[rows.duplicated(identity, keep=False)]
@@ -60,21 +60,21 @@ def refuse_duplicates(rows: "pd.DataFrame", what: list[str]) -> None:
     raise RobobenchError(
         f"{len(same)} rows for one cell ({named})"
         + (f", which differ in {', '.join(map(str, differ))}" if differ else "")
-        + ": averaging over them would hide it; leave one of them in the frame"
+        + ": averaging would hide this; keep only one of them in the frame"
     )
 
 
 def by_corruption(
     rows: "pd.DataFrame",
 ) -> Iterator[tuple[dict[str, Any], str, "pd.DataFrame"]]:
-    """Series (what identifies it), corruption and rows, in order of appearance."""
+    """The series' key, corruption and rows of each group, in order of appearance."""
     keys = [k for k in SERIES if k in rows]
     for values, group in rows.groupby([*keys, "corruption"], sort=False, dropna=False):
         yield dict(zip(keys, values[:-1], strict=True)), str(values[-1]), group
 
 
 def seeds_by_parameter(group: "pd.DataFrame") -> "pd.DataFrame":
-    """Errors, a row for each seed, a column for each ``parameter``; NaN where there is none."""
+    """Errors, one row per seed, one column per ``parameter``; NaN where missing."""
     seeds = [s for s in _SEEDS if s in group]
     group = group.dropna(subset=["parameter"])
     return group.assign(_=0).pivot_table(
@@ -83,5 +83,5 @@ def seeds_by_parameter(group: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def series_name(key: Mapping[str, Any]) -> str:
-    """What `by_corruption` calls a series, as a message names it."""
+    """A readable name for a key of `by_corruption`, for messages."""
     return " ".join(str(value) for value in key.values() if value)

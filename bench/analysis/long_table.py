@@ -1,4 +1,4 @@
-"""The long table: one row a cell and metric, the form in which everything else takes results."""
+"""The long table: one row per cell and metric, the input of everything else."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -20,12 +20,12 @@ def severity_in_table(degradation: Degradation, profile: str) -> int | None:
 
     if degradation.is_clean:
         return 0
-    # What was saved as JPEG 85 afterwards has the severity that it had before.
+    # Saving as JPEG 85 afterwards does not change the severity.
     table = degradation.profile.partition("+")[0]
     bare = Degradation(degradation.corruption, degradation.level, table)
     try:
         return catalogue.severity_of(bare, profile.partition("+")[0])
-    except RobobenchError:  # a plug-in's corruption, read again without the plug-in
+    except RobobenchError:  # a plug-in's corruption, read without the plug-in
         return int(degradation.level) if table else None
 
 
@@ -35,10 +35,10 @@ def results(
     """The long table: every registered metric and every extra column of every cell.
 
     Args:
-        cells: With their predictions, taken one at a time.
-        profile: Severity table of the run, which native levels are looked up in.
-        intervals: Whether to give 95 % intervals: Wilson for what counts images, normal for means
-            of per-image columns and log-likelihoods; elsewhere they are NaN.
+        cells: Cells with their predictions, consumed one at a time.
+        profile: Severity table of the run, in which native levels are looked up.
+        intervals: Whether to compute 95 % intervals: Wilson for shares of images, normal for means
+            of per-image columns and log-likelihoods; NaN otherwise.
 
     Returns:
         dataset, split, method, backbone, trained_on, train_seed, corruption, severity (nullable;

@@ -1,11 +1,12 @@
-"""What a cell's predictions are worth: accuracy, calibration, likelihood, one number each.
+"""Metrics of a cell's predictions: accuracy, calibration, likelihood, one number each.
 
 A metric is a function of `Predictions`, registered by `robobench.metric`. It returns one value per
-image, whose mean it then is (`measured`), or a single number. An image without a valid prediction (``predicted`` is -1, its
-confidence NaN) counts as wrong wherever right and wrong are counted, is left out of what judges
-probabilities, and its share is a metric of its own (``invalid``), so that it cannot hide.
+image, whose mean is the metric (`measured`), or a single number. An image without a valid
+prediction (``predicted`` is -1, the confidence NaN) counts as wrong in accuracies and errors and is
+left out of metrics of probabilities; the share of such images is a metric of its own (``invalid``),
+so that they cannot go unnoticed.
 
-`mce` and `interval_mean_accuracy`, which need a whole grid, are importable from here as well.
+`mce` and `interval_mean_accuracy`, which need a whole grid, can also be imported from here.
 """
 
 from typing import Any
@@ -35,14 +36,14 @@ __all__ = [
 ]
 
 BINS = 15
-# The smallest positive number of float32 above underflow: a probability that rounded to zero costs
-# 87 nats, not infinity, so that one image does not decide a mean.
 _NO_INTERVAL = (float("nan"), float("nan"))
+# The smallest normal float32: a probability rounded to zero costs 87 nats, not infinity, so that a
+# single image does not dominate the mean.
 _TINY = float(np.finfo(np.float32).tiny)
 
 
 def valid(predictions: Predictions) -> NDArray[np.bool_]:
-    """Bool N, where the method gave a probability: it predicted a class, with finite confidence."""
+    """Bool N, whether the method returned valid probabilities: a class and finite confidence."""
     finite = np.isfinite(predictions.confidence) & np.isfinite(predictions.true_probability)
     return np.asarray((predictions.predicted >= 0) & finite)
 
@@ -51,12 +52,12 @@ def measured(metric: Metric, predictions: Predictions) -> tuple[float, float, fl
     """A metric's value in a cell with its 95 % interval.
 
     Args:
-        metric: A registered function.
-        predictions: Of the cell.
+        metric: A registered metric.
+        predictions: Predictions of the cell.
 
     Returns:
-        Value, lower and upper end: Wilson's interval where the metric gives a bool per image, the
-        normal approximation where it gives a number per image, NaN where it gives one number.
+        Value, lower and upper end: Wilson's interval where the metric returns a bool per image, the
+        normal approximation where it returns a number per image, NaN where it returns one number.
     """
     found = metric(predictions)
     if not isinstance(found, np.ndarray):
@@ -69,7 +70,7 @@ def measured(metric: Metric, predictions: Predictions) -> tuple[float, float, fl
 
 
 def normal_interval(values: Any) -> tuple[float, float, float]:
-    """Mean and its normal 95 % interval over the images that have a value; NaN where it is none."""
+    """Mean and normal 95 % interval over the images that have a value; NaN without values."""
     known = np.asarray(values, np.float64)
     known = known[np.isfinite(known)]
     if len(known) < 2:
@@ -80,19 +81,19 @@ def normal_interval(values: Any) -> tuple[float, float, float]:
 
 @metric("accuracy", higher_is_better=True, bounds=(0.0, 1.0), reported=False)
 def accuracy(predictions: Predictions) -> NDArray[np.bool_]:
-    """Share of the images that were classified rightly; no prediction is a wrong one."""
+    """Share of images classified correctly; an invalid prediction counts as wrong."""
     return predictions.correct
 
 
 @metric("error", higher_is_better=False, bounds=(0.0, 1.0), reported=False)
 def error(predictions: Predictions) -> NDArray[np.bool_]:
-    """Share of the images that were classified wrongly: one minus accuracy."""
+    """Share of images classified wrongly: one minus accuracy."""
     return ~predictions.correct
 
 
 @metric("nll", higher_is_better=False, bounds=(0.0, float("inf")), title="NLL", unit="number")
 def nll(predictions: Predictions) -> NDArray[np.float64]:
-    """Negative log-likelihood: mean of minus the natural log of the true class's probability.
+    """Negative log-likelihood: mean of -ln of the true class's probability.
 
     A probability below float32's smallest normal number counts as that number (87.3 nats).
     """
@@ -100,7 +101,7 @@ def nll(predictions: Predictions) -> NDArray[np.float64]:
 
 
 def log_losses(predictions: Predictions) -> NDArray[np.float64]:
-    """What `nll` is the mean of, in nats, for the images with a valid prediction."""
+    """The per-image terms of `nll`, in nats, for images with a valid prediction."""
     probability = predictions.true_probability[valid(predictions)].astype(np.float64)
     return -np.log(np.maximum(probability, _TINY))
 
@@ -108,17 +109,17 @@ def log_losses(predictions: Predictions) -> NDArray[np.float64]:
 def calibration_bins(
     predictions: Predictions, bins: int = BINS
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Reliability of the confidences in bins of equal width on 0..1.
+    """Reliability of the confidences, in bins of equal width on 0..1.
 
-    Bins are closed below and open above; a confidence of exactly 1.0 belongs to the last. Images
+    Bins are closed below and open above; a confidence of exactly 1.0 is in the last one. Images
     without a valid prediction are left out.
 
     Args:
-        predictions: Of one cell.
-        bins: How many.
+        predictions: Predictions of one cell.
+        bins: Number of bins.
 
     Returns:
-        For each bin: count (int64), mean confidence and accuracy (float64, NaN where it is empty).
+        Per bin: count (int64), mean confidence and accuracy (float64, NaN where empty).
     """
     keep = valid(predictions)
     confidence = predictions.confidence[keep].astype(np.float64)
@@ -132,9 +133,9 @@ def calibration_bins(
 
 @metric("ece", higher_is_better=False, bounds=(0.0, 1.0), title="ECE")
 def ece(predictions: Predictions) -> float:
-    """Expected calibration error: mean distance of confidence and accuracy over 15 equal bins.
+    """Expected calibration error: mean gap between confidence and accuracy over 15 equal bins.
 
-    Each bin weighs as many images as it holds (Guo et al. 2017, eq. 3).
+    Bins are weighted by their number of images (Guo et al. 2017, eq. 3).
     """
     count, confidence, right = calibration_bins(predictions)
     if not count.sum():
@@ -144,9 +145,9 @@ def ece(predictions: Predictions) -> float:
 
 @metric("max_calibration_error", higher_is_better=False, bounds=(0.0, 1.0), reported=False)
 def max_calibration_error(predictions: Predictions) -> float:
-    """Largest distance of confidence and accuracy in any of 15 equal bins that holds an image.
+    """Largest gap between confidence and accuracy in any non-empty one of 15 equal bins.
 
-    Elsewhere called MCE; spelt out here, since mCE is something else.
+    Known as MCE elsewhere; spelt out here, since mCE is something else.
     """
     count, confidence, right = calibration_bins(predictions)
     return float(np.nanmax(np.abs(confidence - right))) if count.sum() else float("nan")
@@ -154,14 +155,14 @@ def max_calibration_error(predictions: Predictions) -> float:
 
 @metric("mean_confidence", higher_is_better=True, bounds=(0.0, 1.0), reported=False)
 def mean_confidence(predictions: Predictions) -> float:
-    """Mean of the largest probability; above the accuracy means overconfident."""
+    """Mean of the largest probability; a value above the accuracy means overconfidence."""
     known = predictions.confidence[valid(predictions)]
     return float(np.mean(known, dtype=np.float64)) if len(known) else float("nan")
 
 
 @metric("worst_class_accuracy", higher_is_better=True, bounds=(0.0, 1.0), reported=False)
 def worst_class_accuracy(predictions: Predictions) -> float:
-    """Accuracy on the class that fares worst, among the classes that have images."""
+    """Lowest per-class accuracy, among the classes that have images."""
     if not len(predictions):
         return float("nan")
     count = np.bincount(predictions.label)
@@ -171,5 +172,5 @@ def worst_class_accuracy(predictions: Predictions) -> float:
 
 @metric("invalid", higher_is_better=False, bounds=(0.0, 1.0), reported=False)
 def invalid(predictions: Predictions) -> NDArray[np.bool_]:
-    """Share of the images for which the method returned no probability (NaN)."""
+    """Share of images for which the method returned no valid probabilities (NaN)."""
     return ~valid(predictions)

@@ -1,7 +1,7 @@
-"""Published errors by which corruption errors are divided, as named data with their source.
+"""Published errors that corruption errors are divided by, with their sources.
 
-Keyed by corruption name, never by position: a list beside a list in another order is how such
-numbers went wrong elsewhere.
+Keyed by corruption name, never by position: parallel lists in different orders have led to wrong
+numbers elsewhere.
 """
 
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ class Normalizer:
     """The errors of one reference classifier on one benchmark.
 
     Attributes:
-        name: As in ``mce(frame, normalizer=NAME)``.
+        name: The name for ``mce(frame, normalizer=NAME)``.
         clean_error: Top-1 error on clean images, a fraction.
-        errors: For each corruption its errors at severities 1 to 5, fractions.
-        datasets: The data sets that it is for.
-        profile: The severity table that it is for.
+        errors: The errors at severities 1 to 5 of each corruption, fractions.
+        datasets: The data sets that the errors are for.
+        profile: The severity table that the errors are for.
         source: Where the numbers come from.
     """
 
@@ -38,7 +38,7 @@ class Normalizer:
 
 ALEXNET = Normalizer(
     name="alexnet",
-    # The paper rounds it to 43.5 %; robustness_metrics has four digits, which moves a relative mCE
+    # The paper rounds it to 43.5 %; robustness_metrics has four digits, which changes relative mCE
     # by about 0.06 points.
     clean_error=0.4348,
     errors=MappingProxyType(
@@ -79,10 +79,10 @@ COMMON = tuple(ALEXNET.errors)[:15]
 
 
 def find_normalizer(name: str) -> Normalizer:
-    """The published normaliser of that name.
+    """The published normalizer of the given name.
 
     Raises:
-        RobobenchError: There is none.
+        RobobenchError: The name is unknown.
     """
     try:
         return NORMALIZERS[name]

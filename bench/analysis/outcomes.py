@@ -1,7 +1,7 @@
-"""Right or wrong, image by image: what every table over several cells needs, and all it keeps.
+"""Outcomes (right or wrong, image by image): all that tables over several cells need.
 
-A cell's predictions take 32 bytes an image and more, its outcomes one. Tables over a whole run
-therefore read its cells one after the other and hold outcomes only.
+A cell's predictions take at least 32 bytes per image, its outcomes one. Tables over a whole run
+therefore read its cells one by one and keep only outcomes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,12 +17,12 @@ from robobench.types import Cell, Predictions
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What is left of a cell: right or wrong, image by image.
+    """The outcomes of one cell: right or wrong, image by image.
 
     Attributes:
-        cell: Which.
-        index: int64 N, rising: places in the data set.
-        correct: bool N.
+        cell: The cell.
+        index: int64 N, ascending: indices in the data set.
+        correct: bool N, whether each image was classified correctly.
     """
 
     cell: Cell
@@ -31,7 +31,7 @@ class Outcomes:
 
 
 def outcomes_of(cells: Iterable[tuple[Cell, Predictions]]) -> list[Outcomes]:
-    """The outcomes of cells, which are taken one at a time; cells on the same images share `index`."""
+    """The outcomes of cells, read one at a time; cells on the same images share `index`."""
     found: list[Outcomes] = []
     indices: list[NDArray[np.int64]] = []
     for cell, predictions in cells:
@@ -48,10 +48,10 @@ class Aligned:
     """Cells on the same images.
 
     Attributes:
-        cells: What stands in each row of `correct`.
-        index: int64 N, rising: the images' places in their data set.
-        correct: bool, cells x N.
-        notes: What had to be left out, for people.
+        cells: The cell of each row of `correct`.
+        index: int64 N, ascending: indices in the data set.
+        correct: bool, cells x N, whether each image was classified correctly.
+        notes: What had to be left out, as sentences.
     """
 
     cells: tuple[Cell, ...]
@@ -61,16 +61,16 @@ class Aligned:
 
 
 def align(found: Sequence[Outcomes]) -> Aligned:
-    """Bring cells onto the images that all of them have.
+    """Restrict cells to the images that all of them have.
 
-    Cells of one data set may hold different numbers of images (``--limit`` was raised, a run was
-    interrupted); what is compared has to be compared on the same ones.
+    Cells of one data set may have different numbers of images (``--limit`` was raised, a run was
+    interrupted); comparisons must be on the same images.
 
     Raises:
-        RobobenchError: There is nothing, several data sets are mixed, or no image is common.
+        RobobenchError: There are no cells, data sets are mixed, or no image is common to all.
     """
     if not found:
-        raise RobobenchError("there are no cells: `robobench run` makes them")
+        raise RobobenchError("there are no cells: compute them with `robobench run`")
     sources = sorted({(one.cell.dataset, one.cell.split) for one in found})
     if len(sources) > 1:
         names = ", ".join(f"{d} {s}" for d, s in sources)
@@ -87,8 +87,8 @@ def align(found: Sequence[Outcomes]) -> Aligned:
         fewer = sum(size < max(sizes) for size in sizes)
         note = (
             f"{fewer} of {len(found)} cells of {sources[0][0]} have fewer images than the "
-            f"{max(sizes)} of others: means, differences and their intervals are over the "
-            f"{len(index)} images that all have"
+            f"{max(sizes)} of the others: means, differences and their intervals are over the "
+            f"{len(index)} images that all of them have"
         )
         notes = (note,)
     correct = np.empty((len(found), len(index)), np.bool_)

@@ -1,9 +1,9 @@
-"""A row of a table before it is a table: one method's accuracies, with their bootstrap samples.
+"""Series: one method's accuracies with their bootstrap samples, from which table rows are made.
 
 A series is what a reader calls "a method": the cells that differ only in degradation and seeds. Its
-accuracies come as arrays whose element 0 was measured and whose others are bootstrap samples, on
-the same images for every cell and series of a data set, so that any statistic is computed once,
-along the array, and brings its interval with it.
+accuracies are arrays whose element 0 is the measured value and whose other elements are bootstrap
+samples, with the same resampled images for every cell and series of a data set. A statistic
+computed along the array thus comes with its interval.
 """
 
 import zlib
@@ -30,17 +30,17 @@ class Series:
     """One method on one data set.
 
     Attributes:
-        dataset: As in `Cell`, like the next four.
-        split: See above.
-        method: See above.
-        backbone: See above.
-        trained_on: See above.
-        train_seeds: Trainings that are averaged.
-        accuracies: For each degradation 1 + draws fractions, measured first.
-        rows: For each degradation and train seed the rows of `aligned` that belong to it (several
-            where the corruption has several seeds).
+        dataset: `Cell.dataset`.
+        split: `Cell.split`.
+        method: `Cell.method`.
+        backbone: `Cell.backbone`.
+        trained_on: `Cell.trained_on`.
+        train_seeds: Seeds of the trainings that are averaged.
+        accuracies: For each degradation, 1 + draws fractions, the measured one first.
+        rows: For each degradation and train seed, its rows of `aligned` (several where the
+            corruption has several seeds).
         aligned: All cells of the data set on their common images.
-        gaps: Degradations that only some trainings have, in words; they are left out.
+        gaps: Degradations that only some trainings have, as text; they are left out.
     """
 
     dataset: str
@@ -66,16 +66,16 @@ class Series:
 
     @property
     def corruptions(self) -> list[str]:
-        """What it was evaluated on, clean aside, in order of evaluation."""
+        """The corruptions it was evaluated on, except clean, in order of evaluation."""
         return list(dict.fromkeys(d.corruption for d in self.accuracies if not d.is_clean))
 
     @property
     def clean(self) -> list[Degradation]:
-        """The clean images (saved as JPEG 85 or not), or nothing where they were not evaluated."""
+        """The clean images (saved as JPEG 85 or not); empty where they were not evaluated."""
         return self.degradations(CLEAN)[:1]
 
     def degradations(self, corruption: str) -> list[Degradation]:
-        """Those of one corruption, by rising level."""
+        """The degradations of one corruption, by ascending level."""
         return sorted(d for d in self.accuracies if d.corruption == corruption)
 
     def mean(self, degradations: Sequence[Degradation]) -> Floats:
@@ -84,7 +84,7 @@ class Series:
         return mean
 
     def interval(self, degradations: Sequence[Degradation]) -> tuple[float, float]:
-        """95 % interval of that mean: Wilson's for a single cell, else the bootstrap's."""
+        """95 % interval of the mean: Wilson's for a single cell, else the bootstrap's."""
         rows = [r for d in degradations for found in self.rows[d].values() for r in found]
         if len(rows) == 1:
             right = int(self.aligned.correct[rows[0]].sum())
@@ -98,21 +98,21 @@ def make_series(
 ) -> list[Series]:
     """Group cells into series and sample their accuracies.
 
-    The images are drawn once for a data set. With several trainings these are drawn first, the same
-    way for all series that have the same train seeds: a plug-in of seed 1 stands on the classifier
-    of seed 1.
+    The images are drawn once per data set. With several trainings, these are drawn first, in the
+    same way for all series with the same train seeds: a plug-in module of seed 1 builds on the
+    classifier of seed 1.
 
     Args:
-        cells: With their predictions, taken one at a time; several data sets are taken apart.
-        draws: Bootstrap samples; 0 for none.
-        seed: Of the bootstrap.
+        cells: Cells with their predictions, read one at a time; data sets are kept separate.
+        draws: Number of bootstrap samples; 0 for none.
+        seed: Seed of the bootstrap.
 
     Returns:
-        In order of appearance.
+        The series, in order of appearance.
 
     Raises:
-        RobobenchError: Two cells differ only in what no table shows (geometry, weights), or cells
-            of one data set have no image in common.
+        RobobenchError: Two cells differ only in what tables do not show (geometry, weights), or
+            cells of one data set have no image in common.
     """
     sources: dict[tuple[str, str], list[Outcomes]] = defaultdict(list)
     for one in outcomes_of(cells):
@@ -171,12 +171,12 @@ def _indistinct(one: Cell, other: Cell) -> RobobenchError:
     )
     return RobobenchError(
         f"two cells of {one.method} on {one.degradation.label} differ only in {told or 'nothing'}: "
-        "averaging over them would hide it; give each its own run (--out)"
+        "averaging would hide this; give each its own run (--out)"
     )
 
 
 def reference_of(series: Series, everything: Sequence[Series], reference: str) -> Series | None:
-    """The series that this one is measured against: same data set and backbone, if there is one."""
+    """The reference for a series, on the same data set and backbone if possible, or None."""
     same = [
         other
         for other in everything
@@ -193,7 +193,7 @@ def find_series(label: str, everything: Sequence[Series]) -> list[Series]:
     """The series called ``METHOD`` or ``METHOD@TRAINED_ON``, one for each data set and backbone.
 
     Raises:
-        RobobenchError: There is none, or the name fits several.
+        RobobenchError: The name is unknown or ambiguous.
     """
     found = [s for s in everything if label in (s.label, s.method)]
     if not found:
@@ -204,5 +204,5 @@ def find_series(label: str, everything: Sequence[Series]) -> list[Series]:
         if exact:
             return exact
         labels = ", ".join(sorted({s.label for s in found}))
-        raise RobobenchError(f"{label!r} is several methods of this run: name one of {labels}")
+        raise RobobenchError(f"{label!r} matches several methods of this run: name one of {labels}")
     return found

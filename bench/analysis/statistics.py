@@ -1,9 +1,9 @@
-"""Intervals and tests for what was measured on a finite set of images.
+"""Confidence intervals and tests for results on a finite set of images.
 
-One number that counts rightly classified images has a Wilson interval. Everything else (means over
-cells, differences, ratios) gets a bootstrap over images in which every draw takes **the same images
-for all cells and methods**: cells on the same images err together, and a difference between
-methods is known far better than either of them.
+The accuracy of a single cell has a Wilson interval. Everything else (means over cells, differences,
+ratios) gets a bootstrap over images in which every draw takes **the same images for all cells and
+methods**: errors on the same images are correlated, so a difference between methods is known far
+more precisely than either accuracy.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,21 +20,21 @@ _BLOCK = 64
 
 
 def wilson(right: Any, count: Any, confidence: float = CONFIDENCE) -> tuple[Floats, Floats]:
-    """Wilson's score interval of a share.
+    """Wilson score interval of a proportion.
 
     Args:
-        right: How many (number or array).
-        count: Of how many, above 0.
-        confidence: Such as 0.95.
+        right: Number of successes (number or array).
+        count: Number of trials, above 0.
+        confidence: Confidence level, such as 0.95.
 
     Returns:
-        Lower and upper end, fractions, the shape of the input.
+        Lower and upper end, fractions, in the shape of the input.
     """
     from statsmodels.stats.proportion import proportion_confint
 
     right, count = np.asarray(right, np.float64), np.asarray(count, np.float64)
     low, high = proportion_confint(right, count, alpha=1 - confidence, method="wilson")
-    # Rounding may leave an end 1e-17 outside.
+    # Rounding may put an end 1e-17 outside 0..1.
     return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
 
 
@@ -42,9 +42,9 @@ def image_draws(count: int, draws: int, rng: np.random.Generator) -> Iterator[ND
     """Bootstrap samples of images as counts, block by block.
 
     Args:
-        count: How many images there are.
-        draws: How many samples.
-        rng: Where chance comes from.
+        count: Number of images.
+        draws: Number of samples.
+        rng: Random number generator.
 
     Yields:
         float32, at most 64 x count: how often each image is in each sample; rows sum to `count`.
@@ -57,16 +57,16 @@ def image_draws(count: int, draws: int, rng: np.random.Generator) -> Iterator[ND
 
 
 def bootstrap_accuracies(correct: NDArray[np.bool_], draws: int = 1000, seed: int = 0) -> Floats:
-    """Accuracy of every cell, and in every bootstrap sample, on the same images for all cells.
+    """Accuracy of every cell, measured and in every bootstrap sample (the same for all cells).
 
     Args:
         correct: bool, cells x images.
-        draws: How many samples.
+        draws: Number of samples.
         seed: The same seed, draws and number of images give the same samples.
 
     Returns:
-        (1 + draws) x cells, fractions: first what was measured, then the samples. A statistic
-        computed along the last axis therefore has its value in row 0 and its samples below.
+        (1 + draws) x cells, fractions: the measured values first, then the samples. A statistic
+        computed along the last axis therefore has its value in row 0, followed by its samples.
     """
     cells, count = correct.shape
     result = np.empty((1 + draws, cells))
@@ -76,8 +76,8 @@ def bootstrap_accuracies(correct: NDArray[np.bool_], draws: int = 1000, seed: in
         below = result[row : row + len(counts)]
         for first in range(0, cells, _BLOCK):
             block = slice(first, first + _BLOCK)
-            # Counts and their sums are whole numbers below 2**24: exact in float32, in whatever
-            # order they are added; their share is not.
+            # Counts and their sums are integers below 2**24: exact in float32, whatever the order
+            # of summation; their quotients are not.
             right = counts @ correct[block].astype(np.float32).T
             below[:, block] = right.astype(np.float64) / count
         row += len(counts)
@@ -85,10 +85,10 @@ def bootstrap_accuracies(correct: NDArray[np.bool_], draws: int = 1000, seed: in
 
 
 def draw_train_seeds(seeds: int, draws: int, rng: np.random.Generator) -> Floats:
-    """The upper level of a hierarchical bootstrap: weights of several trainings in each sample.
+    """The upper level of a hierarchical bootstrap: the trainings' weights in each sample.
 
-    Draws one less than there are: means of S draws out of S would vary by (S-1)/S too little,
-    which matters for three seeds and not for a thousand images (McCarthy & Snowden 1985).
+    Draws S - 1 of S seeds: the variance of the mean of S draws would be too small by a factor of
+    (S-1)/S, which matters for three seeds but not for a thousand images (McCarthy & Snowden 1985).
 
     Returns:
         (1 + draws) x seeds; rows sum to one, the first has equal weights.
@@ -100,11 +100,11 @@ def draw_train_seeds(seeds: int, draws: int, rng: np.random.Generator) -> Floats
 
 
 def percentile_interval(samples: Floats, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Middle part of bootstrap samples (without row 0); NaN where a sample has no value."""
+    """Percentile interval of bootstrap samples (without row 0); NaN if any sample is NaN."""
     if not len(samples) or np.isnan(samples).any():
         return float("nan"), float("nan")
     tail = (1 - confidence) / 2
-    # Infinite samples are possible (a ratio whose denominator vanished): no interpolation.
+    # No interpolation, as samples may be infinite (a ratio whose denominator vanished).
     low = np.quantile(samples, tail, method="inverted_cdf")
     high = np.quantile(samples, 1 - tail, method="inverted_cdf")
     return float(low), float(high)
@@ -113,35 +113,35 @@ def percentile_interval(samples: Floats, confidence: float = CONFIDENCE) -> tupl
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_], *, mid_p: bool = False) -> float:
     """McNemar's exact test of two methods on the same images, two-sided.
 
-    Only images that exactly one of them has right count; were they equally good, each would be as
-    likely the first's as the second's.
+    Only discordant images count, those that exactly one method classifies correctly. If the methods
+    were equally good, each would be equally likely to favour either.
 
     Args:
-        first: bool N, whether each image was classified rightly.
+        first: bool N, whether each image was classified correctly.
         second: The same for the other method.
-        mid_p: Counts what was observed half: less conservative (Fagerland et al. 2013).
+        mid_p: Count the observed outcome half: less conservative (Fagerland et al. 2013).
 
     Returns:
-        p; 1 where no image tells them apart.
+        p; 1 where no image is discordant.
     """
     return sign_flip(first.astype(np.int64) - second.astype(np.int64), mid_p=mid_p)
 
 
 def sign_flip(difference: NDArray[np.int64], *, mid_p: bool = False) -> float:
-    """Exact test that per-image differences are as often positive as negative, two-sided.
+    """Exact sign-flip test of per-image differences, two-sided.
 
-    Given their sizes, each difference is positive or negative with probability 1/2 when neither
-    method is better; the distribution of their sum follows by multiplying characteristic functions.
-    With one level (differences -1, 0, 1) this is McNemar's exact test. With several levels of the
-    same images it keeps the image as the unit, where adding up McNemar's counts over levels would
-    count each image several times.
+    Under the null hypothesis that neither method is better, each difference is positive or negative
+    with probability 1/2, given its size; the distribution of the sum follows by multiplying
+    characteristic functions. With one level (differences -1, 0, 1) this is McNemar's exact test.
+    With several levels of the same images, the image remains the unit, whereas summing McNemar's
+    counts over levels would count each image several times.
 
     Args:
-        difference: Whole numbers, for each image how many more of the cells one method has right.
-        mid_p: Counts the observed sum half.
+        difference: Integers: for each image, how many more cells one method has right.
+        mid_p: Count the observed sum half.
 
     Returns:
-        p from 0 to 1; accurate to about 1e-12.
+        p, accurate to about 1e-12.
     """
     from scipy import stats
 
@@ -149,7 +149,7 @@ def sign_flip(difference: NDArray[np.int64], *, mid_p: bool = False) -> float:
     total, reach = int(difference.sum()), int((sizes * counts).sum())
     if not reach:
         return 1.0
-    if reach > 1_000_000:  # thousands of images at a hundred levels: the sum is normal
+    if reach > 1_000_000:  # thousands of images at a hundred levels: normal approximation
         spread = float(np.sqrt((sizes.astype(np.float64) ** 2 * counts).sum()))
         return float(2 * stats.norm.sf(abs(total) / spread))
     if len(sizes) == 1:  # McNemar: a binomial has no rounding error
@@ -186,14 +186,14 @@ def holm(p_values: Sequence[float]) -> Floats:
 
 
 def paired_loss(loss: Floats) -> tuple[float, float]:
-    """Mean of per-image losses and its standard error, with two pseudo-images.
+    """Mean of per-image losses and its standard error, with two pseudo-images added.
 
-    One lost and one gained, each counted half twice: the correction of Agresti & Min (2005) for
-    paired shares. It keeps intervals and tests honest where few images differ and the plain
-    standard error would vanish.
+    Half a loss and half a gain in each: the correction of Agresti & Min (2005) for paired
+    proportions. It keeps intervals and tests valid where few images differ and the plain standard
+    error would vanish.
 
     Args:
-        loss: float N, for each image the share of cells lost minus the share gained, -1..1.
+        loss: float N, per image the share of cells lost minus the share gained, -1..1.
     """
     padded = len(loss) + 2
     mean = float(loss.sum()) / padded
@@ -202,14 +202,14 @@ def paired_loss(loss: Floats) -> tuple[float, float]:
 
 
 def loss_exceeds(loss: Floats, margin: float) -> float:
-    """One-sided p that a mean paired loss is above a margin: Student's t on `paired_loss`.
+    """One-sided p-value for a mean paired loss above a margin: Student's t on `paired_loss`.
 
     Args:
         loss: See `paired_loss`.
-        margin: The mean loss that is tolerated, a fraction.
+        margin: The tolerated mean loss, a fraction.
 
     Returns:
-        p: small where the mean loss is above the margin beyond noise.
+        p; small where the mean loss is significantly above the margin.
     """
     from scipy import stats
 

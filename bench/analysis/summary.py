@@ -1,6 +1,6 @@
-"""The summary of a run: one row a method and corruption, every number with its interval.
+"""The summary of a run: one row per method and corruption, every number with its interval.
 
-All numbers are fractions, also CE and the share recovered; reports multiply by a hundred.
+All numbers are fractions, including CE and the share recovered; reports multiply by a hundred.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,7 +55,7 @@ class _SummaryRow:
         self.values |= {name: float(samples[0]), f"{name}_low": low, f"{name}_high": high}
 
     def blank(self, name: str, why: str) -> None:
-        """Leave a statistic out and say why."""
+        """Leave a statistic blank and record why."""
         self.values |= dict.fromkeys((name, f"{name}_low", f"{name}_high"), float("nan"))
         self.missing.append(f"{name}: {why}")
 
@@ -63,26 +63,27 @@ class _SummaryRow:
 def summarise(
     everything: Sequence[Series], *, profile: str = "", reference: str = "org"
 ) -> "pd.DataFrame":
-    """One row a method and corruption, each number with a 95 % interval.
+    """One row per method and corruption, each number with a 95 % interval.
 
     Args:
         everything: The series of one run.
         profile: Severity table of the run.
-        reference: Method that CE and the share recovered are measured against.
+        reference: Method that CE and the share recovered are relative to.
 
     Returns:
-        A row for each (dataset, split, method, backbone, trained_on, corruption), the reference's
-        before other methods', ``clean`` first
-        and ``mean`` last, the others in the published order: the plain mean over the corruptions, for methods that have every cell any
-        method has. Numbers are fractions, each as three columns (X, X_low, X_high):
+        One row per (dataset, split, method, backbone, trained_on, corruption): the reference before
+        other methods; ``clean`` first, the corruptions in published order, ``mean`` last. ``mean``
+        is the plain mean over the corruptions, for methods that have every cell any method has.
+        Numbers are fractions, each in three columns (X, X_low, X_high):
 
-        ``clean`` accuracy on clean images; ``accuracy`` mean over the levels; ``drop`` from clean;
-        ``Acc(1,5)`` and for sweeps ``Acc(1,20)`` ...: interval mean accuracies; ``CE[reference]``
-        sum of errors over the reference's, blank where those may be none; ``recovered`` share of the reference's loss, blank
-        unless that loss is beyond noise; ``mCE`` and ``relative mCE`` in the row ``mean`` where the
-        data set has AlexNet's errors. ``worst`` is the smallest accuracy of any level, at
-        ``worst_at``. ``levels`` tells what was averaged, ``missing`` why something is blank, n is
-        the number of images. ``attrs["notes"]`` holds what readers must be told.
+        ``clean``: accuracy on clean images; ``accuracy``: mean over the levels; ``drop``: from
+        clean; ``Acc(1,5)`` and for sweeps ``Acc(1,20)`` ...: interval mean accuracies;
+        ``CE[reference]``: sum of errors divided by the reference's, blank where that may be zero;
+        ``recovered``: share of the reference's loss, blank unless that loss is beyond noise;
+        ``mCE`` and ``relative mCE``: in the row ``mean``, where AlexNet's errors on the data set
+        are published. ``worst`` is the lowest accuracy at any level, at ``worst_at``. ``levels``
+        says what was averaged, ``missing`` why something is blank, ``n`` is the number of images.
+        ``attrs["notes"]`` holds what readers must know.
     """
     import pandas as pd
 
@@ -107,7 +108,7 @@ def summarise(
 
 
 def _published_order(corruptions: Sequence[str]) -> list[str]:
-    """Noise, blur, weather, digital, as every paper has them; others behind, as evaluated."""
+    """Noise, blur, weather, digital, as in the literature; then others, as evaluated."""
     from robobench.corruptions.catalogue import GROUPS
 
     order = {name: place for place, name in enumerate(GROUPS["all"])}
@@ -170,7 +171,7 @@ def _row(
 
 
 def _levels(degradations: Sequence[Degradation], profile: str) -> str:
-    """What a row averages over: ``severity 1-5``, ``1-100`` or nothing for clean."""
+    """What a row averages over: ``severity 1-5``, ``1-100``, or empty for clean."""
     if degradations[0].is_clean:
         return ""
     severities = [severity_in_table(d, profile) for d in degradations]
@@ -189,13 +190,13 @@ def _put_intervals(
     if len(parts) == 1 and swept[0]:
         levels = [d.level for d in parts[0]]
         native = NATIVE_INTERVALS.get(parts[0][0].corruption, ())
-        # A coarse sweep (every tenth quality) did not ask for means over every quality.
+        # A coarse sweep (every tenth quality) does not need means over every quality.
         wanted = [
             (low, high)
             for low, high in native
             if 2 * sum(low <= v <= high for v in levels) > high - low
         ]
-        # Under one name a column may not mean qualities 1 to 5 here and severities there.
+        # A column must not mean qualities 1 to 5 in one place and severities in another.
         if {s for s in graded[0] if s} == set(SEVERITIES) and not set(SEVERITIES) <= set(levels):
             wanted.append(_ALL_SEVERITIES)
     for low, high in wanted:
@@ -224,7 +225,7 @@ def _put_against(
     parts: Sequence[Sequence[Degradation]],
     reference: str,
 ) -> None:
-    """CE and the share of the loss recovered, against the reference on the same cells."""
+    """CE and the share of the loss recovered, relative to the reference on the same cells."""
     ce = f"CE[{reference}]"
     is_clean = parts[0][0].is_clean
     lacking = [d for part in parts for d in part if other is None or d not in other.accuracies]
@@ -249,7 +250,7 @@ def _put_against(
         return
     loss = other.mean(other.clean) - np.mean(theirs, axis=0)
     if not percentile_interval(loss[1:])[0] > 0:
-        row.blank("recovered", f"what {reference} loses is within noise")
+        row.blank("recovered", f"the loss of {reference} is within noise")
     else:
         row.put("recovered", _ratio(np.mean(own, axis=0) - np.mean(theirs, axis=0), loss))
 
@@ -257,8 +258,8 @@ def _put_against(
 def _ratio(above: Floats, below: Floats) -> Floats:
     """Quotient of measured and sampled values.
 
-    A sample whose denominator is not positive is infinitely far out on the side of its numerator,
-    so that an interval reaches as far as the samples do.
+    A sample with a denominator that is not positive counts as infinite, with the sign of its
+    numerator, so that intervals remain conservative.
     """
     safe = np.where(below > 0, below, 1.0)
     beyond = np.where(above > 0, np.inf, np.where(above < 0, -np.inf, 0.0))

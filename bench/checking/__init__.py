@@ -1,1 +1,1 @@
-"""Is a run whole (verify), and is it worse than a frozen baseline (check)?"""
+"""Is a run intact (verify), and is it worse than a frozen baseline (check)?"""

@@ -1,6 +1,6 @@
-"""The file that a check compares with: which images each cell of a run had right, and of what.
+"""The baseline file of a check: which images each cell of a run classified correctly.
 
-JSON, so that it can be committed and looked at. Format 1::
+JSON, so that it can be committed and inspected. Format 1::
 
     format       1
     robobench    version that wrote it
@@ -9,9 +9,9 @@ JSON, so that it can be committed and looked at. Format 1::
     dataset      name, split, fingerprint, count, indices_digest
     methods      label, backbone, train_seed and weights (digests) of each
     common       fields that all cells share
-    images       {name: {count, index}}: zlib-compressed differences of rising int64 indices, base64
+    images       {name: {count, index}}: zlib-compressed differences of sorted int64 indices, base64
     cells        [{the other fields, images: name, right: count, correct: bits}], bits being
-                 numpy.packbits of "classified rightly" per image, zlib-compressed, base64
+                 numpy.packbits of "classified correctly" per image, zlib-compressed, base64
     digest       SHA-256 of all of the above as JSON with sorted keys
 """
 
@@ -42,7 +42,7 @@ class Baseline:
     """A frozen run.
 
     Attributes:
-        outcomes: Of every cell.
+        outcomes: The outcomes of every cell.
         facts: The rest of the file, as parsed.
     """
 
@@ -54,15 +54,15 @@ def freeze(cells: Iterable[tuple[Cell, Predictions]], manifest: Mapping[str, Any
     """A run as the content of a baseline file.
 
     Args:
-        cells: All of the run with their predictions, taken one at a time.
-        manifest: Its ``manifest.json``.
+        cells: All cells of the run with their predictions, read one at a time.
+        manifest: The run's ``manifest.json``.
 
     Raises:
         RobobenchError: There are no cells.
     """
     found = outcomes_of(cells)
     if not found:
-        raise RobobenchError("the run has no cells to freeze: `robobench run` makes them")
+        raise RobobenchError("the run has no cells to freeze: compute them with `robobench run`")
     rows = [asdict(one.cell) for one in found]
     common = {
         f.name: rows[0][f.name]
@@ -92,17 +92,17 @@ def freeze(cells: Iterable[tuple[Cell, Predictions]], manifest: Mapping[str, Any
         "cells": frozen,
     }
     content["digest"] = _digest(content)
-    # A line a cell: a file that is refreshed shows in a diff what changed.
+    # One line per cell, so that a diff shows what changed.
     text = json.dumps({**content, "cells": None}, indent=1)
     lines = ",\n".join("  " + json.dumps(cell) for cell in frozen)
     return text.replace('"cells": null', f'"cells": [\n{lines}\n ]').encode() + b"\n"
 
 
 def read_baseline(path: str | Path) -> Baseline:
-    """A baseline file, whole and unaltered.
+    """A baseline file, complete and unaltered.
 
     Raises:
-        RobobenchError: It is missing, no baseline, of another format, or its digest does not hold.
+        RobobenchError: It is missing, not a baseline, of another format, or its digest is wrong.
     """
     path = Path(path)
     try:
@@ -110,19 +110,19 @@ def read_baseline(path: str | Path) -> Baseline:
         found = content["format"]
     except FileNotFoundError:
         raise RobobenchError(
-            f"{path}: there is no such baseline; `robobench freeze RUN --out {path}` makes one"
+            f"{path}: no such baseline; `robobench freeze RUN --out {path}` creates one"
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RobobenchError(
-            f"{path} is no baseline of robobench ({error}): make one with `robobench freeze`"
+            f"{path} is not a robobench baseline ({error}): create one with `robobench freeze`"
         ) from error
     if found != BASELINE_FORMAT:
         raise RobobenchError(
-            f"{path} has baseline format {found}, this robobench reads {BASELINE_FORMAT}: freeze "
+            f"{path} has baseline format {found}, but this version reads {BASELINE_FORMAT}: freeze "
             "the run again"
         )
     if content.get("digest") != _digest(content):
-        raise RobobenchError(f"{path} was altered or cut short (its digest does not hold)")
+        raise RobobenchError(f"{path} was altered or truncated (its digest does not match)")
     index = {
         name: np.cumsum(_unpack(entry["index"], np.int64))
         for name, entry in content["images"].items()

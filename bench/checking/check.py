@@ -1,8 +1,8 @@
-"""Is a run worse than its baseline by more than is tolerated, beyond chance?
+"""Is a run significantly worse than its baseline, by more than is tolerated?
 
-The comparison is paired: the same images, each right or wrong then and now. First every method is
-judged by its mean over all cells, then each cell by itself; each of the two families of tests is
-corrected by Holm and gets half of alpha, so that the chance of any false alarm is at most alpha,
+The comparison is paired: the same images, each right or wrong before and after. Each method is
+tested on its mean over all cells, and each cell by itself; each of the two families of tests is
+Holm-corrected and gets half of alpha, so that the probability of any false alarm is at most alpha,
 and a collapse in a single cell is not diluted by the others.
 """
 
@@ -27,17 +27,17 @@ _MACHINE = ("device", "device_name", "precision", "threads", "platform")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one cell, or of a method's mean over all its cells.
+    """The result for one cell, or for a method's mean over all its cells.
 
     Attributes:
-        method: With ``@TRAINED_ON`` where there are several of one name.
+        method: Its label, with ``@TRAINED_ON`` where several have the same name.
         what: The cell's degradation, or ``mean of N cells``.
         count: Number of images; 0 where there is nothing to compare.
         before: Accuracy in the baseline, a fraction.
         after: Accuracy now.
         low: Lower end of the 95 % interval of the loss (before minus after).
         high: Upper end.
-        p: Adjusted one-sided p that the loss is above the tolerance, to be held against alpha.
+        p: Adjusted one-sided p for a loss above the tolerance, to be compared with alpha.
         outcome: ``worse``, ``better``, ``same`` or ``not comparable``.
         remark: What a reader should know.
     """
@@ -61,16 +61,16 @@ class Verdict:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The answer of a check.
+    """The result of a check.
 
     Attributes:
         means: A verdict for each method over all its cells.
         cells: A verdict for each cell.
-        tolerance: The loss that is tolerated, in points.
-        alpha: Chance of a false alarm.
-        detectable: The smallest loss over all cells, in points, that this check finds four times
-            out of five, for the method that it is largest for.
-        notes: What differs beside the predictions, a sentence each.
+        tolerance: The tolerated loss, in points.
+        alpha: Probability of a false alarm.
+        detectable: The smallest loss in the mean over all cells, in points, that this check detects
+            four times out of five; the largest over the methods.
+        notes: What differs besides the predictions, one sentence each.
     """
 
     means: tuple[Verdict, ...]
@@ -82,7 +82,7 @@ class CheckResult:
 
     @property
     def outcome(self) -> str:
-        """Worse where anything is; better where a method is and nothing is worse; else same."""
+        """Worse if anything is; else better if any method is; else same."""
         if any(v.outcome == WORSE for v in (*self.means, *self.cells)):
             return WORSE
         return BETTER if any(v.outcome == BETTER for v in self.means) else SAME
@@ -91,7 +91,7 @@ class CheckResult:
         """End the check as failed if it found a loss.
 
         Raises:
-            CheckFailed: The one line that says what was lost, and where most.
+            CheckFailed: One line that says what was lost, and where most.
         """
         if self.outcome != WORSE:
             return
@@ -118,25 +118,25 @@ def check(
 
     Cells are paired by what was evaluated: data set, corruption, level, seed, method, what it was
     trained on. Weights may differ (that is what a check is for), and so may backbone, geometry and
-    train seed where both sides have only one; such differences are said.
+    train seed where both sides have only one; such differences are noted.
 
     Args:
-        cells: All of the run with their predictions, taken one at a time.
-        manifest: Its ``manifest.json``.
-        baseline: As `robobench.checking.baseline.read_baseline` returns it.
-        tolerance: Loss in points (percent) that is tolerated, 0 or more.
-        alpha: Chance of a false alarm, above 0 and below 0.5.
+        cells: All cells of the run with their predictions, read one at a time.
+        manifest: The run's ``manifest.json``.
+        baseline: The baseline, from `robobench.checking.baseline.read_baseline`.
+        tolerance: Tolerated loss in percentage points, 0 or more.
+        alpha: Probability of a false alarm, above 0 and below 0.5.
 
     Raises:
-        RobobenchError: Other images than the baseline's, or cells or images of the baseline are
-            missing: nothing is compared then. Or a tolerance or alpha that makes no sense.
+        RobobenchError: The images are not the baseline's, cells or images of the baseline are
+            missing (nothing is compared then), or tolerance or alpha is out of range.
     """
     if not 0 <= tolerance < 100:
         raise RobobenchError(
-            f"tolerance {tolerance:g}: points from 0 to 100 are expected, like 0.5"
+            f"tolerance {tolerance:g}: points from 0 to 100 are expected, such as 0.5"
         )
     if not 0 < alpha < 0.5:
-        raise RobobenchError(f"alpha {alpha:g}: a number between 0 and 0.5 is expected, like 0.05")
+        raise RobobenchError(f"alpha {alpha:g}: a number between 0 and 0.5 is expected (say 0.05)")
     _refuse_other_images(manifest.get("dataset", {}), baseline.facts["dataset"])
     now = outcomes_of(cells)
     pairs, added, notes = _pair(now, baseline.outcomes)
@@ -170,7 +170,7 @@ def _judge_means(
     margin: float,
     alpha: float,
 ) -> tuple[list[Verdict], float]:
-    """A verdict for each method over its cells, and the loss that would be found."""
+    """A verdict for each method over its cells, and the detectable loss."""
     from scipy import stats
 
     names, states = [], []
@@ -192,7 +192,7 @@ def _judge(
     margin: float,
     alpha: float,
 ) -> list[Verdict]:
-    """One family of tests, with half of alpha: adjusted p are doubled."""
+    """One family of tests at half of alpha: adjusted p-values are doubled."""
     chances = [
         (loss_exceeds(loss, margin), loss_exceeds(-loss, margin))
         for loss in (_loss(then, today) for then, today in states)
@@ -216,20 +216,20 @@ def _judge(
                 high=mean + 1.96 * error,
                 p=float(p),
                 outcome=outcome,
-                remark="larger than tolerated, but within chance" if large else "",
+                remark="larger than tolerated, but not significant" if large else "",
             )
         )
     return verdicts
 
 
 def _loss(then: NDArray[Any], today: NDArray[Any]) -> NDArray[np.float64]:
-    """Per image 1 where it was right and is not any more, -1 the other way; shares in a mean."""
+    """Per image 1 where it was right and no longer is, -1 for the reverse; shares in a mean."""
     loss: NDArray[np.float64] = then.astype(np.float64) - today
     return loss
 
 
 def _on(outcomes: Outcomes, index: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Right or wrong on some of its images."""
+    """The outcomes on a subset of the images."""
     if np.array_equal(outcomes.index, index):
         return outcomes.correct
     chosen: NDArray[np.bool_] = outcomes.correct[np.searchsorted(outcomes.index, index)]
@@ -241,7 +241,7 @@ def _refuse_other_images(now: Mapping[str, Any], before: Mapping[str, Any]) -> N
         if now.get(what) != before.get(what):
             raise RobobenchError(
                 f"not comparable: the run's data set has {what} {_short(now.get(what))}, the "
-                f"baseline's {_short(before.get(what))}; run on the same images, or freeze anew"
+                f"baseline's {_short(before.get(what))}; run on the same images, or freeze again"
             )
 
 
@@ -250,7 +250,7 @@ def _short(value: Any) -> str:
 
 
 def _labels(cells: Sequence[Cell]) -> dict[Cell, str]:
-    """Methods as tables name them: ``@TRAINED_ON`` only where there are several of one name."""
+    """Labels of methods: with ``@TRAINED_ON`` only where several have the same name."""
     trained: dict[str, set[str]] = defaultdict(set)
     for cell in cells:
         trained[cell.method].add(cell.trained_on)
@@ -267,7 +267,7 @@ def _label(cell: Cell) -> str:
 def _pair(
     now: Sequence[Outcomes], before: Sequence[Outcomes]
 ) -> tuple[list[tuple[Outcomes, Outcomes]], list[Outcomes], list[str]]:
-    """Baseline cell and run cell, cells that only the run has, and what differs."""
+    """Pairs of baseline and run cells, cells that only the run has, and notes on differences."""
     ignored, notes = ["weights"], []
     for name, word in (("backbone", "classifier"), ("geometry", ""), ("train_seed", "train seed")):
         theirs = {getattr(o.cell, name) for o in before}
@@ -282,7 +282,7 @@ def _pair(
         if key in table:
             raise RobobenchError(
                 f"two cells of the run differ only in {' or '.join(ignored)}: "
-                f"{_named(outcomes.cell)}; check runs one at a time (--out)"
+                f"{_named(outcomes.cell)}; give each its own run (--out) and check one at a time"
             )
         table[key] = outcomes
     pairs, lacking = [], []
@@ -296,7 +296,7 @@ def _pair(
         raise RobobenchError(
             f"not comparable: {len(lacking)} of the baseline's {len(before)} cells are missing from "
             f"the run ({', '.join(lacking[:5])}{', ...' if len(lacking) > 5 else ''}); evaluate "
-            "them, or freeze anew"
+            "them, or freeze again"
         )
     for old, new in pairs:
         absent = np.setdiff1d(old.index, new.index)
@@ -307,7 +307,7 @@ def _pair(
             )
     more = max(len(new.index) - len(old.index) for old, new in pairs)
     if more:
-        notes.append(f"the run has up to {more} images more than the baseline, left out here")
+        notes.append(f"the run has up to {more} images more than the baseline; they are ignored")
     return pairs, list(table.values()), notes
 
 
@@ -320,7 +320,7 @@ def _named(cell: Cell) -> str:
 
 
 def _differences(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
-    """What ties numbers to a machine, where it is not the same."""
+    """The versions and machine properties that differ."""
     found = []
     for kind, names in (("versions", None), ("machine", _MACHINE)):
         ours, theirs = now.get(kind, {}), before.get(kind, {})

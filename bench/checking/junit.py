@@ -1,4 +1,4 @@
-"""A check's answer for every CI: JUnit XML."""
+"""The result of a check as JUnit XML, for any CI."""
 
 from xml.etree import ElementTree
 

@@ -1,4 +1,4 @@
-"""Is a run's folder whole? Checksums, names, completeness, agreement with its manifest."""
+"""Is a run's folder intact? Checksums, names, completeness, agreement with its manifest."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -21,11 +21,11 @@ class Verification:
     """What was found in a run's folder.
 
     Attributes:
-        folder: Which.
-        cells: How many cell files are whole.
-        predictions: How many predictions they hold.
-        problems: What is wrong, a sentence each, naming files and what to do.
-        notes: What could not be looked at, or is merely worth knowing.
+        folder: The run's folder.
+        cells: Number of intact cell files.
+        predictions: Number of predictions in them.
+        problems: What is wrong, one sentence each, naming files and what to do.
+        notes: What could not be checked, or is merely worth knowing.
     """
 
     folder: Path
@@ -38,7 +38,7 @@ class Verification:
         """End as failed if anything is wrong.
 
         Raises:
-            CheckFailed: With the first problem and how many there are.
+            CheckFailed: With the first problem and the number of others.
         """
         if self.problems:
             more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
@@ -46,17 +46,17 @@ class Verification:
 
 
 def verify(folder: str | Path, dataset: Dataset | None = None) -> Verification:
-    """Look at everything in a run's folder; nothing is changed.
+    """Check everything in a run's folder; nothing is changed.
 
-    One cell is in memory at a time.
+    Only one cell is in memory at a time.
 
     Args:
-        folder: Of the run.
-        dataset: Its data set, opened, to hold its fingerprint and labels against the run's; left
-            out, only the run itself is looked at.
+        folder: The run's folder.
+        dataset: The run's data set, to compare its fingerprint and labels with the run's; without
+            it, only the run itself is checked.
 
     Raises:
-        RobobenchError: It is no folder of a run, or its manifest cannot be read.
+        RobobenchError: The folder does not contain a run, or its manifest cannot be read.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
@@ -85,31 +85,31 @@ def verify(folder: str | Path, dataset: Dataset | None = None) -> Verification:
             found.problems += _against_data(path.name, predictions, dataset)
     found.cells = len(cells)
     if not cells:
-        found.problems.append("it has no whole cell: run the command of its manifest again")
+        found.problems.append("it has no intact cell: repeat the command in its manifest")
     for what, groups in (("images", images), ("labels", labels)):
         if len(groups) > 1:
             fewest = min(groups.values(), key=len)
             found.problems.append(
                 f"{len(fewest)} of {len(cells)} cells have other {what} than the rest "
-                f"({', '.join(fewest[:3])}): run the command of the manifest again"
+                f"({', '.join(fewest[:3])}): repeat the command in the manifest"
             )
     found.problems += _incomplete(cells, manifest)
     found.problems += _other_weights(cells, manifest)
     found.problems += [
-        f"{path.relative_to(folder)} is left from writing that was cut short: remove it"
+        f"{path.relative_to(folder)} is left over from an interrupted write: remove it"
         for path in sorted(folder.rglob("*.tmp"))
     ]
     if dataset is None:
-        found.notes.append("the data set was not opened: its fingerprint was not looked at")
+        found.notes.append("the data set was not opened, so its fingerprint was not checked")
     elif dataset.fingerprint() != manifest["dataset"]["fingerprint"]:
         found.problems.append(
-            "the data set's fingerprint is not the run's: these are other images than were evaluated"
+            "the data set's fingerprint differs from the run's: the run evaluated other images"
         )
     return found
 
 
 def _wrong(predictions: Predictions, manifest: Mapping[str, Any]) -> list[str]:
-    """What is impossible in one cell."""
+    """Inconsistencies within one cell."""
     problems = []
     count = manifest["dataset"].get("count")
     sizes = {len(column) for column in (predictions.label, predictions.predicted)}
@@ -118,9 +118,9 @@ def _wrong(predictions: Predictions, manifest: Mapping[str, Any]) -> list[str]:
     if sizes != {len(predictions)}:
         return ["its columns differ in length"]
     if count is not None and len(predictions) != count:
-        problems.append(f"{len(predictions)} images, the manifest says {count}: run again")
+        problems.append(f"{len(predictions)} images, but the manifest says {count}: run again")
     if (np.diff(predictions.index) <= 0).any():
-        problems.append("its images are not in order, or one is there twice")
+        problems.append("its images are not in order, or one occurs twice")
     classes = len(manifest["dataset"].get("class_names", ())) or None
     if classes and ((predictions.label < 0) | (predictions.label >= classes)).any():
         problems.append(f"a label is outside the {classes} classes")
@@ -133,14 +133,14 @@ def _wrong(predictions: Predictions, manifest: Mapping[str, Any]) -> list[str]:
 def _against_data(name: str, predictions: Predictions, dataset: Dataset) -> list[str]:
     inside = predictions.index[(predictions.index >= 0) & (predictions.index < len(dataset))]
     if len(inside) < len(predictions):
-        return [f"{name}: images that the data set does not have"]
+        return [f"{name}: it has images that the data set does not have"]
     if (np.asarray(dataset.labels)[inside] != predictions.label).any():
-        return [f"{name}: labels are not the data set's"]
+        return [f"{name}: its labels differ from the data set's"]
     return []
 
 
 def _incomplete(cells: Sequence[Cell], manifest: Mapping[str, Any]) -> list[str]:
-    """Conditions that some methods have and another lacks, which applies to them."""
+    """Conditions that some methods have and another, applicable one lacks."""
     refused = {(n["method"], n["corruption"]) for n in manifest.get("not_applicable", [])}
     methods = [(m["method"], m["trained_on"], m["train_seed"]) for m in manifest["methods"]]
     conditions = dict.fromkeys((c.degradation, c.seed) for c in cells)
@@ -156,21 +156,20 @@ def _incomplete(cells: Sequence[Cell], manifest: Mapping[str, Any]) -> list[str]
                 lacking[label] += 1
                 examples.setdefault(label, degradation.label)
     problems = [
-        f"{label} lacks {count} of {len(conditions)} conditions ({examples[label]} among them): run "
-        "the command of the manifest again"
+        f"{label} lacks {count} of {len(conditions)} conditions ({examples[label]} among them): "
+        "repeat the command in the manifest"
         for label, count in lacking.items()
     ]
     expected = manifest.get("cells")
     if not problems and isinstance(expected, int) and len(cells) < expected:
         problems.append(
-            f"{len(cells)} cells of the {expected} that were planned: run the command of the "
-            "manifest again"
+            f"it has {len(cells)} of {expected} planned cells: repeat the command in the manifest"
         )
     return problems
 
 
 def _other_weights(cells: Sequence[Cell], manifest: Mapping[str, Any]) -> list[str]:
-    """Cells made by weights that the manifest does not know."""
+    """Cells computed with weights that the manifest does not list."""
     known: dict[tuple[str, str, int], set[str]] = defaultdict(set)
     for m in manifest["methods"]:
         known[m["method"], m["trained_on"], m["train_seed"]] |= set(m["weights"].values())
@@ -184,8 +183,8 @@ def _other_weights(cells: Sequence[Cell], manifest: Mapping[str, Any]) -> list[s
         return []
     named = ", ".join(dict.fromkeys(f"{c.method} ({c.weights[:12]})" for c in strange[:5]))
     said = (
-        f"{len(strange)} cells were made by other weights than the manifest names ({named}): the "
-        "method was trained again; evaluate it into its own folder (--out)"
+        f"{len(strange)} cells were computed with other weights than the manifest lists ({named}): "
+        "the method was retrained; evaluate it into a folder of its own (--out)"
     )
     return [said]
 

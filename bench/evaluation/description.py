@@ -1,4 +1,4 @@
-"""The manifest of a run that begins."""
+"""The manifest of a new or resumed run."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from robobench.environment import command_line, machine, versions
 
 
 def describe(plan: Plan, before: dict[str, Any] | None) -> dict[str, Any]:
-    """The manifest of a run that begins now, continuing the one that lies in its folder.
+    """The manifest of a run that starts now, or resumes the one in its folder.
 
     Raises:
-        RobobenchError: The folder holds cells of other images under the same name.
+        RobobenchError: The folder holds another run.
     """
     data, source = plan.dataset, plan.source
     fingerprint = data.fingerprint()
@@ -66,10 +66,10 @@ def describe(plan: Plan, before: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _refuse_other_run(plan: Plan, fingerprint: str, before: dict[str, Any] | None) -> None:
-    """One folder holds one data set, seen in one way.
+    """Refuse a folder that holds another run: one folder, one data set, one way of preparing it.
 
     Raises:
-        RobobenchError: The folder holds something else.
+        RobobenchError: The folder holds another run.
     """
     if before is None:
         return
@@ -86,13 +86,13 @@ def _refuse_other_run(plan: Plan, fingerprint: str, before: dict[str, Any] | Non
     for what, (then, asked) in now.items():
         if then != asked:
             raise RobobenchError(
-                f"{folder} holds a run with the {what} {then}, this one has {asked}: name another "
-                "folder with --out"
+                f"{folder} holds a run with the {what} {then}, this one has {asked}: choose "
+                "another folder with --out"
             )
     if known["fingerprint"] != fingerprint:
         raise RobobenchError(
             f"{folder} holds results on other images called {plan.dataset.name} (their "
-            "fingerprints differ): name another folder with --out"
+            "fingerprints differ): choose another folder with --out"
         )
 
 

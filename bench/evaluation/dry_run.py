@@ -20,15 +20,15 @@ _BYTES = 11
 
 @dataclass(frozen=True)
 class Estimate:
-    """The size of what is left to do.
+    """The work that is left to do.
 
     Attributes:
-        cells: Of the whole grid.
-        stored: Of those, complete already.
-        predictions: Left to make.
-        seconds: That they will take here, from a trial of one chunk of each method.
-        megabytes: That the folder will grow by.
-        missing: One line a cell that is left.
+        cells: Number of cells in the grid.
+        stored: Number of cells that are already complete.
+        predictions: Number of predictions left to make.
+        seconds: Estimated time for them here, from a trial of one chunk per method.
+        megabytes: Estimated growth of the folder.
+        missing: One line per missing cell.
     """
 
     cells: int
@@ -67,7 +67,7 @@ def estimate(plan: Plan) -> Estimate:
 
 
 def _seconds_per_image(plan: Plan, method: Method, cell: Cell) -> float:
-    """Of one prediction on a cell's own images, the second of two chunks (the first warms up)."""
+    """Seconds per prediction on a cell's images, from the second of two chunks (after warm-up)."""
     source = plan.source
     size = chunk_size(source.side)
     indices = source.order[: min(size, len(source))]
@@ -82,7 +82,7 @@ def _seconds_per_image(plan: Plan, method: Method, cell: Cell) -> float:
                 method.columns(images, clean, context)
         except RobobenchError:
             raise
-        except Exception:  # noqa: BLE001 - the run will say which cell failed, and why
+        except Exception:  # noqa: BLE001 - the run itself reports which cell failed, and why
             return 0.0
         elapsed = time.perf_counter() - began
     return elapsed / len(images)

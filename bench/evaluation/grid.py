@@ -1,4 +1,4 @@
-"""From names to cells: selectors of corruptions, lists of numbers, and the product of it all."""
+"""From names to cells: corruption selectors, lists of numbers, and their product."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def parse_whole_numbers(
     """``"1-3,5"`` as [1, 2, 3, 5].
 
     Args:
-        text: Numbers and ranges joined by commas, or numbers.
-        option: What to call it in a message.
+        text: Numbers and ranges separated by commas, or numbers.
+        option: Name of the option, for messages.
         low: Smallest number allowed.
         high: Largest number allowed.
 
     Raises:
-        RobobenchError: Not numbers, none, or out of range.
+        RobobenchError: The text is not numbers, empty, or out of range.
     """
     if isinstance(text, int):
         text = [text]
@@ -54,21 +54,21 @@ def parse_whole_numbers(
 def parse_corruptions(
     selectors: str | Iterable[str], severities: Sequence[int], profile: str
 ) -> list[Degradation]:
-    """The degradations that selectors stand for, clean not among them.
+    """The degradations that selectors stand for, except clean.
 
-    A selector is a name, a group, a mixture ``a+b``, or any of the first two with native levels:
+    A selector is a name, a group, a mixture ``a+b``, or one of the first two with native levels:
     ``jpeg:10``, ``jpeg:1-100``, ``jpeg:10-90/10``.
 
     Args:
-        selectors: Joined by commas, or a list.
-        severities: 1 to 5, for selectors without levels.
+        selectors: Selectors separated by commas, or a list.
+        severities: Severities, 1 to 5, for selectors without levels.
         profile: Severity table.
 
     Returns:
-        Each once, in the order named.
+        The degradations, each once, in the order named.
 
     Raises:
-        RobobenchError: An unknown name, a level out of range, or a corruption without what is asked.
+        RobobenchError: A name is unknown, or a level is out of range or not available.
     """
     found: dict[Degradation, None] = {}
     for selector in split_list(selectors):
@@ -114,16 +114,16 @@ def _levels(corruption: str, text: str, selector: str) -> list[float]:
 
 @dataclass(frozen=True)
 class Grid:
-    """The lists of a run, which `cells` unrolls.
+    """The dimensions of a run, whose product is `cells`.
 
     Attributes:
-        dataset: Name, without a path.
-        split: Of the data set.
+        dataset: Name of the data set, without a path.
+        split: Split of the data set.
         geometry: `Geometry.key`.
         corrupt_at: ``crop`` or ``native``.
-        degradations: Without clean, which is always added.
-        methods: In the order of the tables.
-        seeds: Of the corruptions.
+        degradations: The degradations except clean, which is always added.
+        methods: The methods, in the order of the tables.
+        seeds: Seeds of the corruptions.
     """
 
     dataset: str
@@ -135,7 +135,7 @@ class Grid:
     seeds: tuple[int, ...] = (0,)
 
     def conditions(self) -> list[tuple[Degradation, int]]:
-        """Degradation and seed, clean first; what is not random runs once, with seed 0."""
+        """Degradation and seed, clean first; deterministic corruptions run once, with seed 0."""
         pairs = [(Degradation(CLEAN), 0)]
         for degradation in self.degradations:
             random = catalogue.is_random(degradation.corruption)
@@ -173,5 +173,5 @@ class Grid:
 
 
 def saved_as_jpeg85(degradations: Iterable[Degradation]) -> list[Degradation]:
-    """The same degradations, each followed by the JPEG of quality 85 that ImageNet-C was saved as."""
+    """The same degradations, each followed by JPEG of quality 85, as ImageNet-C was saved."""
     return [replace(d, profile=f"{d.profile}+jpeg85") for d in degradations]

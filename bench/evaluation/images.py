@@ -1,4 +1,4 @@
-"""Where a run's images come from: read once, degraded as asked, in one fixed order."""
+"""The images of a run: read once, degraded as requested, in one fixed order."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class ImageSource:
     """The images of a run, clean and degraded, by position in a fixed order.
 
     Args:
-        dataset: What to read.
-        geometry: How an image becomes what the networks see.
-        order: int64, every image's place in the data set, in the order of evaluation.
-        limit: How many of them this run takes; None for all.
-        corrupt_at: ``crop`` degrades what the network would see, ``native`` the file's own pixels,
-            before resizing.
-        device: Where batches are made.
+        dataset: The data set to read.
+        geometry: How an image becomes the networks' input.
+        order: int64, the images' indices in the data set, in the order of evaluation.
+        limit: How many of them this run uses; None for all.
+        corrupt_at: ``crop`` degrades the network's input, ``native`` the file's own pixels, before
+            resizing.
+        device: Device of the batches.
 
     Attributes:
-        order: As given, cut to the limit.
-        labels: int64, of the whole data set, by index.
-        side: Pixels of a side.
-        profile: Of the data set.
+        order: As given, truncated to the limit.
+        labels: int64, labels of the whole data set, by index.
+        side: Side of an image, in pixels.
+        profile: Severity table of the data set.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class ImageSource:
 
     @property
     def is_small(self) -> bool:
-        """Whether all images are kept in memory once they were read."""
+        """Whether all images are kept in memory once read."""
         return 3 * self.side**2 * len(self) <= _CACHE_BYTES
 
     def has(self, degradation: Degradation) -> bool:
-        """Whether images under this condition can be had (a data set may come degraded)."""
+        """Whether images under this condition are available (a data set may come degraded)."""
         at = getattr(self.dataset, "at", None)
         if at is None:
             return True
@@ -78,7 +78,7 @@ class ImageSource:
         return True
 
     def clean(self, begin: int, end: int) -> Tensor:
-        """Images of these positions as they are, uint8 N x 3 x H x W."""
+        """Undegraded images at these positions, uint8 N x 3 x H x W."""
         if (begin, end) in self._cache:
             return self._cache[begin, end]
         dataset = self.dataset
@@ -93,7 +93,7 @@ class ImageSource:
     def batch(
         self, begin: int, end: int, degradation: Degradation, seed: int
     ) -> tuple[Tensor, Tensor]:
-        """Clean and degraded images of these positions."""
+        """Clean and degraded images at these positions."""
         from robobench.corruptions import apply
 
         clean = self.clean(begin, end)
@@ -109,11 +109,11 @@ class ImageSource:
     def header_quality(
         self, indices: NDArray[np.int64], degradation: Degradation
     ) -> NDArray[np.int64]:
-        """JPEG quality in each file's header, 0 where there is none.
+        """JPEG quality in each file's header, 0 where it has none.
 
-        Of images that are degraded here, the header that they would have had: JPEG's own quality
-        if that came last, and none after anything else, since the file that was read says nothing
-        of the last step.
+        For images that are degraded here, it is the header that they would have: JPEG's own quality
+        if that was the last step, and none after any other, since the header of the file that was
+        read does not describe the last step.
         """
         dataset: Any = self.dataset
         if not degradation.is_clean and getattr(dataset, "at", None) is not None:
@@ -127,17 +127,17 @@ class ImageSource:
         return qualities
 
     def _published(self, degradation: Degradation, indices: NDArray[np.int64]) -> Tensor:
-        """From a data set that comes degraded, the files themselves."""
+        """The files themselves, from a data set that comes degraded."""
         return self._copy(degradation).read(indices, self.geometry).to(self.device)
 
     def _copy(self, degradation: Degradation) -> Dataset:
-        """The degraded copy in a data set that comes degraded."""
+        """The copy under a degradation, from a data set that comes degraded."""
         from robobench.corruptions import catalogue
 
         severity = catalogue.severity_of(degradation, degradation.profile or self.profile)
         if severity is None:
             raise RobobenchError(
-                f"{self.dataset.name} has severities 1 to 5 only, not {degradation.label}: "
+                f"{self.dataset.name} only has severities 1 to 5, not {degradation.label}: "
                 f"evaluate levels on the clean data set with its own corruption"
             )
         copy: Dataset = self.dataset.at(degradation.corruption, severity)  # type: ignore[attr-defined]
@@ -146,7 +146,7 @@ class ImageSource:
     def _native(
         self, indices: Sequence[int] | NDArray[np.int64], degradation: Degradation, seed: int
     ) -> Tensor:
-        """Degrade the file's own pixels, then resize and crop: what production does."""
+        """Degrade the file's own pixels, then resize and crop, as happens in deployment."""
         from robobench.corruptions import apply
         from robobench.datasets.geometry import fit_geometry
 
@@ -161,7 +161,7 @@ class ImageSource:
 
 
 def _last_quality(degradation: Degradation) -> int | None:
-    """The quality of the last step if that saves as JPEG, 0 for another; None if all is as read."""
+    """JPEG quality of the last step, 0 if it is not JPEG; None for undegraded images."""
     from robobench.corruptions import catalogue
 
     if degradation.is_clean:

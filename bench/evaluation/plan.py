@@ -1,4 +1,4 @@
-"""From a configuration to everything a run needs, checked before any work begins."""
+"""From a configuration to everything a run needs, checked before any work starts."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ REFERENCE = "org"
 
 @dataclass
 class Plan:
-    """A run, ready to go.
+    """A run, ready to be executed.
 
     Attributes:
-        configuration: What was asked for.
-        dataset: Opened.
+        configuration: The requested configuration.
+        dataset: The opened data set.
         source: Its images in the order of evaluation.
         grid: All cells, and the methods with their weights.
-        device: Chosen.
+        device: The chosen device.
         profile: Severity table in use.
-        in_memory: Whether images or classifier came from Python, not by name.
-        notes: What a reader of the results should be told, a sentence each.
+        in_memory: Whether images or classifier were passed from Python, not by name.
+        notes: What a reader of the results should know, one sentence each.
     """
 
     configuration: Configuration
@@ -63,16 +63,16 @@ def make_plan(
     """Open, load, resolve and check everything.
 
     Args:
-        configuration: What is asked for.
+        configuration: The requested configuration.
         dataset: Images in memory instead of the configuration's data set.
         module: An ``nn.Module`` in memory instead of the configuration's backbone.
 
     Raises:
-        RobobenchError: Anything that would fail later: a name, a file, weights that are not there.
+        RobobenchError: Anything that would fail later: a wrong name or file, missing weights.
     """
     specs = _with_reference(configuration)
     if dataset is None:
-        DATASETS.canonical(configuration.dataset.partition(":")[0])  # before a backbone is sought
+        DATASETS.canonical(configuration.dataset.partition(":")[0])  # before looking for a backbone
     train_seeds = parse_whole_numbers(configuration.train_seeds, "--train-seeds", 0, 999)
     device = choose_device(configuration.device)
     backbones = [_load(configuration, module, dataset, device, seed) for seed in train_seeds]
@@ -102,7 +102,7 @@ def make_plan(
                 command=_dataset_options(configuration),
             )
             if not _is_known(selected, methods, corruptions):
-                _ = selected.method  # a damaged file is found now
+                _ = selected.method  # so that a damaged file is found now
                 methods.append(selected)
     grid = Grid(
         dataset=data.name,
@@ -129,7 +129,7 @@ def _with_reference(configuration: Configuration) -> list[str]:
 
 
 def _dataset_options(configuration: Configuration) -> str:
-    """The options that name the data set, for the commands that messages propose."""
+    """The options that select the data set, for commands suggested in messages."""
     options = {"--dataset": configuration.dataset, "--data-root": configuration.data_root}
     return " ".join(f"{k} {shlex.quote(v)}" for k, v in options.items() if v)
 
@@ -199,14 +199,14 @@ def _profile(configuration: Configuration, dataset: Dataset, backbone: Backbone)
     if configuration.engine == "imagecorruptions":
         if configuration.profile not in (None, "imagecorruptions"):
             raise RobobenchError(
-                f"--engine imagecorruptions has its own severities, not --profile "
-                f"{configuration.profile}: leave one of the two out"
+                f"--engine imagecorruptions has its own severities and takes no --profile "
+                f"{configuration.profile}: leave out one of the two"
             )
         return "imagecorruptions"
     profile = configuration.profile or dataset.profile
     seen = backbone.geometry.crop
     if not configuration.profile and configuration.dataset.startswith("folder:") and seen:
-        # the files' own size decides only where they are degraded at their own size
+        # the files' native size matters only where they are degraded at native size
         profile = dataset.profile if configuration.corrupt_at == "native" else nearest_profile(seen)
     if profile not in PROFILES:
         raise unknown_name("profile", profile, PROFILES)
@@ -224,7 +224,7 @@ def _degradations(
         if missing := sorted(asked - available, key=str):
             raise RobobenchError(
                 f"{dataset.name} has no files for {missing[0][0]} at severity {missing[0][1]}"
-                f"{f' and {len(missing) - 1} more' if len(missing) > 1 else ''}; there are: "
+                f"{f' and {len(missing) - 1} more' if len(missing) > 1 else ''}; available: "
                 f"{', '.join(sorted({c for c, _ in available})) or 'none'}"
             )
     return saved_as_jpeg85(degradations) if configuration.save_jpeg85 else degradations
@@ -233,10 +233,10 @@ def _degradations(
 def _is_known(
     selected: SelectedMethod, others: Sequence[SelectedMethod], corruptions: Sequence[str]
 ) -> bool:
-    """Whether a method is in the grid already, asked for twice or the same in every training.
+    """Whether a method is already in the grid: requested twice, or the same for every training.
 
     Raises:
-        RobobenchError: Two files have one name: nobody could tell their rows apart.
+        RobobenchError: Two files have the same name, so their rows could not be distinguished.
     """
 
     def digests(method: SelectedMethod) -> list[str]:
@@ -260,20 +260,20 @@ def _notes(plan: Plan) -> list[str]:
     configuration, dataset = plan.configuration, plan.dataset
     if configuration.profile is None and configuration.dataset.startswith("folder:"):
         notes.append(
-            f"Severities are those of the profile {plan.profile}, the nearest to the size of the "
-            "images; --profile chooses another."
+            f"Severities are those of the profile {plan.profile}, the closest to the size of the "
+            "images; --profile selects another."
         )
     if getattr(dataset, "at", None) is not None and dataset.clean() is None:  # type: ignore[attr-defined]
         notes.append(
-            f"The clean images of {dataset.name} are not in the data folder: there is no clean row, "
-            "and no drop from it."
+            f"The clean images of {dataset.name} are not in the data folder, so there are no clean "
+            "accuracies and no drops."
         )
     if configuration.limit is not None and configuration.limit < len(dataset):
-        notes.append(f"A class-balanced choice of {len(plan.source)} of {len(dataset)} images.")
+        notes.append(f"A class-balanced subset of {len(plan.source)} of {len(dataset)} images.")
     for selected in plan.grid.methods:
         notes += [note for note in selected.method.notes if note not in notes]
         if selected.method.adapts:
-            notes.append(f"{selected.name} adapts to batches of images of one corruption.")
+            notes.append(f"{selected.name} adapts to batches of images under a single corruption.")
     return notes
 
 
@@ -286,10 +286,10 @@ def prepare(
     """Load plugins and make the plan, training what is missing if the configuration says so.
 
     Args:
-        configuration: What is asked for.
+        configuration: The requested configuration.
         dataset: Images in memory, or None.
         module: A classifier in memory, or None.
-        tell: Told what is being trained.
+        tell: Called with a line for each training.
 
     Raises:
         RobobenchError: See `robobench.evaluation.plan.make_plan`.
@@ -312,7 +312,7 @@ def prepare(
 def _train(
     configuration: Configuration, missing: MissingWeights, tell: Callable[[str], None]
 ) -> None:
-    """Make the weights that a plan lacks."""
+    """Train the weights that a plan lacks."""
     from robobench.training.trainer import TrainingRequest, train_one
 
     request = TrainingRequest(
@@ -328,6 +328,6 @@ def _train(
         tell(f"training {missing.method} on {training}")
         try:
             train_one(request, missing.method, training)
-        except MissingWeights as before:  # of what it stands behind
+        except MissingWeights as before:  # weights that this training itself needs
             _train(configuration, before, tell)
             train_one(request, missing.method, training)

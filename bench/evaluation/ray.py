@@ -25,7 +25,7 @@ def evaluate_on_ray(
     The store's folder must be visible to every worker.
 
     Raises:
-        RobobenchError: Ray is not installed, or images or classifier exist in memory only.
+        RobobenchError: Ray is not installed, or images or classifier exist only in memory.
     """
     try:
         import ray
@@ -35,8 +35,8 @@ def evaluate_on_ray(
         ) from None
     if plan.in_memory:
         raise RobobenchError(
-            "--executor ray opens images and classifier on every worker by name: what is only in "
-            "memory runs with executor='local'"
+            "--executor ray opens images and classifier by name on every worker: for images or a "
+            "classifier in memory use executor='local'"
         )
     ray.init(address=plan.configuration.ray_address, ignore_reinit_error=True, log_to_driver=False)
     task = ray.remote(_one_group)

@@ -1,4 +1,4 @@
-"""A run: made by `run`, read again by `load`."""
+"""Run an evaluation and return its run, which `load` reads back later."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ def run(
     """Evaluate methods on corruptions: the command ``robobench run``, from Python.
 
     Args:
-        methods: ``NAME`` or ``NAME@TRAINED_ON``, joined by commas or a list.
-        corruptions: Selectors, joined by commas or a list.
+        methods: ``NAME`` or ``NAME@TRAINED_ON``, separated by commas, or a list.
+        corruptions: Selectors separated by commas, or a list.
         dataset: A registered name, or a pair (images, labels): uint8, N x H x W x 3 (numpy) or
             N x 3 x H x W (torch), and N integers.
         backbone: A name, or an ``nn.Module`` that takes normalised floats and returns logits
-            (say how with ``mean`` and ``std``).
+            (normalised with ``mean`` and ``std``).
         settings: Any other field of `robobench.evaluation.configuration.Configuration`.
 
     Returns:
-        The run, complete.
+        The complete run.
 
     Raises:
-        RobobenchError: Anything a user can mend.
+        RobobenchError: Any mistake that the user can fix.
         CellsFailed: Some cells raised; the others are stored.
     """
     data = module = None
@@ -69,10 +69,10 @@ def run(
 
 
 def _pair(data: Any) -> tuple[Any, Any]:
-    """Images and labels.
+    """The images and the labels.
 
     Raises:
-        RobobenchError: It is no pair.
+        RobobenchError: The data are not a pair.
     """
     if isinstance(data, tuple | list) and len(data) == 2:
         return data[0], data[1]
@@ -87,10 +87,10 @@ def execute(
     advance: Callable[[int], None] = lambda images: None,
     finished: Callable[[Cell], None] = lambda cell: None,
 ) -> Run:
-    """Compute what is missing, write the tables, return the run.
+    """Compute what is missing, write the tables and return the run.
 
     Raises:
-        RobobenchError: Another run writes there, or the folder holds another data set's cells.
+        RobobenchError: Another process is writing there, or the folder holds another run.
         CellsFailed: Some cells raised; the others are stored.
     """
     from robobench.evaluation.samples import save_samples
@@ -100,7 +100,7 @@ def execute(
         began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
         manifest = describe(plan, read_manifest(folder))
         write_manifest(folder, manifest)
-        for stray in folder.glob("**/.*.tmp"):  # of a run that was killed while writing
+        for stray in folder.glob("**/.*.tmp"):  # from a run that was killed while writing
             stray.unlink(missing_ok=True)
         done: list[Cell] = []
 
@@ -132,7 +132,7 @@ def execute(
 def _evaluate(
     plan: Plan, store: Store, advance: Callable[[int], None], finished: Callable[[Cell], None]
 ) -> list[Failure]:
-    """Fill the store, here or on a cluster, as the configuration says."""
+    """Fill the store, locally or on a cluster, as configured."""
     if plan.configuration.executor == "ray":
         from robobench.evaluation.ray import evaluate_on_ray
 
@@ -153,14 +153,12 @@ def _name_failures(failures: list[Failure]) -> str:
     named = ", ".join(f"{f.cell.method} on {f.cell.degradation.label}" for f in failures[:5])
     more = f" and {len(failures) - 5} more" if len(failures) > 5 else ""
     cells = "1 cell" if len(failures) == 1 else f"{len(failures)} cells"
-    return (
-        f"{cells} failed ({named}{more}), the rest is stored; the first said: {failures[0].reason}"
-    )
+    return f"{cells} failed ({named}{more}), the rest are stored; first error: {failures[0].reason}"
 
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold a run's folder: two runs that write the same cells would waste each other's work."""
+    """Lock a run's folder: two processes computing the same cells would duplicate work."""
     from filelock import FileLock, Timeout
 
     try:
@@ -169,11 +167,11 @@ def _alone_in(folder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise RobobenchError(
-            f"another run is writing into {folder}: wait for it, or name another folder with --out"
+            f"another run is writing to {folder}: wait for it, or choose another folder with --out"
         ) from None
     except OSError as error:
         raise RobobenchError(
-            f"cannot write into {folder}: {error.strerror or error}; name another folder with --out"
+            f"cannot write to {folder}: {error.strerror or error}; choose another folder with --out"
         ) from error
     try:
         yield

@@ -1,9 +1,9 @@
-"""Fill a store with the predictions of every cell that is not there yet.
+"""Fill a store with the predictions of every missing cell.
 
-The same images give the same bytes whatever the batch size, the order of methods or where an
-earlier run stopped: images stand in one fixed order (`robobench.datasets.nested_order`), cut into
-chunks of a fixed size, the last one padded, and a network only ever sees such chunks. A larger
-``limit`` continues the order, so stored chunks stay valid.
+The same images give the same bytes whatever the batch size, the order of methods or the point where
+an earlier run stopped: images have one fixed order (`robobench.datasets.nested_order`), divided
+into chunks of a fixed size, the last one padded, and networks only ever see such chunks. A larger
+``limit`` continues the order, so stored chunks remain valid.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 
     from robobench.evaluation.images import ImageSource
 
-# Images of up to this many pixels a side go through networks in larger chunks; on CPUs those that
-# keep activations in the cache are fastest (measured: 64 before 128 before 256).
+# Images with sides up to this many pixels are processed in larger chunks; on CPUs, chunks whose
+# activations fit in the cache are fastest (measured: 64 beats 128, 128 beats 256).
 _SMALL_SIDE = 64
 _CHUNK_OF_SMALL, _CHUNK_OF_LARGE = 64, 32
 _IMAGES_OF_ONE_BATCH = 512
-# A data set that is not kept in memory is read once for this many conditions; an interruption
-# loses at most these.
+# A data set that is not kept in memory is read once per this many conditions; an interruption loses
+# at most these.
 _CONDITIONS_OF_ONE_READING = 5
 
 
 def chunk_size(side: int) -> int:
-    """How many images of this side a network sees at once; fixed, so that sums round alike."""
+    """Number of images of this side per chunk; fixed, so that sums always round the same way."""
     return _CHUNK_OF_SMALL if side <= _SMALL_SIDE else _CHUNK_OF_LARGE
 
 
@@ -55,7 +55,7 @@ class Failure:
 
 @dataclass
 class _Column:
-    """The predictions of one cell while they grow, in the fixed order of images."""
+    """The growing predictions of one cell, in the fixed order of images."""
 
     cell: Cell
     method: Method
@@ -77,21 +77,21 @@ def evaluate(
     advance: Callable[[int], None] = lambda images: None,
     finished: Callable[[Cell], None] = lambda cell: None,
 ) -> list[Failure]:
-    """Compute and store what is missing.
+    """Compute and store the missing cells.
 
     Args:
-        grid: Its methods, and which cells there are.
+        grid: The cells and their methods.
         source: The images, clean and degraded.
-        store: Takes each cell when it is complete.
+        store: Where each cell is stored when complete.
         batch_size: Images read and degraded together; rounded up to whole chunks.
-        advance: Told how many image predictions were just made.
-        finished: Told of each cell stored.
+        advance: Called with the number of predictions just made.
+        finished: Called with each cell stored.
 
     Returns:
-        Cells that failed; the others are stored.
+        The cells that failed; the others are stored.
 
     Raises:
-        RobobenchError: An image is broken, the store cannot be written, or holds other images.
+        RobobenchError: An image is broken, or the store is not writable or holds other images.
     """
     chunk = chunk_size(source.side)
     batch = chunk * max(1, -(-(batch_size or _IMAGES_OF_ONE_BATCH) // chunk))
@@ -123,7 +123,7 @@ def evaluate(
 
 
 def missing_cells(grid: Grid, source: ImageSource, store: Store) -> list[tuple[Method, Cell, int]]:
-    """What `evaluate` would have to do: method, cell, and how many predictions."""
+    """What `evaluate` would compute: method, cell and number of predictions."""
     chunk = chunk_size(source.side)
     return [
         (column.method, column.cell, len(source) - column.start)
@@ -156,8 +156,8 @@ def _missing(
         shared = source.order[: min(known, len(source))]
         if not np.isin(shared, stored.index).all():
             raise RobobenchError(
-                f"{store.path(cell)} holds other images of {cell.dataset} than this run would "
-                "take: choose another --out"
+                f"{store.path(cell)} holds other images of {cell.dataset} than this run uses: "
+                "choose another folder with --out"
             )
         if known >= len(source):
             continue
@@ -170,7 +170,7 @@ def _missing(
 
 
 def _stored_part(stored: Predictions, order: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    """What was stored about these images, in this order."""
+    """The stored predictions for these images, in this order."""
     rows = np.searchsorted(stored.index, order)
     part: dict[str, NDArray[Any]] = {
         "predicted": stored.predicted[rows],
@@ -184,7 +184,7 @@ def _stored_part(stored: Predictions, order: NDArray[np.int64]) -> dict[str, NDA
 def _ahead(
     source: ImageSource, passes: Sequence[_Pass], batch: int
 ) -> Iterator[tuple[int, _Pass, Tensor, Tensor]]:
-    """Position, condition, clean and degraded images; the next is made while one is classified.
+    """Position, condition, clean and degraded images; prefetched while the previous are classified.
 
     Conditions alternate within a batch of images, so that large data sets are read once for all.
     """
@@ -218,7 +218,7 @@ def _predict(
     images: Tensor,
     clean: Tensor,
 ) -> None:
-    """Let every method predict one chunk; a method that raises loses its cell, not the run."""
+    """Let every method predict one chunk; a method that raises fails its cell, not the run."""
     real = len(images)
     indices = source.order[position : position + real]
     labels = torch.from_numpy(source.labels[indices])
@@ -237,19 +237,19 @@ def _predict(
             column.parts.append(_judge(method, probabilities, labels, extra))
         except (RobobenchError, KeyboardInterrupt, MemoryError):
             raise
-        except Exception as error:  # noqa: BLE001 - anybody wrote this method; its fault is its cell's
+        except Exception as error:  # noqa: BLE001 - third-party code: only its cell fails
             column.failure = f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def predict_chunk(
     method: Method, images: Tensor, context: Context, stems: dict[int, Tensor] | None = None
 ) -> Tensor:
-    """Probabilities of one chunk, through the stem that methods on one backbone share.
+    """Probabilities for one chunk, through the stem shared by methods on the same backbone.
 
     Args:
-        method: Any that does not adapt to the batch.
+        method: A method that does not adapt to the batch.
         images: uint8, chunk x 3 x H x W.
-        context: What it needs.
+        context: The fields that it needs.
         stems: Features of these images by backbone, filled here.
     """
     if type(method).from_stem is Method.from_stem or not method.backbone.splittable:
@@ -274,7 +274,7 @@ def context_for(
     indices: NDArray[np.int64],
     chunk: int,
 ) -> Context:
-    """What this method declared that it must be told, padded like the images."""
+    """The fields that this method declared in `needs`, padded like the images."""
 
     def told(values: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.pad(values, (0, chunk - len(values)))).to(source.device)
@@ -308,7 +308,7 @@ def _judge(
     """The stored columns of one chunk.
 
     Raises:
-        ValueError: The method returned something that is no N x classes.
+        ValueError: The method did not return N x classes.
     """
     real, classes = len(labels), method.backbone.num_classes
     if probabilities.ndim != 2 or len(probabilities) < real or probabilities.shape[1] != classes:
@@ -331,7 +331,7 @@ def _judge(
 
 
 def _predictions(column: _Column, source: ImageSource) -> Predictions:
-    """What was collected, in data-set order."""
+    """The collected predictions, in data-set order."""
     index = source.order[: len(source)]
     joined = {
         name: np.concatenate([part[name] for part in column.parts]) for name in column.parts[0]

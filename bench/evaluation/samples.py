@@ -1,4 +1,4 @@
-"""A few images of each corruption and severity, and of what each restorer made of them."""
+"""Sample images of each corruption and severity, and as restored by each restorer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LEVELS_SHOWN = 5
 
 
 def save_samples(plan: Plan, folder: Path) -> list[dict[str, Any]]:
-    """Write ``samples/*.png``, one strip a condition and restorer, and list them.
+    """Write ``samples/*.png``, one strip per condition and restorer, and list them.
 
     A strip shows the same six images side by side, at their own size.
     """
@@ -44,7 +44,7 @@ def save_samples(plan: Plan, folder: Path) -> list[dict[str, Any]]:
 
 
 def _shown(plan: Plan) -> list[tuple[Degradation, int]]:
-    """Conditions to show: of each corruption, levels spread over what was evaluated."""
+    """Conditions to show: for each corruption, levels spread over those evaluated."""
     by_corruption: dict[str, list[tuple[Degradation, int]]] = {}
     for degradation, seed in plan.grid.conditions():
         if seed == plan.grid.seeds[0] or seed == 0:

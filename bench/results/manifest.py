@@ -1,4 +1,4 @@
-"""What a run's numbers were made from: ``manifest.json``."""
+"""The record of what a run's numbers were made from: ``manifest.json``."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of a run's folder, or None where there is none.
+    """The manifest in a run's folder, or None if it is missing.
 
     Raises:
-        RobobenchError: It is no manifest, or of another format.
+        RobobenchError: The file is not a manifest, or of another format.
     """
     path = folder / "manifest.json"
     try:
@@ -32,10 +32,10 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RobobenchError(f"{path} is no manifest of robobench: {error}") from error
+        raise RobobenchError(f"{path} is not a robobench manifest: {error}") from error
     if found != MANIFEST_FORMAT:
         raise RobobenchError(
-            f"{path} has format {found}, this robobench reads {MANIFEST_FORMAT}: read it with the "
-            f"version that wrote it ({manifest.get('versions', {}).get('robobench', 'unknown')})"
+            f"{path} has format {found}, but this version reads {MANIFEST_FORMAT}: read it with "
+            f"the version that wrote it ({manifest.get('versions', {}).get('robobench', 'unknown')})"
         )
     return dict(manifest)

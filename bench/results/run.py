@@ -1,4 +1,4 @@
-"""A run, read from its folder: its cells and every table that follows from them."""
+"""A run, read from its folder: its cells and the tables derived from them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """The folder of a run: its cells, its manifest, and every table that follows from them.
+    """The folder of a run: its cells, its manifest, and the tables derived from them.
 
     Args:
-        folder: As ``--out`` names it.
+        folder: The folder given to ``--out``.
 
     Raises:
-        RobobenchError: It is no folder of a run.
+        RobobenchError: The folder does not contain a run.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -35,7 +35,7 @@ class Run:
         if manifest is None:
             raise RobobenchError(
                 f"{folder}: no run is there (a folder with manifest.json is expected); `robobench "
-                "run --out` names where runs lie"
+                "run --out` sets where runs are stored"
             )
         self.manifest: dict[str, Any] = manifest
         self.store = Store(self.folder)
@@ -49,7 +49,7 @@ class Run:
     def cells(self) -> list[Cell]:
         """Every cell of this run, clean ones first.
 
-        Cells of weights that were trained anew since are left aside: `robobench verify` names them.
+        Cells of weights that have since been retrained are left out; `robobench verify` names them.
         """
         current = {
             (m["method"], m["trained_on"], m["train_seed"]): set(m["weights"].values())
@@ -64,34 +64,34 @@ class Run:
     def each(self, cells: Iterable[Cell] | None = None) -> Iterator[tuple[Cell, Predictions]]:
         """Cells with their predictions, read and checked one at a time.
 
-        A run may hold more predictions than memory does: keep what follows from them.
+        All predictions of a run may not fit in memory: keep only what is derived from them.
 
         Args:
-            cells: Which; all by default.
+            cells: Which cells; all by default.
         """
         for cell in self.cells if cells is None else cells:
             yield cell, self.predictions(cell)
 
     def predictions(self, cell: Cell) -> Predictions:
-        """What was predicted in one cell."""
+        """The predictions of one cell."""
         return self.store.get(cell)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """The long table: one row a cell and metric."""
+        """The long table: one row per cell and metric."""
         from robobench.analysis.long_table import results
 
         return results(self.each(), profile=self.manifest["profile"])
 
     @cached_property
     def series(self) -> list[Series]:
-        """Its methods' accuracies with their bootstrap samples, made once for all tables."""
+        """The methods' accuracies with their bootstrap samples, computed once for all tables."""
         from robobench.analysis.series import make_series
 
         return make_series(self.each())
 
     def summary(self) -> pd.DataFrame:
-        """One row a method and corruption: accuracy, intervals, CE, share recovered."""
+        """One row per method and corruption: accuracy, intervals, CE, share recovered."""
         return self._summary
 
     @cached_property
@@ -101,17 +101,17 @@ class Run:
         return summarise(self.series, profile=self.manifest["profile"])
 
     def compare(self, a: str, b: str) -> pd.DataFrame:
-        """Method `b` against method `a` on the same images, one row a corruption."""
+        """Method `b` against method `a` on the same images, one row per corruption."""
         from robobench.analysis.comparison import compare
 
         return compare(self.series, a, b)
 
 
 def load(folder: str | Path) -> Run:
-    """The run that lies in a folder.
+    """The run in a folder.
 
     Raises:
-        RobobenchError: None does.
+        RobobenchError: The folder does not contain a run.
     """
     return Run(folder)
 

@@ -1,8 +1,8 @@
-"""A run's folder: one file per cell, written aside and renamed, each with a checksum.
+"""A run's folder: one file per cell, written atomically, each with a checksum.
 
 A cell file is an npz of the arrays of `Predictions` (named by field, extra columns as
 ``extra.NAME``), the cell's fields as JSON (``cell``) and a SHA-256 over both (``checksum``). The
-same predictions give the same bytes: nothing in the file tells when or where it was made.
+same predictions give the same bytes: nothing in the file depends on when or where it was made.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ class Store:
     """The cells of one run's folder.
 
     Args:
-        folder: The run's folder; made at the first `put`.
+        folder: The run's folder; created by the first `put`.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -51,11 +51,11 @@ class Store:
 
     @property
     def cells_folder(self) -> Path:
-        """Where the cell files lie."""
+        """The folder of the cell files."""
         return self.folder / "cells"
 
     def path(self, cell: Cell) -> Path:
-        """The file of a cell: readable parts for people, the digest for identity."""
+        """The file of a cell: a readable part, then the digest, which identifies it."""
         parts = [cell.method, cell.trained_on, cell.corruption, f"{cell.level:g}"]
         readable = "_".join(
             "".join(c if c.isalnum() or c in ".-+" else "-" for c in p) for p in parts if p
@@ -63,14 +63,14 @@ class Store:
         return self.cells_folder / f"{readable[:120]}_{cell.digest[:16]}.npz"
 
     def has(self, cell: Cell) -> bool:
-        """Whether a file for this cell is there (its checksum is looked at by `get`)."""
+        """Whether a file for this cell exists (`get` verifies its checksum)."""
         return self.path(cell).is_file()
 
     def put(self, cell: Cell, predictions: Predictions) -> Path:
-        """Store a cell; all of it or nothing.
+        """Store a cell, whole or not at all.
 
         Raises:
-            RobobenchError: The folder cannot be written.
+            RobobenchError: The folder is not writable.
         """
         path = self.path(cell)
         write_aside(path, _encode(cell, predictions))
@@ -80,7 +80,7 @@ class Store:
         """The predictions of a cell.
 
         Raises:
-            RobobenchError: It is not there, was cut short, or its checksum does not hold.
+            RobobenchError: It is missing or truncated, or its checksum does not match.
         """
         found, predictions = read_cell(self.path(cell))
         if found != cell:
@@ -88,10 +88,10 @@ class Store:
         return predictions
 
     def cells(self) -> list[Cell]:
-        """All cells that are stored, sorted, clean ones first; only their headers are read.
+        """All stored cells, sorted, clean ones first; only their headers are read.
 
         Raises:
-            RobobenchError: A file is no cell's, or holds another cell than its name says.
+            RobobenchError: A file is not a cell file, or holds another cell than its name says.
         """
         cells = [self._named(path) for path in sorted(self.cells_folder.glob("*.npz"))]
         return sorted(cells, key=lambda c: (not c.degradation.is_clean, c))
@@ -141,15 +141,15 @@ def _encode(cell: Cell, predictions: Predictions) -> bytes:
 
 def _open(path: Path, read: Callable[[Any], Any]) -> Any:
     try:
-        # np.load would leave a broken file open; this handle is closed whatever happens
+        # np.load would leave a broken file open; this handle is always closed
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             return read(file)
     except FileNotFoundError:
-        raise RobobenchError(f"{path}: there is no such cell; `robobench run` makes it") from None
+        raise RobobenchError(f"{path}: no such cell; `robobench run` computes it") from None
     except _BROKEN as error:
         raise RobobenchError(
-            f"{path} is no whole cell file ({error}): remove it and run again, or find what else is "
-            "broken with `robobench verify`"
+            f"{path} is not a complete cell file ({error}): remove it and run again, or find what "
+            "else is broken with `robobench verify`"
         ) from error
 
 
@@ -158,11 +158,11 @@ def _cell(header: bytes, path: Path) -> Cell:
         values = json.loads(header)
         if values["format"] != CELL_FORMAT:
             raise RobobenchError(
-                f"{path} has cell format {values['format']}, this robobench reads {CELL_FORMAT}"
+                f"{path} has cell format {values['format']}, but this version reads {CELL_FORMAT}"
             )
         return Cell.from_dict(values["cell"])
     except (ValueError, KeyError, TypeError) as error:
-        raise RobobenchError(f"{path} is no cell file of robobench: {error}") from error
+        raise RobobenchError(f"{path} is not a robobench cell file: {error}") from error
 
 
 def read_cell_key(path: Path) -> Cell:
@@ -171,19 +171,19 @@ def read_cell_key(path: Path) -> Cell:
 
 
 def read_cell(path: Path) -> tuple[Cell, Predictions]:
-    """A cell file, whole and checked.
+    """A cell file, read in full and verified.
 
     Raises:
-        RobobenchError: The file is missing, cut short, altered, or of another format.
+        RobobenchError: The file is missing, truncated, altered, or of another format.
     """
     content = _open(path, lambda file: {name: file[name] for name in file.files})
     header, checksum = content.pop("cell", None), content.pop("checksum", None)
     if header is None or checksum is None or set(_COLUMNS) - set(content):
         raise RobobenchError(
-            f"{path} is no cell file of robobench: remove it from the run's folder"
+            f"{path} is not a robobench cell file: remove it from the run's folder"
         )
     cell = _cell(header.tobytes(), path)
     if _checksum(header.tobytes(), content) != checksum.tobytes():
-        raise RobobenchError(f"{path}: its checksum does not hold; remove it and run again")
+        raise RobobenchError(f"{path}: its checksum does not match; remove it and run again")
     extra = {n.removeprefix("extra."): a for n, a in content.items() if n.startswith("extra.")}
     return cell, Predictions(**{name: content[name] for name in _COLUMNS}, extra=extra)

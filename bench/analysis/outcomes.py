@@ -4,7 +4,7 @@ A cell's predictions take at least 32 bytes per image, its outcomes one. Tables 
 therefore read its cells one by one and keep only outcomes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -33,6 +33,15 @@ class Outcomes:
 def outcomes_of(cells: Iterable[tuple[Cell, Predictions]]) -> list[Outcomes]:
     """The outcomes of cells, read one at a time; cells on the same images share `index`."""
     found: list[Outcomes] = []
+    for _ in keeping_outcomes(cells, found):
+        pass
+    return found
+
+
+def keeping_outcomes(
+    cells: Iterable[tuple[Cell, Predictions]], found: list[Outcomes]
+) -> Iterator[tuple[Cell, Predictions]]:
+    """The same cells, one at a time, for a reader that needs more of them; their outcomes go into `found`."""
     indices: list[NDArray[np.int64]] = []
     for cell, predictions in cells:
         index = np.asarray(predictions.index)
@@ -40,7 +49,7 @@ def outcomes_of(cells: Iterable[tuple[Cell, Predictions]]) -> list[Outcomes]:
         if known is None:
             indices.append(known := index)
         found.append(Outcomes(cell, known, predictions.correct))
-    return found
+        yield cell, predictions
 
 
 @dataclass(frozen=True)

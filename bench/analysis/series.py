@@ -114,8 +114,13 @@ def make_series(
         RobobenchError: Two cells differ only in what tables do not show (geometry, weights), or
             cells of one data set have no image in common.
     """
+    return series_of(outcomes_of(cells), draws=draws, seed=seed)
+
+
+def series_of(found: Iterable[Outcomes], *, draws: int = 1000, seed: int = 0) -> list[Series]:
+    """The same as `make_series`, from outcomes."""
     sources: dict[tuple[str, str], list[Outcomes]] = defaultdict(list)
-    for one in outcomes_of(cells):
+    for one in found:
         sources[one.cell.dataset, one.cell.split].append(one)
     return [series for part in sources.values() for series in _of_source(part, draws, seed)]
 

@@ -16,6 +16,7 @@ from robobench.types import Cell, Predictions
 if TYPE_CHECKING:
     import pandas as pd
 
+    from robobench.analysis.outcomes import Outcomes
     from robobench.analysis.series import Series
 
 
@@ -80,15 +81,25 @@ class Run:
     def frame(self) -> pd.DataFrame:
         """The long table: one row per cell and metric."""
         from robobench.analysis.long_table import results
+        from robobench.analysis.outcomes import keeping_outcomes
 
-        return results(self.each(), profile=self.manifest["profile"])
+        found: list[Outcomes] = []
+        frame = results(keeping_outcomes(self.each(), found), profile=self.manifest["profile"])
+        self._outcomes = found  # the files need not be read again for the other tables
+        return frame
+
+    @cached_property
+    def _outcomes(self) -> list[Outcomes]:
+        from robobench.analysis.outcomes import outcomes_of
+
+        return outcomes_of(self.each())
 
     @cached_property
     def series(self) -> list[Series]:
         """The methods' accuracies with their bootstrap samples, computed once for all tables."""
-        from robobench.analysis.series import make_series
+        from robobench.analysis.series import series_of
 
-        return make_series(self.each())
+        return series_of(self._outcomes)
 
     def summary(self) -> pd.DataFrame:
         """One row per method and corruption: accuracy, intervals, CE, share recovered."""

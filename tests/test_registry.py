@@ -86,7 +86,7 @@ def test_a_plugin_that_raises_is_one_line(module, tmp_path):
     with pytest.raises(RobobenchError, match=r"running it raised ZeroDivisionError") as caught:
         load_plugin_file(tmp_path / "plugin_bad.py")
     assert "\n" not in str(caught.value)
-    with pytest.raises(RobobenchError, match="there is no such file"):
+    with pytest.raises(RobobenchError, match="no such file"):
         load_plugin_file(tmp_path / "absent.py")
 
 

@@ -200,7 +200,7 @@ def load_plugin_file(path: str | Path) -> None:
     """
     file = Path(path)
     if not file.is_file():
-        raise RobobenchError(f"--plugin {path}: there is no such file; a Python file is expected")
+        raise RobobenchError(f"--plugin {path}: no such file; a Python file is expected")
     name = "robobench_plugin_" + "".join(c if c.isalnum() else "_" for c in str(file.resolve()))
     if name in sys.modules:
         return

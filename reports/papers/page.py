@@ -237,8 +237,12 @@ def _gain_notes(measured: Measured) -> tuple[str, ...]:
     own = measured.gains[measured.gains["row"] == gain.name]
     several = any(" " in str(seeds) for seeds in own["train_seeds"])
     drawn = "trainings, then images" if several else "images"
-    adjusted = "each at 95 %, not adjusted for multiple comparisons"
-    notes = [f"Intervals: paired bootstrap over {drawn}; {adjusted}."]
+    notes = [
+        (
+            f"Intervals: paired bootstrap over {drawn}; each at 95 %, not adjusted for multiple "
+            "comparisons."
+        )
+    ]
     if gain.shuffled and any(gain.shuffled in str(row) for row in rows):
         notes.append(f"`{gain.shuffled}`: control with the level shuffled between images.")
     if any(str(row).startswith(f"{gain.over} seed") for row in rows):

@@ -171,7 +171,7 @@ class Plot:
 Block = Text | Table | Plot
 
 
-def file_stem(name: str) -> str:
+def name_in_files(name: str) -> str:
     """A name in a form usable in file names and anchors: letters, digits, ``-`` and ``_``."""
     return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from robobench.reports.blocks import Value, file_stem
+from robobench.reports.blocks import Value, name_in_files
 from robobench.reports.method_row import MARKS, MethodRow
 from robobench.types import CLEAN
 
@@ -75,7 +75,7 @@ class Leaderboard:
     def suffix(self) -> str:
         """The suffix of its tables' and plots' names, so that no two leaderboards share a file."""
         parts = "" if self.alone else f"-{self.dataset}-{self.split}-{self.backbone}"
-        return file_stem(parts)
+        return name_in_files(parts)
 
     @cached_property
     def frame(self) -> pd.DataFrame:

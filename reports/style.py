@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from xml.etree import ElementTree
 
-from robobench.reports.blocks import file_stem
+from robobench.reports.blocks import name_in_files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -136,7 +136,7 @@ def figure_file(figure: Figure, form: Format, name: str) -> bytes:
             figure.draw_without_rendering()
             figure.set_layout_engine("none")
         figure.savefig(file, format=form, metadata=metadata[form])
-    return _with_own_ids(file.getvalue(), file_stem(name)) if form == "svg" else file.getvalue()
+    return _with_own_ids(file.getvalue(), name_in_files(name)) if form == "svg" else file.getvalue()
 
 
 def _with_own_ids(svg: bytes, name: str) -> bytes:

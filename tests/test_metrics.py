@@ -10,7 +10,7 @@ from robobench.analysis.metrics import (
     calibration_bins,
     ece,
     mean_confidence,
-    measured,
+    metric_value,
     nll,
 )
 from robobench.registry import METRICS
@@ -32,7 +32,7 @@ def test_every_metric_is_registered_with_direction_and_bounds_and_stays_inside_t
     some = predictions(rng.random(50), rng.random(50) < 0.7, rng.integers(3, size=50))
     assert {"accuracy", "error", "nll", "ece", "max_calibration_error"} <= set(METRICS)
     for name in METRICS:
-        value, *interval = measured(METRICS[name], some)
+        value, *interval = metric_value(METRICS[name], some)
         options = METRICS.entry(name).options
         low, high = options["bounds"]
         assert isinstance(options["higher_is_better"], bool), name
@@ -43,20 +43,20 @@ def test_every_metric_is_registered_with_direction_and_bounds_and_stays_inside_t
 
 def test_accuracy_error_and_worst_class():
     some = predictions([0.9] * 6, [1, 1, 0, 1, 0, 0], [0, 0, 0, 1, 1, 1])
-    assert measured(accuracy, some)[0] == pytest.approx(1 / 2)
-    assert measured(METRICS["error"], some)[0] == pytest.approx(1 / 2)
-    assert measured(METRICS["worst_class_accuracy"], some)[0] == pytest.approx(1 / 3)
+    assert metric_value(accuracy, some)[0] == pytest.approx(1 / 2)
+    assert metric_value(METRICS["error"], some)[0] == pytest.approx(1 / 2)
+    assert metric_value(METRICS["worst_class_accuracy"], some)[0] == pytest.approx(1 / 3)
 
 
 def test_worst_class_ignores_classes_without_images():
     some = predictions([0.9, 0.9], [1, 1], [0, 7])
-    assert measured(METRICS["worst_class_accuracy"], some)[0] == 1.0
+    assert metric_value(METRICS["worst_class_accuracy"], some)[0] == 1.0
 
 
 def test_nll_is_the_mean_log_loss_and_finite_at_zero_probability():
     some = predictions([0.5, 0.25], [1, 1], true_probability=[0.5, 0.25])
-    assert measured(nll, some)[0] == pytest.approx((math.log(2) + math.log(4)) / 2)
-    assert measured(nll, predictions([1.0], [0], true_probability=[0.0]))[0] == pytest.approx(
+    assert metric_value(nll, some)[0] == pytest.approx((math.log(2) + math.log(4)) / 2)
+    assert metric_value(nll, predictions([1.0], [0], true_probability=[0.0]))[0] == pytest.approx(
         87.3, abs=0.1
     )
 
@@ -102,17 +102,17 @@ def test_a_confidence_of_one_belongs_to_the_last_bin():
 
 def test_images_without_prediction_are_wrong_uncalibrated_and_reported():
     some = predictions([0.8, np.nan, 0.6, np.nan], [1, 0, 1, 0])
-    assert measured(accuracy, some)[0] == 0.5
-    assert measured(METRICS["invalid"], some)[0] == 0.5
+    assert metric_value(accuracy, some)[0] == 0.5
+    assert metric_value(METRICS["invalid"], some)[0] == 0.5
     assert mean_confidence(some) == pytest.approx(0.7)
     assert ece(some) == pytest.approx(0.3)
-    assert measured(METRICS["max_calibration_error"], some)[0] == pytest.approx(0.4)
-    assert math.isfinite(measured(nll, some)[0])
+    assert metric_value(METRICS["max_calibration_error"], some)[0] == pytest.approx(0.4)
+    assert math.isfinite(metric_value(nll, some)[0])
 
 
 def test_without_one_valid_prediction_calibration_is_unknown_and_accuracy_zero():
     some = predictions([np.nan, np.nan], [0, 0])
-    assert measured(accuracy, some)[0] == 0.0
-    assert measured(METRICS["invalid"], some)[0] == 1.0
+    assert metric_value(accuracy, some)[0] == 0.0
+    assert metric_value(METRICS["invalid"], some)[0] == 1.0
     for name in ("ece", "max_calibration_error", "nll", "mean_confidence"):
-        assert math.isnan(measured(METRICS[name], some)[0]), name
+        assert math.isnan(metric_value(METRICS[name], some)[0]), name

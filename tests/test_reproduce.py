@@ -15,7 +15,7 @@ from robobench.reports.papers.files import files_of, read, write
 from robobench.reports.papers.page import result_blocks
 from robobench.reports.papers.sentences import comparison, verdict
 from robobench.reproductions import Column, Gain, Reproduction, Row, find_reproduction
-from robobench.reproductions.measuring import COLUMNS, Measured, gains_of, table_of
+from robobench.reproductions.measuring import COLUMNS, Measured, gains_of, measured_table
 from robobench.types import Cell, Predictions
 
 PROFILE = "cifar-c"
@@ -160,7 +160,7 @@ def measured(items, reproduction=None, name="irdi-table3"):
         name,
         "Doe 2031",
         reproduction,
-        table_of(reproduction, items, parts, PROFILE),
+        measured_table(reproduction, items, parts, PROFILE),
         gains_of(reproduction, items, parts, PROFILE),
         PROFILE,
     )

@@ -272,8 +272,8 @@ def test_the_command_stops_in_time_and_says_so(brief):
              "--time-limit", "0.001s", "--precision", "fp32"],
             standalone_mode=False,
         )  # fmt: skip
-    assert not list(storage.folder().glob("*.json"))
-    assert list((storage.folder() / "unfinished").glob("*ddp*.pt"))
+    assert not list(storage.user_folder().glob("*.json"))
+    assert list((storage.user_folder() / "unfinished").glob("*ddp*.pt"))
 
 
 def test_a_classifier_starts_from_a_file_of_weights(brief, tmp_path):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
-from robobench.analysis.metrics import measured, normal_interval
+from robobench.analysis.metrics import metric_value, normal_interval
 from robobench.errors import RobobenchError
 from robobench.registry import METRICS
 from robobench.types import Cell, Degradation, Predictions
@@ -64,7 +64,7 @@ def results(
             "n": len(predictions),
         }
         for name, metric in metrics.items():
-            value, low, high = measured(metric, predictions)
+            value, low, high = metric_value(metric, predictions)
             low, high = (low, high) if intervals else _NONE
             rows.append({**key, "metric": name, "value": value, "ci_low": low, "ci_high": high})
         for name, column in predictions.extra.items():

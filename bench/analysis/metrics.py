@@ -1,7 +1,7 @@
 """Metrics of a cell's predictions: accuracy, calibration, likelihood, one number each.
 
 A metric is a function of `Predictions`, registered by `robobench.metric`. It returns one value per
-image, whose mean is the metric (`measured`), or a single number. An image without a valid
+image, whose mean is the metric (`metric_value`), or a single number. An image without a valid
 prediction (``predicted`` is -1, the confidence NaN) counts as wrong in accuracies and errors and is
 left out of metrics of probabilities; the share of such images is a metric of its own (``invalid``),
 so that they cannot go unnoticed.
@@ -30,7 +30,7 @@ __all__ = [
     "max_calibration_error",
     "mce",
     "mean_confidence",
-    "measured",
+    "metric_value",
     "nll",
     "worst_class_accuracy",
 ]
@@ -48,7 +48,7 @@ def valid(predictions: Predictions) -> NDArray[np.bool_]:
     return np.asarray((predictions.predicted >= 0) & finite)
 
 
-def measured(metric: Metric, predictions: Predictions) -> tuple[float, float, float]:
+def metric_value(metric: Metric, predictions: Predictions) -> tuple[float, float, float]:
     """A metric's value in a cell with its 95 % interval.
 
     Args:

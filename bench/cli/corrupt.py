@@ -74,7 +74,7 @@ def corrupt(
     import os
 
     from robobench.copies.copying import LAYOUTS, Copy, copy_degraded
-    from robobench.corruptions.catalogue import nearest_profile, table_of
+    from robobench.corruptions.catalogue import base_profile, nearest_profile
     from robobench.datasets.files import image_files, natural_profile
     from robobench.registry import load_plugin_file
     from robobench.types import Geometry
@@ -102,7 +102,7 @@ def corrupt(
             names = image_files(source)[0] if source.is_dir() else []
             profile = natural_profile([source / n for n in names]) if names else "imagenet-c"
         click.echo(f"profile: {profile}, the nearest in image size")
-    table_of(profile)
+    base_profile(profile)
     targets = _targets(corruptions, severities, profile)
     with progress("degraded images") as update:
         made, there = copy_degraded(

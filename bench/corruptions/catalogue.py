@@ -153,7 +153,7 @@ def severity_table(name: str, profile: str) -> tuple[Any, ...]:
     Raises:
         RobobenchError: The profile is unknown, or does not define the corruption's severities.
     """
-    table = table_of(profile)
+    table = base_profile(profile)
     if table == REFERENCE_PROFILE:  # its own tables are ImageNet's, whatever the size
         table = "imagenet-c"
     told: Any = option(name, "severities", (1, 2, 3, 4, 5))
@@ -165,7 +165,7 @@ def severity_table(name: str, profile: str) -> tuple[Any, ...]:
     return tuple(levels)
 
 
-def table_of(profile: str) -> str:
+def base_profile(profile: str) -> str:
     """The severity table of a profile, without ``+jpeg85``.
 
     Raises:
@@ -196,7 +196,7 @@ def at_severity(name: str, severity: int, profile: str) -> Degradation:
         raise RobobenchError(f"{name} severity {severity}: expected a whole number from 1 to 5")
     names = parts(name)
     tables = [severity_table(part, profile) for part in names]
-    if len(names) > 1 or native(name) is None or table_of(profile) == REFERENCE_PROFILE:
+    if len(names) > 1 or native(name) is None or base_profile(profile) == REFERENCE_PROFILE:
         return Degradation("+".join(names), float(severity), profile)
     saved = SAVED if profile.endswith(SAVED) else ""
     return Degradation(names[0], float(tables[0][severity - 1]), saved)

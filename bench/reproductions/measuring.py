@@ -79,7 +79,7 @@ def measure(planned: PlannedReproduction) -> Measured:
         name=planned.name,
         paper=str(REPRODUCTIONS.entry(planned.name).options.get("paper", "")),
         reproduction=reproduction,
-        table=table_of(reproduction, of_rows, parts, plan.profile),
+        table=measured_table(reproduction, of_rows, parts, plan.profile),
         gains=gains_of(reproduction, items, parts, plan.profile),
         profile=plan.profile,
         notes=tuple(notes),
@@ -112,7 +112,9 @@ def _at(predictions: Predictions, index: NDArray[np.int64]) -> Predictions:
     )
 
 
-def table_of(reproduction: Reproduction, items: Items, parts: Parts, profile: str) -> pd.DataFrame:
+def measured_table(
+    reproduction: Reproduction, items: Items, parts: Parts, profile: str
+) -> pd.DataFrame:
     """The table of the paper with our numbers; see `Measured.table`.
 
     Rows whose method was not evaluated, or does not estimate the level, are omitted.

@@ -95,7 +95,7 @@ class TrainingTask:
     device: str = "cpu"
     precision: str = "auto"
     deadline: float = math.inf
-    folder: Path = field(default_factory=storage.folder)
+    folder: Path = field(default_factory=storage.user_folder)
     progress: Callable[[str, float, Mapping[str, float]], None] = lambda stage, share, figures: None
     start: Path | None = None
     saved: Path | None = None

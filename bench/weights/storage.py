@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-__all__ = ["digest_of_file", "find", "folder", "load", "read_card", "save"]
+__all__ = ["digest_of_file", "find", "load", "read_card", "save", "user_folder"]
 
 _FORMAT: Final = 1
 _SHIPPED: Final = ("robobench.baselines", "robobench.methods")
 
 
-def folder() -> Path:
+def user_folder() -> Path:
     """Where ``robobench train`` stores weights: ``ROBOBENCH_WEIGHTS`` or the user's data folder."""
     named = os.environ.get("ROBOBENCH_WEIGHTS")
     if named:
@@ -43,7 +43,7 @@ def folder() -> Path:
 def search_path() -> list[Path]:
     """Folders with weights, in search order."""
     shipped = [Path(str(resources.files(package))) / "weights" for package in _SHIPPED]
-    return [folder(), *shipped]
+    return [user_folder(), *shipped]
 
 
 def cards() -> Iterator[tuple[Path, Card]]:
@@ -173,7 +173,7 @@ def save(card: Card, tensors: Mapping[str, Tensor], place: Path | None = None) -
     Args:
         card: The card; its file name, digest and number of parameters are filled in here.
         tensors: Name to tensor; copied to the CPU before writing.
-        place: Folder to write to; `folder` if None.
+        place: Folder to write to; `user_folder` if None.
 
     Returns:
         Path of the card.
@@ -183,7 +183,7 @@ def save(card: Card, tensors: Mapping[str, Tensor], place: Path | None = None) -
     """
     from safetensors.torch import save as serialise
 
-    place = place or folder()
+    place = place or user_folder()
     clean = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     content = serialise(clean)
     file = place / f"{file_stem(card)}.safetensors"

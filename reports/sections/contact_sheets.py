@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 
 from robobench import section
-from robobench.reports.blocks import Block, Plot, Text, file_stem
+from robobench.reports.blocks import Block, Plot, Text, name_in_files
 from robobench.reports.style import WIDTH
 from robobench.types import CLEAN, Degradation
 
@@ -53,7 +53,7 @@ def samples(run: Run) -> list[Block]:
         if lines:
             blocks.append(
                 Plot(
-                    f"samples-{file_stem(method)}",
+                    f"samples-{name_in_files(method)}",
                     f"The same images after `{method}` restored them.",
                     _contact_sheet(run, lines),
                     f"Images restored by {method} under {', '.join(seen)}.",

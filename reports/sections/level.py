@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from robobench import section
-from robobench.reports.blocks import Block, Plot, Table, Text, file_stem
+from robobench.reports.blocks import Block, Plot, Table, Text, name_in_files
 from robobench.reports.leaderboard import Leaderboard, leaderboards
 from robobench.reports.plots import level_figure, unit_of
 
@@ -71,7 +71,7 @@ def _intervals(board: Leaderboard, corruption: str) -> list[Block]:
     frame.columns.name = "method"
     return [
         Table(
-            f"level-{file_stem(corruption)}{board.suffix}",
+            f"level-{name_in_files(corruption)}{board.suffix}",
             f"`{corruption}`: interval mean accuracy by {unit_of(corruption)}, in percent, with "
             "95 % intervals. Acc(a,b) is the plain mean of the accuracies at every integer level "
             "from a to b (Endo et al. 2020, eq. 1).",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from robobench import section
-from robobench.reports.blocks import Block, Plot, Table, Text, Value, file_stem
+from robobench.reports.blocks import Block, Plot, Table, Text, Value, name_in_files
 from robobench.reports.leaderboard import Leaderboard, leaderboards
 from robobench.reports.method_row import MethodRow
 from robobench.reports.plots import severity_figure
@@ -68,7 +68,7 @@ def _table(board: Leaderboard, corruption: str, *, folded: bool) -> Table:
     frame = pd.DataFrame(columns, index=[row.heading for row in rows], dtype=object)
     frame.columns.name = "severity"
     return Table(
-        f"severity-{file_stem(corruption)}{board.suffix}",
+        f"severity-{name_in_files(corruption)}{board.suffix}",
         f"`{corruption}`: accuracy at each severity and drop from clean images (percent, 95 % "
         "intervals).",
         frame,

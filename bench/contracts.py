@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from robobench.errors import RobobenchError
 
@@ -13,17 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from robobench.backbones.backbone import Backbone
-    from robobench.types import Recipe
-
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from robobench.types import Geometry, Predictions
-from robobench.types import Context, Cost, Geometry, Predictions, Weights
+    from robobench.types import Context, Cost, Geometry, Predictions, Recipe, Weights
 
 
 class Method:

@@ -6,12 +6,12 @@ import hashlib
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from robobench.environment import command_line, machine, versions
 from robobench.errors import RobobenchError
 from robobench.types import CLEAN, ORACLE_NEEDS
 
 if TYPE_CHECKING:
     from robobench.evaluation.plan import Plan
-from robobench.environment import command_line, machine, versions
 
 
 def describe(plan: Plan, before: dict[str, Any] | None) -> dict[str, Any]:

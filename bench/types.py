@@ -74,6 +74,13 @@ class Cell:
         weights: Digest of all trained weights behind the prediction.
         trained_on: ``clean``, a corruption, a group, ``matched``, or empty for untrained methods.
         train_seed: Seed of the training.
+        normalisation: `Geometry.normalisation` of the classifier.
+        layer: Layer after which the classifier is split, for methods that use its stem.
+        method_version: Version of the method, see `robobench.registry.versions`.
+        corruption_version: Version of the corruption; of the parts of a mixture, joined by ``+``.
+        dataset_version: Version of what reads and resizes the images.
+        backbone_version: Version of the classifier's code, where that is neither built in nor a
+            library's.
     """
 
     dataset: str
@@ -89,6 +96,12 @@ class Cell:
     weights: str
     trained_on: str
     train_seed: int
+    normalisation: str = ""
+    layer: str = ""
+    method_version: str = ""
+    corruption_version: str = ""
+    dataset_version: str = ""
+    backbone_version: str = ""
 
     @property
     def degradation(self) -> Degradation:
@@ -163,8 +176,13 @@ class Geometry:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
     @property
+    def normalisation(self) -> str:
+        """Mean and standard deviation as text, exactly: what the classifier does to pixels."""
+        return "/".join(",".join(map(repr, numbers)) for numbers in (self.mean, self.std))
+
+    @property
     def key(self) -> str:
-        """What decides which pixels are seen (the normalisation belongs to the weights)."""
+        """Which pixels are seen; see `normalisation` for what is done to them."""
         if self.resize is None and self.crop is None:
             return "as-is"
         resize = f"resize{self.resize}-{self.interpolation}" if self.resize else "no-resize"

@@ -31,6 +31,7 @@ MANIFEST = {
         {
             "label": "org",
             "method": "org",
+            "backbone": "net",
             "trained_on": "clean",
             "train_seed": 0,
             "weights": {"": "old", "fog": "new"},

@@ -14,6 +14,7 @@ from robobench.evaluation.grid import (
     saved_as_jpeg85,
     split_list,
 )
+from robobench.types import Geometry
 
 
 def parse(text, severities=(1, 2, 3, 4, 5), profile="cifar-c"):
@@ -92,7 +93,8 @@ class Selected:
     trained_on: str
     digests: dict
     refused: str = ""
-    backbone = SimpleNamespace(name="net")
+    backbone = SimpleNamespace(name="net", geometry=Geometry(), version="")
+    version = layer = ""
     train_seed = 0
 
     def digest(self, corruption):

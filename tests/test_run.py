@@ -23,7 +23,7 @@ def write_run(folder, methods=METHODS, images=40, weights="w"):
     shares = {d: 0.9 - 0.1 * place for place, d in enumerate((CLEAN, *JPEG))}
     for cell, predictions in study(dict.fromkeys(methods, shares), images):
         store.Store(folder).put(cell, predictions)
-    told = {"trained_on": "", "train_seed": 0, "weights": {"": weights}}
+    told = {"backbone": "vgg", "trained_on": "", "train_seed": 0, "weights": {"": weights}}
     dataset = {"name": "shapes10", "split": "test", "fingerprint": "f"}
     write_manifest(
         folder,

@@ -59,7 +59,7 @@ def manifest(**changes):
             "class_names": ["a", "b", "c"],
         },
         "methods": [
-            {"method": m, "trained_on": "", "train_seed": 0, "weights": {"": w}}
+            {"method": m, "backbone": "net", "trained_on": "", "train_seed": 0, "weights": {"": w}}
             for m, w in METHODS.items()
         ],
         "not_applicable": [],
@@ -190,11 +190,17 @@ def test_fewer_images_than_planned_are_found(run):
 
 def test_cells_of_other_weights_are_found(run):
     write_manifest(run, manifest(methods=[*manifest()["methods"][:1], afd_with("w9")]))
-    assert "computed with other weights than the manifest lists (afd (w1))" in problem(run)
+    assert "computed with other weights or code than the manifest lists (afd (w1))" in problem(run)
 
 
 def afd_with(weights):
-    return {"method": "afd", "trained_on": "", "train_seed": 0, "weights": {"": weights}}
+    return {
+        "method": "afd",
+        "backbone": "net",
+        "trained_on": "",
+        "train_seed": 0,
+        "weights": {"": weights},
+    }
 
 
 def test_other_data_is_found(run):

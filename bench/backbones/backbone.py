@@ -25,6 +25,7 @@ from robobench.backbones.networks import (
 )
 from robobench.backbones.splitting import Split, channels, split
 from robobench.errors import RobobenchError
+from robobench.registry.versions import source_digest
 from robobench.types import Cost, Geometry
 
 __all__ = ["Backbone"]
@@ -42,6 +43,8 @@ class Backbone:
         geometry: How its input images are resized, cropped and normalised.
         class_names: Names of the classes in the order of its outputs; ``class 0`` etc. by default.
         split_at: Name of the module after which it is split; None chooses by network family.
+        version: Version of the network's code (`Cell.backbone_version`); by default the digest of its
+            source, or empty for a library's.
         device: Device to run on.
         precision: ``fp32``, or ``bf16`` for autocast.
         command: The command-line options that load it, for messages.
@@ -60,6 +63,7 @@ class Backbone:
         geometry: Geometry | None = None,
         class_names: Sequence[str] | None = None,
         split_at: str | None = None,
+        version: str | None = None,
         device: str = "cpu",
         precision: str = "fp32",
         command: str = "",
@@ -71,6 +75,7 @@ class Backbone:
         self.precision = precision
         self.command = command or f"--backbone {self.name}"
         self.split_at = split_at
+        self.version = _source(module) if version is None else version
         self.module = placed(module, self.device).eval().requires_grad_(False)
         self._running = self.module if live else folded(self.module)
         shape = self.geometry.mean, self.geometry.std
@@ -167,6 +172,11 @@ class Backbone:
             return channels(self.split.stem, self.normalise(self.example))
 
     @cached_property
+    def layer(self) -> str:
+        """Name of the layer after which it is split; empty if it cannot be."""
+        return self.split.place if self.splittable else ""
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over all tensors of the state dict, sorted by name, in hexadecimal."""
         return digest_of(self.module.state_dict())
@@ -217,6 +227,7 @@ class Backbone:
             geometry=self.geometry,
             class_names=self.class_names,
             split_at=self.split_at,
+            version=self.version,
             device=str(self.device),
             precision=self.precision,
             command=self.command,
@@ -238,6 +249,12 @@ class Backbone:
                 f"backbone {self.name} returned {shape} for one image, expected 1 x classes"
             )
         return logits.shape[1]
+
+
+def _source(module: nn.Module) -> str:
+    kind = type(module)
+    library = kind.__module__.partition(".")[0] in ("robobench", "torch", "timm", "torchvision")
+    return "" if library else source_digest(kind)
 
 
 def placed(module: nn.Module, device: str | torch.device) -> nn.Module:

@@ -18,6 +18,7 @@ from robobench.backbones.resnet import translated
 from robobench.backbones.vision import import_timm, import_torchvision
 from robobench.errors import RobobenchError, unknown_name
 from robobench.registry import BACKBONES, backbone
+from robobench.registry.versions import source_digest, version_of
 from robobench.types import Geometry
 
 _IMAGENET_CLASSES: Final = 1000
@@ -33,6 +34,7 @@ class Network:
         geometry: How its input images are resized, cropped and normalised.
         class_names: Names of the classes in the order of its outputs, or None if unknown.
         own: Whether it is built in, with weights from ``robobench train``.
+        version: Version of its code, where it is known better than by the network's class.
     """
 
     module: nn.Module
@@ -40,6 +42,7 @@ class Network:
     geometry: Geometry
     class_names: tuple[str, ...] | None
     own: bool = False
+    version: str | None = None
 
 
 def network_named(
@@ -196,7 +199,11 @@ def _own(name: str, weights: str | Path | None, class_names: Sequence[str] | Non
         _check_classes(tensors, "classifier", classes, str(weights), name)
         fit_state(module, tensors, str(weights), name)
     names = tuple(class_names) if class_names else None
-    return Network(module, name, own_geometry(name), names, own=weights is None)
+    return Network(
+        *(module, name, own_geometry(name), names),
+        own=weights is None,
+        version=version_of(BACKBONES.entry(name)),
+    )
 
 
 def _check_classes(
@@ -358,6 +365,7 @@ def _factory(name: str, weights: str | Path | None, class_names: Sequence[str] |
         f"{file.name}:{function}",
         geometry if isinstance(geometry, Geometry) else Geometry(),
         tuple(class_names) if class_names is not None else None,
+        version=source_digest(make),
     )
 
 

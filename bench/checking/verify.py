@@ -11,7 +11,7 @@ import numpy as np
 
 from robobench.contracts import Dataset
 from robobench.errors import CheckFailed, RobobenchError
-from robobench.results.manifest import read_manifest
+from robobench.results.manifest import ListedCells, read_manifest, row_of
 from robobench.results.store import Store, read_cell
 from robobench.types import Cell, Predictions
 
@@ -142,17 +142,19 @@ def _against_data(name: str, predictions: Predictions, dataset: Dataset) -> list
 def _incomplete(cells: Sequence[Cell], manifest: Mapping[str, Any]) -> list[str]:
     """Conditions that some methods have and another, applicable one lacks."""
     refused = {(n["method"], n["corruption"]) for n in manifest.get("not_applicable", [])}
-    methods = [(m["method"], m["trained_on"], m["train_seed"]) for m in manifest["methods"]]
+    methods = [row_of(m) for m in manifest["methods"]]
     conditions = dict.fromkeys((c.degradation, c.seed) for c in cells)
-    held = {(c.method, c.trained_on, c.train_seed, c.degradation, c.seed) for c in cells}
+    held = {
+        (c.backbone, c.method, c.trained_on, c.train_seed, c.degradation, c.seed) for c in cells
+    }
     lacking: Counter[str] = Counter()
     examples: dict[str, str] = {}
-    for method, trained_on, train_seed in methods:
+    for backbone, method, trained_on, train_seed in methods:
         label = f"{method}@{trained_on}" if trained_on else method
         for degradation, seed in conditions:
             if (method, degradation.corruption) in refused:
                 continue
-            if (method, trained_on, train_seed, degradation, seed) not in held:
+            if (backbone, method, trained_on, train_seed, degradation, seed) not in held:
                 lacking[label] += 1
                 examples.setdefault(label, degradation.label)
     problems = [
@@ -169,22 +171,15 @@ def _incomplete(cells: Sequence[Cell], manifest: Mapping[str, Any]) -> list[str]
 
 
 def _other_weights(cells: Sequence[Cell], manifest: Mapping[str, Any]) -> list[str]:
-    """Cells computed with weights that the manifest does not list."""
-    known: dict[tuple[str, str, int], set[str]] = defaultdict(set)
-    for m in manifest["methods"]:
-        known[m["method"], m["trained_on"], m["train_seed"]] |= set(m["weights"].values())
-    strange = [
-        c
-        for c in cells
-        if (digests := known.get((c.method, c.trained_on, c.train_seed)))
-        and c.weights not in digests
-    ]
+    """Cells computed with weights or code that the manifest does not list."""
+    listed = ListedCells(manifest)
+    strange = [cell for cell in cells if cell not in listed]
     if not strange:
         return []
     named = ", ".join(dict.fromkeys(f"{c.method} ({c.weights[:12]})" for c in strange[:5]))
     said = (
-        f"{len(strange)} cells were computed with other weights than the manifest lists ({named}): "
-        "the method was retrained; evaluate it into a folder of its own (--out)"
+        f"{len(strange)} cells were computed with other weights or code than the manifest lists "
+        f"({named}): the method was retrained or changed; evaluate it into a folder of its own (--out)"
     )
     return [said]
 

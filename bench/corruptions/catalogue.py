@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from robobench.errors import RobobenchError, unknown_name
-from robobench.registry import CORRUPTIONS
+from robobench.registry import CORRUPTIONS, versions
 from robobench.types import CLEAN, Degradation
 
 #: Severity tables and the side, in pixels, of the images that each was made for.
@@ -240,3 +240,29 @@ def severity_of(degradation: Degradation, profile: str) -> int | None:
 def nearest_profile(size: int) -> str:
     """The profile made for images nearest to this size, the shorter side in pixels."""
     return min(PROFILE_SIZES, key=lambda name: abs(math.log(PROFILE_SIZES[name] / max(size, 1))))
+
+
+def version_of(degradation: Degradation) -> str:
+    """The version of everything that degrades the images: of each part, joined by ``+``."""
+    if degradation.profile.startswith(REFERENCE_PROFILE):
+        found = [REFERENCE_PROFILE]
+    elif degradation.is_clean:
+        found = []
+    else:
+        found = [
+            versions.version_of(CORRUPTIONS.entry(part)) for part in parts(degradation.corruption)
+        ]
+    if degradation.profile.endswith(SAVED):
+        found.append(versions.version_of(CORRUPTIONS.entry("jpeg_compression")))
+    return "+".join(found)
+
+
+def native_level(degradation: Degradation) -> float:
+    """The level in the corruption's own unit, also where a degradation names a severity.
+
+    Of mixtures and of corruptions without such a unit it is the severity.
+    """
+    name = degradation.corruption
+    if not degradation.profile.startswith(REFERENCE_PROFILE) or native(name) is None:
+        return degradation.level
+    return float(severity_table(name, degradation.profile)[int(degradation.level) - 1])

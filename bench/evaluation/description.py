@@ -6,8 +6,10 @@ import hashlib
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from robobench.corruptions import catalogue
 from robobench.environment import command_line, machine, versions
 from robobench.errors import RobobenchError
+from robobench.results.manifest import IDENTITY, row_of
 from robobench.types import CLEAN, ORACLE_NEEDS
 
 if TYPE_CHECKING:
@@ -21,9 +23,11 @@ def describe(plan: Plan, before: dict[str, Any] | None) -> dict[str, Any]:
         RobobenchError: The folder holds another run.
     """
     data, source = plan.dataset, plan.source
+    earlier = before or {}
     fingerprint = data.fingerprint()
     _refuse_other_run(plan, fingerprint, before)
     backbones = {m.backbone.name: m.backbone for m in plan.grid.methods}
+    methods = _describe_methods(plan, earlier.get("methods", []))
     return {
         "robobench": versions()["robobench"],
         "command": command_line(),
@@ -38,6 +42,7 @@ def describe(plan: Plan, before: dict[str, Any] | None) -> dict[str, Any]:
             "count": len(source),
             "total": len(data),
             "profile": data.profile,
+            "version": plan.grid.dataset_version,
             "class_names": list(data.class_names),
             "indices_digest": hashlib.sha256(source.order.tobytes()).hexdigest(),
             "indices": sorted(source.order.tolist()) if len(source) < len(data) else "all",
@@ -47,22 +52,33 @@ def describe(plan: Plan, before: dict[str, Any] | None) -> dict[str, Any]:
         "geometry_key": source.geometry.key,
         "corrupt_at": plan.configuration.corrupt_at,
         "save_jpeg85": plan.configuration.save_jpeg85,
-        "seeds": list(plan.grid.seeds),
+        "seeds": list(dict.fromkeys([*earlier.get("seeds", []), *plan.grid.seeds])),
         "backbones": {
-            n: {"digest": b.digest, "splittable": b.splittable} for n, b in backbones.items()
+            **earlier.get("backbones", {}),
+            **{n: {"digest": b.digest, "splittable": b.splittable} for n, b in backbones.items()},
         },
-        "methods": _describe_methods(plan, (before or {}).get("methods", [])),
-        "not_applicable": [
-            {"method": m.name, "corruption": corruption, "why": "the method says so"}
-            for m in plan.grid.methods
-            for corruption in sorted({d.corruption for d in plan.grid.degradations})
-            if m.refuses(corruption)
-        ],
-        "notes": plan.notes,
+        "methods": methods,
+        "corruption_versions": {
+            **earlier.get("corruption_versions", {}),
+            **{d.corruption: catalogue.version_of(d) for d, _ in plan.grid.conditions()},
+        },
+        "not_applicable": _not_applicable(plan, earlier.get("not_applicable", [])),
+        "notes": list(dict.fromkeys([*plan.notes, *(n for m in methods for n in m["notes"])])),
         "cells": len(plan.grid.cells()),
-        "samples": (before or {}).get("samples", []),
-        "sessions": (before or {}).get("sessions", []),
+        "samples": earlier.get("samples", []),
+        "environments": earlier.get("environments", []),
+        "sessions": earlier.get("sessions", []),
     }
+
+
+def _not_applicable(plan: Plan, before: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    now = [
+        {"method": m.name, "corruption": corruption, "why": "the method says so"}
+        for m in plan.grid.methods
+        for corruption in sorted({d.corruption for d in plan.grid.degradations})
+        if m.refuses(corruption)
+    ]
+    return [entry for entry in before if entry not in now] + now
 
 
 def _refuse_other_run(plan: Plan, fingerprint: str, before: dict[str, Any] | None) -> None:
@@ -99,17 +115,21 @@ def _refuse_other_run(plan: Plan, fingerprint: str, before: dict[str, Any] | Non
 def _describe_methods(plan: Plan, before: list[dict[str, Any]]) -> list[dict[str, Any]]:
     from robobench.weights.storage import read_card
 
-    described = {}
+    rows = {row_of(entry): entry for entry in before}
     corruptions = list(dict.fromkeys(d.corruption for d in plan.grid.degradations))
     for selected in plan.grid.methods:
         cost, needs = selected.method.cost(), sorted(selected.method.needs)
         name, trained_on = selected.name, selected.trained_on
-        described[name, trained_on, selected.train_seed] = {
+        entry: dict[str, Any] = {
             "label": f"{name}@{trained_on}" if selected.is_bank else name,
             "method": name,
             "trained_on": trained_on,
             "train_seed": selected.train_seed,
             "backbone": selected.backbone.name,
+            "normalisation": selected.backbone.geometry.normalisation,
+            "layer": selected.layer,
+            "method_version": selected.version,
+            "backbone_version": selected.backbone.version,
             "needs": needs,
             "adapts": selected.method.adapts,
             "oracle": bool(ORACLE_NEEDS.intersection(needs)),
@@ -117,6 +137,11 @@ def _describe_methods(plan: Plan, before: list[dict[str, Any]]) -> list[dict[str
             "cards": [asdict(read_card(path)) for path in sorted(set(selected.cards.values()))],
             "parameters": cost.parameters,
             "macs": cost.macs,
+            "notes": list(selected.method.notes),
         }
-    kept = [m for m in before if (m["method"], m["trained_on"], m["train_seed"]) not in described]
-    return kept + list(described.values())
+        known = rows.get(row_of(entry))
+        if known and all(known[key] == entry[key] for key in IDENTITY):
+            entry["weights"] = {**known["weights"], **entry["weights"]}
+            entry["cards"] = [c for c in known["cards"] if c not in entry["cards"]] + entry["cards"]
+        rows[row_of(entry)] = entry
+    return list(rows.values())

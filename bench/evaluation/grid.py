@@ -124,6 +124,9 @@ class Grid:
         degradations: The degradations except clean, which is always added.
         methods: The methods, in the order of the tables.
         seeds: Seeds of the corruptions.
+        dataset_version: As `Cell.dataset_version`.
+        with_clean: Whether the clean images are a condition; one of several parts of a grid has
+            them.
     """
 
     dataset: str
@@ -133,10 +136,12 @@ class Grid:
     degradations: tuple[Degradation, ...]
     methods: tuple[SelectedMethod, ...]
     seeds: tuple[int, ...] = (0,)
+    dataset_version: str = ""
+    with_clean: bool = True
 
     def conditions(self) -> list[tuple[Degradation, int]]:
         """Degradation and seed, clean first; deterministic corruptions run once, with seed 0."""
-        pairs = [(Degradation(CLEAN), 0)]
+        pairs = [(Degradation(CLEAN), 0)] if self.with_clean else []
         for degradation in self.degradations:
             random = catalogue.is_random(degradation.corruption)
             pairs += [(degradation, seed) for seed in (self.seeds if random else (0,))]
@@ -160,6 +165,12 @@ class Grid:
             weights=method.digest(degradation.corruption),
             trained_on=method.trained_on,
             train_seed=method.train_seed,
+            normalisation=method.backbone.geometry.normalisation,
+            layer=method.layer,
+            method_version=method.version,
+            corruption_version=catalogue.version_of(degradation),
+            dataset_version=self.dataset_version,
+            backbone_version=method.backbone.version,
         )
 
     def cells(self) -> list[Cell]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from robobench.evaluation.grid import (
 )
 from robobench.evaluation.images import ImageSource
 from robobench.registry import DATASETS
+from robobench.registry.versions import version_of
 from robobench.types import CLEAN, Degradation, Geometry
 from robobench.weights.classifiers import default_backbone, load_backbone
 from robobench.weights.selection import SelectedMethod, select
@@ -111,6 +113,7 @@ def make_plan(
         corrupt_at=configuration.corrupt_at,
         degradations=tuple(degradations),
         methods=tuple(methods),
+        dataset_version=_dataset_version(data.name),
         seeds=tuple(parse_whole_numbers(configuration.seed, "--seed", 0, 2**31 - 1)),
     )
     plan = Plan(configuration, data, source, grid, device, profile)
@@ -145,7 +148,7 @@ def _load(
     class_names = None if dataset is None else dataset.class_names
     if module is not None:
         return Backbone(
-            module,
+            copy.deepcopy(module),  # the caller's stays in its mode, on its device, with gradients
             name=configuration.backbone,
             geometry=Geometry(**overrides),
             class_names=class_names,
@@ -228,6 +231,12 @@ def _degradations(
                 f"{', '.join(sorted({c for c, _ in available})) or 'none'}"
             )
     return saved_as_jpeg85(degradations) if configuration.save_jpeg85 else degradations
+
+
+def _dataset_version(name: str) -> str:
+    """The version of a registered data set; of images in memory there is none."""
+    kind = name.partition(":")[0]
+    return version_of(DATASETS.entry(kind)) if kind in DATASETS else ""
 
 
 def _is_known(

@@ -41,7 +41,8 @@ def evaluate_on_ray(
     ray.init(address=plan.configuration.ray_address, ignore_reinit_error=True, log_to_driver=False)
     task = ray.remote(_one_group)
     folder = str(store.folder.resolve())
-    groups: list[tuple[Degradation, ...]] = [(d,) for d in plan.grid.degradations] or [()]
+    # Clean images are a group of their own: every other task would compute them again.
+    groups: list[tuple[Degradation, ...]] = [(), *((d,) for d in plan.grid.degradations)]
     pending = {task.remote(plan.configuration, group, folder) for group in groups}
     failures: list[Failure] = []
     while pending:
@@ -65,7 +66,7 @@ def _one_group(
     done: list[Cell] = []
     images: list[int] = []
     failures = evaluate(
-        replace(plan.grid, degradations=degradations),
+        replace(plan.grid, degradations=degradations, with_clean=not degradations),
         plan.source,
         Store(folder),
         batch_size=configuration.batch_size,

@@ -14,7 +14,7 @@ from robobench.errors import CellsFailed, RobobenchError
 from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.description import describe
 from robobench.evaluation.plan import prepare
-from robobench.results.manifest import read_manifest, write_manifest
+from robobench.results.manifest import ListedCells, read_manifest, write_manifest
 from robobench.results.run import Run, write_tables
 from robobench.results.store import Store
 from robobench.types import Cell
@@ -99,6 +99,10 @@ def execute(
     with _alone_in(folder):
         began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
         manifest = describe(plan, read_manifest(folder))
+        manifest["cells"] = _cells_expected(plan, manifest)
+        environment = {key: manifest[key] for key in ("versions", "machine")}
+        if environment not in manifest["environments"]:
+            manifest["environments"].append(environment)
         write_manifest(folder, manifest)
         for stray in folder.glob("**/.*.tmp"):  # from a run that was killed while writing
             stray.unlink(missing_ok=True)
@@ -117,16 +121,26 @@ def execute(
                     "seconds": round(time.monotonic() - began, 1),
                     "cells": len(done),
                     "command": command_line(),
+                    "environment": manifest["environments"].index(environment),
+                    "made": [cell.digest[:16] for cell in done],
                 }
             )
             write_manifest(folder, manifest)
-        manifest["samples"] = save_samples(plan, folder)
+        shown = [*manifest["samples"], *save_samples(plan, folder)]
+        manifest["samples"] = list({sample["file"]: sample for sample in shown}.values())
         write_manifest(folder, manifest)
         finished_run = Run(folder)
         write_tables(finished_run)
     if failures:
         raise CellsFailed(_name_failures(failures))
     return finished_run
+
+
+def _cells_expected(plan: Plan, manifest: dict[str, Any]) -> int:
+    """Planned cells, and those of earlier sessions that still count."""
+    listed = ListedCells(manifest)
+    stored = {cell for cell in Store(plan.configuration.folder).cells() if cell in listed}
+    return len(stored.union(plan.grid.cells()))
 
 
 def _evaluate(

@@ -287,7 +287,7 @@ def context_for(
     return Context(
         corruption=degradation.corruption if "corruption" in needs else None,
         severity=severity,
-        level=degradation.level if "level" in needs else None,
+        level=catalogue.native_level(degradation) if "level" in needs else None,
         header_quality=quality,
         indices=told(indices),
     )

@@ -19,6 +19,7 @@ def method(
     name: str,
     *,
     aliases: tuple[str, ...] = (),
+    version: int | str | None = None,
     argument: str | None = None,
     trainings: tuple[str, ...] = (),
     worth: int = 50,
@@ -33,6 +34,8 @@ def method(
     Args:
         name: The name for ``--methods``.
         aliases: Alternative names.
+        version: Raised whenever its results change: part of the identity of every cell. Without it a
+            plug-in's definition is known by its source file.
         argument: What ``NAME:ARGUMENT`` expects after the colon (``FILE``), if anything.
         trainings: What it is trained on by default, for ``robobench train``.
         worth: Its position in ``robobench train``'s list; small numbers come first.
@@ -46,7 +49,7 @@ def method(
     ...         return (self.backbone(images) + self.backbone(images.flip(-1))) / 2
     """
     return names.METHODS.register(
-        name, aliases=aliases, argument=argument, trainings=trainings, worth=worth
+        name, aliases=aliases, version=version, argument=argument, trainings=trainings, worth=worth
     )
 
 
@@ -54,6 +57,7 @@ def corruption(
     name: str,
     *,
     aliases: tuple[str, ...] = (),
+    version: int | str | None = None,
     group: str = "",
     severities: Mapping[str, Sequence[Any]] | Sequence[Any] = (1, 2, 3, 4, 5),
     native: Mapping[str, Any] | None = None,
@@ -71,6 +75,8 @@ def corruption(
     Args:
         name: The name for ``--corruptions``.
         aliases: Alternative names.
+        version: Raised whenever its results change: part of the identity of every cell. Without it a
+            plug-in's definition is known by its source file.
         group: ``noise``, ``blur``, ``weather``, ``digital``, ``extra``, ``codecs`` or a new one,
             whose name then selects all its members.
         severities: Five levels, or five for each profile; ``()`` where only native levels make
@@ -90,6 +96,7 @@ def corruption(
     return names.CORRUPTIONS.register(
         name,
         aliases=aliases,
+        version=version,
         group=group,
         severities=severities,
         native=native,
@@ -103,6 +110,7 @@ def dataset(
     name: str,
     *,
     aliases: tuple[str, ...] = (),
+    version: int | str | None = None,
     backbone: str | None = None,
     training_images: bool = False,
     networks_of: str | None = None,
@@ -119,6 +127,8 @@ def dataset(
     Args:
         name: The name for ``--dataset``.
         aliases: Alternative names.
+        version: Raised whenever its results change: part of the identity of every cell. Without it a
+            plug-in's definition is known by its source file.
         backbone: Classifier used where ``--backbone`` is left out.
         training_images: Whether it has a ``train`` split to train on.
         networks_of: Data set whose trained networks it uses (``cifar10`` for ``cifar10-c``).
@@ -136,6 +146,7 @@ def dataset(
     return names.DATASETS.register(
         name,
         aliases=aliases,
+        version=version,
         backbone=backbone,
         training_images=training_images,
         networks_of=networks_of,
@@ -146,6 +157,7 @@ def backbone(
     name: str,
     *,
     aliases: tuple[str, ...] = (),
+    version: int | str | None = None,
     argument: str | None = None,
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5),
     std: tuple[float, float, float] = (0.25, 0.25, 0.25),
@@ -162,6 +174,8 @@ def backbone(
     Args:
         name: The name for ``--backbone``.
         aliases: Alternative names.
+        version: Raised whenever its results change: part of the identity of every cell. Without it a
+            plug-in's definition is known by its source file.
         argument: What is expected after the colon (``NAME`` or ``FILE``), if anything.
         mean: Mean per channel, subtracted from images on 0..1.
         std: Standard deviation per channel, by which they are then divided.
@@ -173,7 +187,9 @@ def backbone(
     ...     "A linear classifier of images of 32 x 32 pixels."
     ...     return nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(3 * 32 * 32, classes))
     """
-    return names.BACKBONES.register(name, aliases=aliases, argument=argument, mean=mean, std=std)
+    return names.BACKBONES.register(
+        name, aliases=aliases, version=version, argument=argument, mean=mean, std=std
+    )
 
 
 def metric(

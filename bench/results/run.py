@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from robobench.errors import RobobenchError
 from robobench.files import write_aside
-from robobench.results.manifest import read_manifest
+from robobench.results.manifest import ListedCells, read_manifest
 from robobench.results.store import Store
 from robobench.types import Cell, Predictions
 
@@ -50,17 +50,21 @@ class Run:
     def cells(self) -> list[Cell]:
         """Every cell of this run, clean ones first.
 
-        Cells of weights that have since been retrained are left out; `robobench verify` names them.
+        Cells of weights or code that have changed since are left out; `robobench verify` names them.
         """
-        current = {
-            (m["method"], m["trained_on"], m["train_seed"]): set(m["weights"].values())
-            for m in self.manifest["methods"]
-        }
-        return [
-            cell
-            for cell in self.store.cells()
-            if cell.weights in current.get((cell.method, cell.trained_on, cell.train_seed), ())
-        ]
+        listed = ListedCells(self.manifest)
+        return [cell for cell in self.store.cells() if cell in listed]
+
+    def environment(self, cell: Cell) -> dict[str, Any]:
+        """The versions and the machine that a cell was computed with.
+
+        Raises:
+            RobobenchError: No session of this run made it.
+        """
+        for session in reversed(self.manifest["sessions"]):
+            if cell.digest[:16] in session["made"]:
+                return dict(self.manifest["environments"][session["environment"]])
+        raise RobobenchError(f"{self.folder}: no session of this run made {cell.degradation.label}")
 
     def each(self, cells: Iterable[Cell] | None = None) -> Iterator[tuple[Cell, Predictions]]:
         """Cells with their predictions, read and checked one at a time.

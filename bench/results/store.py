@@ -23,7 +23,7 @@ from robobench.errors import RobobenchError
 from robobench.files import write_aside
 from robobench.types import Cell, Predictions
 
-CELL_FORMAT = 1
+CELL_FORMAT = 2
 _COLUMNS: Mapping[str, type[np.generic]] = {
     "index": np.int64,
     "label": np.int64,

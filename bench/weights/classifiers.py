@@ -87,6 +87,7 @@ def load_backbone(
         geometry=geometry,
         class_names=network.class_names,
         split_at=split_at,
+        version=network.version,
         device=device,
         precision=precision,
         command=command,
@@ -114,7 +115,7 @@ def own_classifier_card(backbone: str, dataset: str | None, train_seed: int) -> 
     found = [
         path
         for path, card in cards()
-        if card.belongs_to == "classifier"
+        if (card.method, card.belongs_to) == ("org", "classifier")
         and (card.dataset, card.backbone) == (dataset, backbone)
         and (card.trained_on, card.train_seed) == (CLEAN, train_seed)
     ]

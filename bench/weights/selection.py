@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from robobench.contracts import Method
 from robobench.errors import MissingWeights, RobobenchError
 from robobench.registry import DATASETS, METHODS
+from robobench.registry.versions import version_of
 from robobench.types import CLEAN, MATCHED, Card
 from robobench.weights.bank import bank
 from robobench.weights.coverage import (
@@ -46,6 +47,17 @@ class SelectedMethod:
     trained_on: str
     train_seed: int
     cards: Mapping[str, Path]
+
+    @cached_property
+    def version(self) -> str:
+        """Version of the method (`Cell.method_version`)."""
+        return version_of(METHODS.entry(self.name.partition(":")[0]))
+
+    @cached_property
+    def layer(self) -> str:
+        """Layer after which the classifier is split, if the method uses its stem (`Cell.layer`)."""
+        uses_stem = self.kind.from_stem is not Method.from_stem or self.kind.weights_of == "plugin"
+        return self.backbone.layer if uses_stem else ""
 
     @property
     def is_bank(self) -> bool:

@@ -249,6 +249,7 @@ class Card:
         minutes: Duration of the training.
         versions: Versions of robobench, Python and torch.
         class_names: For classifiers, the classes in the order of the outputs.
+        layer: For plug-in modules, the layer of the classifier after which they are plugged in.
         format: Format version of the card.
     """
 
@@ -269,6 +270,7 @@ class Card:
     minutes: float
     versions: Mapping[str, str]
     class_names: Sequence[str] = ()
+    layer: str = ""
     format: int = 1
 
 

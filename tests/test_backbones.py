@@ -191,7 +191,7 @@ def test_known_families_are_cut_behind_their_stem(library, name, place):
 
 
 def test_the_cut_can_be_named(toy):
-    backbone = Backbone(toy["backbone"], split_at="conv")
+    backbone = Backbone(toy["backbone"], layer="conv")
     with pytest.raises(RobobenchError, match="also needs what comes before"):
         backbone.split  # noqa: B018
     assert not backbone.splittable
@@ -209,7 +209,7 @@ def test_a_layer_that_is_not_there_is_named():
 
 def test_tokens_are_no_feature_maps():
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten(2), nn.Flatten(), nn.Linear(256, 2))
-    backbone = Backbone(network, geometry=Geometry(crop=8), split_at="1")
+    backbone = Backbone(network, geometry=Geometry(crop=8), layer="1")
     assert not backbone.splittable
 
 

@@ -117,7 +117,7 @@ def test_a_baseline_is_small_and_the_same_bytes_twice():
     [
         (lambda t: t[: len(t) // 2], "not a robobench baseline"),
         (lambda t: t.replace('"right": ', '"right": 1'), "altered"),
-        (lambda t: t.replace('"format": 1', '"format": 9'), "format 9"),
+        (lambda t: t.replace('"format": 2', '"format": 9'), "format 9"),
         (lambda t: "label,predicted\n1,2\n", "not a robobench baseline"),
         (lambda t: "[1, 2]", "not a robobench baseline"),
     ],
@@ -343,7 +343,7 @@ def test_freeze_and_check_on_the_command_line(tmp_path, capsys, monkeypatch):
     new = write_run(tmp_path / "new", changed(model(), 0.05, 0.02))
     file, junit, summary = (tmp_path / n for n in ("b.json", "junit.xml", "summary.md"))
     assert _exit_code(["freeze", str(old), "--out", str(file)]) == 0
-    assert json.loads(file.read_text())["format"] == 1
+    assert json.loads(file.read_text())["format"] == 2
     assert _exit_code(["check", str(old), "--baseline", str(file)]) == 0
     assert "same (6 cells" in capsys.readouterr().out
     arguments = ["check", str(new), "--baseline", str(file)]

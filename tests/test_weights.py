@@ -18,6 +18,7 @@ def card(**changes):
     base = Card(
         method="afd",
         belongs_to="plugin",
+        layer="stem",
         dataset="shapes10",
         backbone="vgg-tiny",
         backbone_digest="abc",
@@ -189,6 +190,14 @@ NOISE = ["gaussian_noise", "shot_noise", "impulse_noise"]
 
 def chosen(spec, backbone, corruptions, dataset="shapes10", **options):
     return select(spec, dataset=dataset, backbone=backbone, corruptions=corruptions, **options)
+
+
+def test_modules_of_another_layer_are_not_taken(backbone):
+    store(layer="elsewhere", trained_on="jpeg_compression", backbone_digest=backbone.digest)
+    with pytest.raises(MissingWeights):
+        chosen("afd", backbone, ["jpeg_compression"])
+    path = store(trained_on="jpeg_compression", backbone_digest=backbone.digest)
+    assert chosen("afd", backbone, ["jpeg_compression"]).cards == {"": path}
 
 
 def test_weights_that_cover_everything_are_taken(backbone):

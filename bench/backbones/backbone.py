@@ -42,7 +42,7 @@ class Backbone:
         name: Name of the backbone, as in `Cell.backbone`.
         geometry: How its input images are resized, cropped and normalised.
         class_names: Names of the classes in the order of its outputs; ``class 0`` etc. by default.
-        split_at: Name of the module after which it is split; None chooses by network family.
+        layer: Name of the module after which it is split; None chooses by network family.
         version: Version of the network's code (`Cell.backbone_version`); by default the digest of its
             source, or empty for a library's.
         device: Device to run on.
@@ -62,7 +62,7 @@ class Backbone:
         name: str | None = None,
         geometry: Geometry | None = None,
         class_names: Sequence[str] | None = None,
-        split_at: str | None = None,
+        layer: str | None = None,
         version: str | None = None,
         device: str = "cpu",
         precision: str = "fp32",
@@ -74,7 +74,7 @@ class Backbone:
         self.device = torch.device(device)
         self.precision = precision
         self.command = command or f"--backbone {self.name}"
-        self.split_at = split_at
+        self._layer = layer
         self.version = _source(module) if version is None else version
         self.module = placed(module, self.device).eval().requires_grad_(False)
         self._running = self.module if live else folded(self.module)
@@ -151,7 +151,7 @@ class Backbone:
                 f"backbone {self.name} is an ONNX file, which cannot be split: ddp, afd and "
                 "other plug-in modules need the network as PyTorch code"
             )
-        return split(self._running, self.split_at)
+        return split(self._running, self._layer)
 
     @cached_property
     def splittable(self) -> bool:
@@ -226,7 +226,7 @@ class Backbone:
             name=self.name,
             geometry=self.geometry,
             class_names=self.class_names,
-            split_at=self.split_at,
+            layer=self._layer,
             version=self.version,
             device=str(self.device),
             precision=self.precision,

@@ -31,7 +31,7 @@ from robobench.analysis.outcomes import Outcomes, outcomes_of
 from robobench.errors import RobobenchError
 from robobench.types import Cell, Predictions
 
-BASELINE_FORMAT = 1
+BASELINE_FORMAT = 2
 _KEPT = ("command", "configuration", "profile", "versions", "machine")
 _METHOD = ("label", "backbone", "train_seed", "weights")
 _DATASET = ("name", "split", "fingerprint", "count", "indices_digest")

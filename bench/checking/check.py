@@ -268,8 +268,11 @@ def _pair(
     now: Sequence[Outcomes], before: Sequence[Outcomes]
 ) -> tuple[list[tuple[Outcomes, Outcomes]], list[Outcomes], list[str]]:
     """Pairs of baseline and run cells, cells that only the run has, and notes on differences."""
-    ignored, notes = ["weights"], []
-    for name, word in (("backbone", "classifier"), ("geometry", ""), ("train_seed", "train seed")):
+    ignored, notes = ["weights", "method_version", "backbone_version"], []
+    for name, word in (
+        *(("backbone", "classifier"), ("geometry", ""), ("train_seed", "train seed")),
+        *(("normalisation", ""), ("layer", "")),
+    ):
         theirs = {getattr(o.cell, name) for o in before}
         ours = {getattr(o.cell, name) for o in now}
         if len(theirs) == 1 and len(ours) == 1:
@@ -298,6 +301,14 @@ def _pair(
             f"the run ({', '.join(lacking[:5])}{', ...' if len(lacking) > 5 else ''}); evaluate "
             "them, or freeze again"
         )
+    for name in ("method_version", "backbone_version"):
+        changed = {
+            f"{_label(new.cell)}: {name.replace('_', ' ')} {getattr(new.cell, name) or 'none'} now, "
+            f"{getattr(old.cell, name) or 'none'} in the baseline"
+            for old, new in pairs
+            if getattr(old.cell, name) != getattr(new.cell, name)
+        }
+        notes += sorted(changed)
     for old, new in pairs:
         absent = np.setdiff1d(old.index, new.index)
         if len(absent):

@@ -61,6 +61,9 @@ _PATH = _options.PATH
     "--backbone", help="vgg-tiny, timm:NAME, torchvision:NAME, onnx:FILE, FILE.py:factory."
 )
 @click.option("--weights", type=_PATH, help="The classifier's weights (safetensors, PyTorch).")
+@click.option(
+    "--layer", help="Layer at which modules are plugged in. [default: by the classifier's family]"
+)
 @_options.train_seeds("0")
 @click.option("--train-missing", is_flag=True, default=None, help="Train missing weights first.")
 @click.option("--no-reference", is_flag=True, default=None, help="Leave out org.")

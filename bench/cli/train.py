@@ -45,7 +45,7 @@ def seconds_in(text: str) -> float:
 @click.option("--data-root", help="Folder of the data sets. [default: ROBOBENCH_DATA]")
 @click.option("--download", is_flag=True, help="Allow downloads of data and pretrained weights.")
 @click.option("--classes", help="Ignored; accepted so that options of run can be copied.")
-@click.option("--split", "split_at", help="Layer after which a module is plugged in.")
+@click.option("--layer", help="Layer after which a module is plugged in.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps.")
 @click.option(
     "--precision",

@@ -32,6 +32,7 @@ class Configuration:
         seed: Seed of the corruptions, or several, e.g. ``0-2``.
         backbone: Classifier; the data set's own by default.
         weights: File of the classifier's weights.
+        layer: Layer after which the classifier is split for plug-in modules; by default by its family.
         train_seeds: Which trainings to evaluate, e.g. ``0-2``.
         train_missing: Train what is missing first.
         no_reference: Leave out ``org``.
@@ -66,6 +67,7 @@ class Configuration:
     seed: str = "0"
     backbone: str | None = None
     weights: str | None = None
+    layer: str | None = None
     train_seeds: str = "0"
     train_missing: bool = False
     no_reference: bool = False

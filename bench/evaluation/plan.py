@@ -154,6 +154,7 @@ def _load(
             class_names=class_names,
             device=device,
             precision=configuration.precision,
+            layer=configuration.layer,
         )
     return load_backbone(
         configuration.backbone or default_backbone(configuration.dataset),
@@ -164,6 +165,7 @@ def _load(
         precision=configuration.precision,
         download=configuration.download,
         train_seed=seed,
+        layer=configuration.layer,
         **overrides,
     )
 
@@ -332,6 +334,7 @@ def _train(
         data_root=configuration.data_root,
         download=configuration.download,
         device=configuration.device,
+        layer=configuration.layer,
     )
     for training in missing.trainings:
         tell(f"training {missing.method} on {training}")

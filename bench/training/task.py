@@ -364,6 +364,7 @@ class TrainingTask:
                 "torch": torch.__version__,
             },
             class_names=self.class_names if belongs_to == "classifier" else (),
+            layer=self.frozen.layer if plugin else "",
         )
 
 

@@ -40,7 +40,7 @@ class TrainingRequest:
         recipe: Named settings; the first ones of each method if None.
         data_root: Folder of the data sets.
         download: Whether downloads are allowed.
-        split_at: Layer after which a module is plugged in.
+        layer: Layer after which a module is plugged in.
         device: ``auto`` or a torch device.
         precision: ``auto``, ``fp32`` or ``bf16``.
         deadline: In the time of `time.monotonic`.
@@ -57,7 +57,7 @@ class TrainingRequest:
     recipe: str | None = None
     data_root: str | None = None
     download: bool = False
-    split_at: str | None = None
+    layer: str | None = None
     device: str = "auto"
     precision: str = "auto"
     deadline: float = float("inf")
@@ -175,6 +175,7 @@ def train_one(
             backbone_digest=None if backbone is None else backbone.digest,
             trained_on=trained_on,
             train_seed=request.seed,
+            layer=None if backbone is None else backbone.layer or None,
         )
         if found:
             return TrainingResult(found[0], trained=False)
@@ -221,7 +222,7 @@ def _backbone(request: TrainingRequest, device: str) -> Backbone:
         request.architecture,
         dataset=request.dataset_name,
         weights=request.weights,
-        split_at=request.split_at,
+        layer=request.layer,
         device=device,
         download=request.download,
         train_seed=request.seed,
@@ -250,6 +251,7 @@ def _command(request: TrainingRequest, name: str, trained_on: str) -> str:
         ("--limit", request.limit),
         ("--start", request.start and Path(request.start).name),
         ("--recipe", request.recipe),
+        ("--layer", request.layer),
     ):
         if value:
             parts.append(f"{option} {value}")

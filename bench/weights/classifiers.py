@@ -30,7 +30,7 @@ def load_backbone(
     interpolation: str | None = None,
     mean: tuple[float, float, float] | None = None,
     std: tuple[float, float, float] | None = None,
-    split_at: str | None = None,
+    layer: str | None = None,
     device: str = "cpu",
     precision: str = "fp32",
     download: bool = False,
@@ -50,7 +50,7 @@ def load_backbone(
         interpolation: Resampling filter of the resize.
         mean: Mean that inputs are normalised by, three numbers on 0..1.
         std: Standard deviation that inputs are normalised by, three numbers on 0..1.
-        split_at: Name of the module after which the network is split.
+        layer: Name of the module after which the network is split.
         device: Where it runs.
         precision: ``fp32`` or ``bf16``.
         download: Whether pretrained weights may be downloaded from the hub.
@@ -63,6 +63,8 @@ def load_backbone(
     command = f"--backbone {name}"
     if weights is not None:
         command += f" --weights {weights}"
+    if layer is not None:
+        command += f" --layer {layer}"
     if network.own and weights is None:
         stored = own_classifier(name, dataset, train_seed)
         names = tuple(stored.card.class_names)
@@ -86,7 +88,7 @@ def load_backbone(
         name=network.name,
         geometry=geometry,
         class_names=network.class_names,
-        split_at=split_at,
+        layer=layer,
         version=network.version,
         device=device,
         precision=precision,

@@ -45,6 +45,7 @@ def readiness(
             dataset=dataset,
             backbone_name=backbone.name,
             backbone_digest=backbone.digest,
+            layer=backbone.layer if method.weights_of == "plugin" else None,
         )
         trained = list(dict.fromkeys(read_card(path).trained_on for path in found))
         line = f"robobench train --method {owner} --dataset {dataset} {backbone.command}"

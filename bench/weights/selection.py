@@ -233,6 +233,7 @@ def _stored(
         backbone_name=backbone.name,
         backbone_digest=backbone.digest,
         train_seed=train_seed,
+        layer=backbone.layer if method.weights_of == "plugin" else None,
     )
     found: dict[str, Path] = {}
     for path in paths:

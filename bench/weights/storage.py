@@ -65,6 +65,7 @@ def find(
     backbone_digest: str | None = None,
     trained_on: str | None = None,
     train_seed: int | None = None,
+    layer: str | None = None,
 ) -> list[Path]:
     """Cards of a method that match; None matches everything.
 
@@ -76,6 +77,7 @@ def find(
         backbone_digest: Digest of the frozen classifier, for plug-in modules.
         trained_on: ``clean``, a corruption or a group.
         train_seed: Training seed.
+        layer: Layer after which plug-in modules are plugged in.
 
     Returns:
         Paths of cards, in search order.
@@ -92,6 +94,7 @@ def find(
         )
         if card.belongs_to == "plugin":
             fits = fits and backbone_digest in (None, card.backbone_digest)
+            fits = fits and layer in (None, card.layer)
         else:
             fits = fits and (dataset is None or card.dataset == base_dataset(dataset))
         if card.belongs_to == "classifier":
@@ -163,6 +166,8 @@ def file_stem(card: Card) -> str:
     parts = [card.dataset, card.backbone, card.method, card.trained_on, f"s{card.train_seed}"]
     if card.belongs_to == "plugin" and (":" in card.backbone or ".py" in card.backbone):
         parts.append(card.backbone_digest[:8])  # one architecture, many weights
+    if card.layer not in ("", "stem"):  # that of the built-in classifiers
+        parts.append(card.layer)
     text = "-".join(p for p in parts if p)
     return "".join(c if c.isalnum() or c in "-_.+" else "-" for c in text)
 

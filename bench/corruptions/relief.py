@@ -141,26 +141,35 @@ def shine_kernel(
 ) -> None:
     """Turn each height of the water in `layers` into how much light it adds: `mix` at the most."""
     height, width = layers.shape[1], layers.shape[2]
-    liquid = np.empty((height, width), np.uint8)
-    near = np.empty((height, width), np.uint8)
+    # Numbers about each pixel, with a frame for those beyond the edge.
+    framed = np.empty((height + 2, width + 2), np.int32)
+    edges = np.empty((height + 2, width + 2), np.uint8)
+    near = np.empty((height, width), np.int32)
     for i in range(first, last):
         layer = layers[i]
         for y in range(height):
             for x in range(width):
-                liquid[y, x] = np.uint8(np.int32(layer[y, x] * np.float32(255)))
-        _chamfer(_canny(liquid), near)
+                framed[y + 1, x + 1] = _liquid(layer[y, x])
+        _canny(framed, edges)
+        _chamfer(edges, near)
         _equalize(near)
-        _emboss(near)
+        _frame(near, framed)
+        for y in range(height):
+            above, row, below = framed[y], framed[y + 1], framed[y + 2]
+            for x in range(width):
+                light = row[x + 1] + row[x + 2] - row[x] + below[x + 1] - above[x + 1]
+                light += np.int32(2) * (below[x + 2] - above[x])
+                near[y, x] = min(max(light, np.int32(0)), np.int32(255))
+        _frame(near, framed)
         most = np.float32(1)
         for y in range(height):
+            above, row, below = framed[y], framed[y + 1], framed[y + 2]
             for x in range(width):
-                total = np.int32(0)
-                for v in range(-1, 2):
-                    for u in range(-1, 2):
-                        total += near[_inside(y + v, height), _inside(x + u, width)]
-                light = np.float32((2 * total + 9) // 18) * np.float32(liquid[y, x])
-                layer[y, x] = light
-                most = max(most, light)
+                total = above[x] + above[x + 1] + above[x + 2] + row[x] + row[x + 1] + row[x + 2]
+                total += below[x] + below[x + 1] + below[x + 2]
+                mean = (np.uint32(2) * np.uint32(total) + np.uint32(9)) // np.uint32(18)
+                layer[y, x] = np.float32(np.int32(mean) * _liquid(layer[y, x]))
+                most = max(most, layer[y, x])
         scale = np.float32(mix) / most
         for y in range(height):
             for x in range(width):
@@ -168,30 +177,37 @@ def shine_kernel(
 
 
 @piece
-def _inside(place: int, side: int) -> int:
-    """A place one beyond the edge, mirrored without repeating the edge."""
-    if place < 0:
-        return min(1, side - 1)
-    return place if place < side else max(0, side - 2)
+def _liquid(height: float) -> np.int32:
+    """The height as a grey level; above 255 it begins at 0 again, as published."""
+    return np.int32(height * np.float32(255)) & np.int32(255)
 
 
 @piece
-def _canny(liquid: Array) -> Array:
-    """Edges: uint8 (H + 2) x (W + 2) with a border, 2 on edges, less elsewhere."""
-    height, width = liquid.shape
+def _frame(image: Array, framed: Array) -> None:
+    """Copy the image into a frame of its own values, mirrored without repeating the edge."""
+    height, width = image.shape
+    framed[1:-1, 1:-1] = image
+    framed[1:-1, 0], framed[1:-1, -1] = image[:, min(1, width - 1)], image[:, max(width - 2, 0)]
+    framed[0], framed[-1] = framed[1 + min(1, height - 1)], framed[1 + max(height - 2, 0)]
+
+
+@piece
+def _canny(framed: Array, edges: Array) -> None:
+    """Find the edges of an image within a frame: 2 on edges, less elsewhere."""
+    height, width = framed.shape[0] - 2, framed.shape[1] - 2
+    framed[1:-1, 0], framed[1:-1, -1] = framed[1:-1, 1], framed[1:-1, -2]
+    framed[0], framed[-1] = framed[1], framed[-2]
     right = np.empty((height, width), np.int32)
     down = np.empty((height, width), np.int32)
     size = np.zeros((height + 2, width + 2), np.int32)
     for y in range(height):
-        above, row, below = liquid[max(y - 1, 0)], liquid[y], liquid[min(y + 1, height - 1)]
+        above, row, below, sizes = framed[y], framed[y + 1], framed[y + 2], size[y + 1]
         for x in range(width):
-            before, after = max(x - 1, 0), min(x + 1, width - 1)
-            corners = np.int32(below[after]) - np.int32(above[before])
-            others = np.int32(above[after]) - np.int32(below[before])
-            right[y, x] = corners + others + 2 * (np.int32(row[after]) - np.int32(row[before]))
-            down[y, x] = corners - others + 2 * (np.int32(below[x]) - np.int32(above[x]))
-            size[y + 1, x + 1] = abs(right[y, x]) + abs(down[y, x])
-    edges = np.zeros((height + 2, width + 2), np.uint8)  # 1: an edge if it touches one
+            falling, rising = below[x + 2] - above[x], above[x + 2] - below[x]
+            right[y, x] = falling + rising + np.int32(2) * (row[x + 2] - row[x])
+            down[y, x] = falling - rising + np.int32(2) * (below[x + 1] - above[x + 1])
+            sizes[x + 1] = abs(right[y, x]) + abs(down[y, x])
+    edges[:] = 0
     found = np.empty((height * width, 2), np.int32)
     count = 0
     for y in range(height):
@@ -215,7 +231,7 @@ def _canny(liquid: Array) -> Array:
                 found[count] = y + 1, x + 1
                 count += 1
             elif ridge:
-                edges[y + 1, x + 1] = 1
+                edges[y + 1, x + 1] = 1  # an edge if it touches one
     while count:  # strong edges grow along weak ones
         count -= 1
         y, x = found[count]
@@ -225,7 +241,6 @@ def _canny(liquid: Array) -> Array:
                     edges[v, u] = 2
                     found[count] = v, u
                     count += 1
-    return edges
 
 
 @piece
@@ -236,32 +251,34 @@ def _chamfer(edges: Array, near: Array) -> None:
     """
     height, width = near.shape
     far = np.full((height + 4, width + 4), np.float32(np.inf))
-    for y in range(2, height + 2):
-        for x in range(2, width + 2):
-            if edges[y - 1, x - 1] == 2:
-                far[y, x] = 0
-                continue
-            best = min(far[y, x - 1], far[y - 1, x]) + _ONE
-            best = min(best, min(far[y - 1, x - 1], far[y - 1, x + 1]) + _DIAGONAL)
-            knight = min(far[y - 2, x - 1], far[y - 2, x + 1])
-            knight = min(knight, min(far[y - 1, x - 2], far[y - 1, x + 2]))
-            far[y, x] = min(best, knight + _KNIGHT)
-    for y in range(height + 1, 1, -1):
-        for x in range(width + 1, 1, -1):
-            best = min(far[y, x + 1], far[y + 1, x]) + _ONE
-            best = min(best, min(far[y + 1, x - 1], far[y + 1, x + 1]) + _DIAGONAL)
-            knight = min(far[y + 2, x - 1], far[y + 2, x + 1])
-            knight = min(knight, min(far[y + 1, x - 2], far[y + 1, x + 2]))
-            far[y, x] = min(far[y, x], min(best, knight + _KNIGHT))
     for y in range(height):
+        upper, above, row, marks = far[y], far[y + 1], far[y + 2], edges[y + 1]
+        for x in range(width):
+            best = min(above[x + 2] + _ONE, min(above[x + 1], above[x + 3]) + _DIAGONAL)
+            knight = min(min(upper[x + 1], upper[x + 3]), min(above[x], above[x + 4]))
+            best = min(best, knight + _KNIGHT)
+            row[x + 2] = np.float32(0) if marks[x + 1] == 2 else best
+        for x in range(width):
+            row[x + 2] = min(row[x + 2], row[x + 1] + _ONE)
+    for y in range(height - 1, -1, -1):
+        row, below, lower = far[y + 2], far[y + 3], far[y + 4]
+        for x in range(width):
+            best = min(below[x + 2] + _ONE, min(below[x + 1], below[x + 3]) + _DIAGONAL)
+            knight = min(min(lower[x + 1], lower[x + 3]), min(below[x], below[x + 4]))
+            row[x + 2] = min(row[x + 2], min(best, knight + _KNIGHT))
+        for x in range(width - 1, -1, -1):
+            row[x + 2] = min(row[x + 2], row[x + 3] + _ONE)
+    capped = np.empty((height + 2, width + 2), np.float32)
+    _frame(np.minimum(far[2:-2, 2:-2], np.float32(_FAR)), capped)
+    for y in range(height):
+        above, row, below = capped[y], capped[y + 1], capped[y + 2]
         for x in range(width):
             total = 0.0
-            for v in range(-1, 2):
-                for u in range(-1, 2):
-                    place = far[_inside(y + v, height) + 2, _inside(x + u, width) + 2]
-                    total += np.float64(min(place, np.float32(_FAR)))
-            mean = np.float32(total * (1 / 9))
-            near[y, x] = np.uint8(np.int32(mean))
+            for u in range(3):
+                total += (
+                    np.float64(above[x + u]) + np.float64(row[x + u]) + np.float64(below[x + u])
+                )
+            near[y, x] = np.int32(np.float32(total * (1 / 9)))
 
 
 @piece
@@ -276,29 +293,12 @@ def _equalize(near: Array) -> None:
         lowest += 1
     if counts[lowest] == near.size:
         return
-    table = np.zeros(256, np.uint8)
+    table = np.zeros(256, np.int32)
     scale = np.float32(255) / np.float32(near.size - counts[lowest])
     total = np.int64(0)
     for value in range(lowest + 1, 256):
         total += counts[value]
-        table[value] = np.uint8(np.int32(np.rint(np.float32(total) * scale)))
+        table[value] = np.int32(np.rint(np.float32(total) * scale))
     for y in range(near.shape[0]):
         for x in range(near.shape[1]):
             near[y, x] = table[near[y, x]]
-
-
-@piece
-def _emboss(near: Array) -> None:
-    """Light it from one corner, in place."""
-    height, width = near.shape
-    before, row = near[_inside(-1, height)].copy(), near[0].copy()
-    for y in range(height):
-        # The row above is overwritten already; the one below the last mirrors it.
-        after = before if y == height - 1 and height > 1 else near[_inside(y + 1, height)].copy()
-        for x in range(width):
-            left, right = _inside(x - 1, width), _inside(x + 1, width)
-            value = np.int32(row[x]) + np.int32(row[right]) - np.int32(row[left])
-            value += np.int32(after[x]) - np.int32(before[x])
-            value += 2 * (np.int32(after[right]) - np.int32(before[left]))
-            near[y, x] = np.uint8(min(max(int(value), 0), 255))
-        before, row = row, after

@@ -300,13 +300,40 @@ def test_frost_covers_images_larger_than_its_photographs():
     assert (out[:, :, -1].float().mean((1, 2)) > 5).all()
 
 
-def test_water_shines_the_same_on_both_paths():
-    from robobench.corruptions import relief, spatter
+def test_water_shines_as_opencv_draws_it_on_both_paths():
+    import cv2
+
+    from robobench.corruptions import relief
     from robobench.corruptions.blur import gaussian
 
     torch.manual_seed(0)
-    for height, width, sigma in ((64, 64, 1.0), (37, 51, 2.0), (3, 9, 0.7), (150, 90, 4.0)):
-        layer = gaussian(0.65 + 0.3 * torch.randn(3, 1, height, width), sigma)
-        liquid = (torch.where(layer < 0.68, 0, layer) * 255).to(torch.uint8)[:, 0]
-        expected = np.stack([spatter._glint(one) for one in liquid.numpy()])
-        assert (relief.glint(liquid).numpy() == expected).all()
+    for height, width, sigma in (
+        (64, 64, 1.0), (37, 51, 2.0), (3, 9, 0.7), (1, 6, 0.7), (2, 2, 0.7), (150, 90, 4.0)
+    ):  # fmt: skip
+        layer = gaussian(0.65 + 0.3 * torch.randn(40, 1, height, width), sigma)[:, 0]
+        layer = torch.where(layer < 0.68, 0, layer)
+        liquid = (layer * 255).to(torch.uint8)
+        glints = []
+        for one in liquid.numpy():
+            far = cv2.distanceTransform(255 - cv2.Canny(one, 50, 150), cv2.DIST_L2, 5)
+            near = cv2.blur(np.minimum(far, np.float32(20)), (3, 3)).astype(np.uint8)
+            light = np.float32([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]])
+            glints.append(cv2.blur(cv2.filter2D(cv2.equalizeHist(near), cv2.CV_8U, light), (3, 3)))
+        assert (relief.glint(liquid).numpy() == np.stack(glints)).all()
+        shine = liquid.numpy() * np.float32(np.stack(glints))
+        shine *= np.float32(0.6) / shine.max((1, 2), keepdims=True, initial=1)
+        ours = layer.numpy()
+        relief.shine_kernel(ours[:, None], ours[:, None], ours, np.float32(0.6), 0, len(ours))
+        assert (ours == shine).all()
+
+
+@pytest.mark.parametrize("scale", [0.2, 0.3, 0.77, 1.4804, 2.356])
+def test_photographs_of_frost_are_scaled_as_opencv_scales_them(scale):
+    import cv2
+
+    from robobench.corruptions import frost
+
+    for file in frost.files():
+        photo = cv2.imread(str(file))
+        theirs = cv2.resize(photo, (0, 0), fx=scale, fy=scale)
+        assert (frost.resized(photo, scale) == theirs).all()

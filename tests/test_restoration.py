@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -43,6 +44,24 @@ def test_filters_remove_noise(name, backbone):
     noisy = apply(smooth, catalogue.at_level("gaussian_noise", 8), torch.arange(2))
     assert (psnr(method.restore(noisy), smooth) > psnr(noisy, smooth)).all()
     assert (ssim(method.restore(noisy), smooth) > ssim(noisy, smooth)).all()
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 33, 96])
+def test_filters_are_opencvs(side, backbone):
+    import cv2
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (4, side, side, 3), dtype=np.uint8)
+    images[:2] = cv2.blur(np.tile(np.arange(side, dtype=np.uint8) * 2, (side, 1)), (3, 3))[
+        ..., None
+    ]
+    images[1] += images[3] // 16
+    batch = torch.from_numpy(images).permute(0, 3, 1, 2)
+    median = METHODS["median"](backbone).restore(batch).permute(0, 2, 3, 1).numpy()
+    assert (median == np.stack([cv2.medianBlur(image, 3) for image in images])).all()
+    bilateral = METHODS["bilateral"](backbone).restore(batch).permute(0, 2, 3, 1).numpy()
+    off = np.stack([cv2.bilateralFilter(image, 5, 30.0, 2.0) for image in images]) != bilateral
+    assert off.mean() < 1e-4  # sums are rounded in another order
 
 
 # --- networks that are trained here

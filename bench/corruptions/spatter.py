@@ -1,14 +1,11 @@
 """Spatter: drops of water or mud on the lens.
 
 Source: Hendrycks and Dietterich, ICLR 2019, make_*_c.py. Water is drawn with OpenCV's Canny edges,
-distance transform, equalised histogram and small filters; away from the CPU the same steps are
-tensor operations (`relief`).
+distance transform, equalised histogram and small filters, which `relief` computes.
 """
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from robobench.corruptions import random, relief
@@ -86,7 +83,7 @@ def spatter(images: Tensor, level: tuple[float, ...], keys: Tensor) -> Tensor:
 
 
 def _on_cpu(images: Tensor, level: tuple[float, ...], keys: Tensor) -> Tensor:
-    """The same in compiled code, with OpenCV for the drops of water."""
+    """The same in compiled code, image by image."""
     loc, scale, sigma, threshold, mix, mud = level
     n, _, height, width = images.shape
     layers = torch.empty((n, height, width), dtype=torch.float32)
@@ -102,20 +99,8 @@ def _on_cpu(images: Tensor, level: tuple[float, ...], keys: Tensor) -> Tensor:
         run(_layer_kernel, images, *layer_arguments)
         return run(_mud_kernel, images, layers, np.float32(threshold), half, *edges, _MUD)
     run(_layer_kernel, images, *layer_arguments)
-    for layer in layers.numpy():
-        liquid = (layer * np.float32(255)).astype(np.uint8)
-        shine = liquid * _glint(liquid)
-        np.multiply(shine, np.float32(mix) / max(shine.max(), np.float32(1)), out=layer)
+    run(relief.shine_kernel, images, layers, np.float32(mix))
     return run(_water_kernel, images, layers, _WATER)
-
-
-def _glint(liquid: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """How strongly each pixel of one layer of water reflects, 0..255."""
-    far = cv2.distanceTransform(255 - cv2.Canny(liquid, 50, 150), cv2.DIST_L2, 5)
-    near = cv2.blur(np.minimum(far, np.float32(20)), (3, 3)).astype(np.uint8)
-    relief = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]], np.float32)
-    embossed = cv2.filter2D(cv2.equalizeHist(near), cv2.CV_8U, relief)
-    return np.asarray(cv2.blur(embossed, (3, 3)), np.float32)
 
 
 @fused

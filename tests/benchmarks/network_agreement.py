@@ -19,9 +19,9 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 from torch import Tensor
 
+from robobench.analysis.statistics import holm
 from robobench.corruptions import apply, catalogue, random
 from robobench.datasets import open_dataset
 from robobench.types import Geometry
@@ -112,7 +112,7 @@ def main() -> None:
         only = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
         p = stats.binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
         rows.append((name, ours.mean(), theirs.mean(), p))
-    corrected = multipletests([row[3] for row in rows], method="holm")[1]
+    corrected = holm([row[3] for row in rows])
     print("| corruption | ours | published | p (McNemar, Holm) |\n|---|---:|---:|---:|")
     for (name, ours, theirs, _), p in zip(rows, corrected, strict=True):
         print(f"| {name} | {ours:.1%} | {theirs:.1%} | {p:.2g} |")

@@ -74,6 +74,11 @@ class _Commands(click.Group):
 def _load_plugins(ctx: click.Context, parameter: click.Parameter, files: tuple[str, ...]) -> None:
     for file in files:
         load_plugin_file(file)
+    for name in sorted({*COMMANDS.loaded()} & {*_built_in()}):
+        raise RobobenchError(
+            f"command {name!r} of {COMMANDS.entry(name).origin} is a command of robobench: choose "
+            "another name"
+        )
 
 
 @click.group(

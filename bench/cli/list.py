@@ -63,7 +63,7 @@ def list_(
         "sections": registry.SECTIONS,
         "reproductions": registry.REPRODUCTIONS,
     }[kind]
-    rows = [(_written(names.entry(name)), names.entry(name).summary) for name in names]
+    rows = [(_written(names.entry(name)), _told(names.entry(name))) for name in names]
     table([*rows, _FACTORY] if kind == "backbones" else rows)
     if kind == "corruptions":
         from robobench.corruptions.catalogue import GROUPS
@@ -75,6 +75,12 @@ def list_(
 def _written(entry: Entry) -> str:
     """The name as users type it: ``restore:FILE``."""
     return ":".join([entry.name, *filter(None, [entry.options.get("argument")])])
+
+
+def _told(entry: Entry) -> str:
+    """Its summary, and whether it replaces another definition."""
+    replaces = f"[replaces {', '.join(entry.overrides)}]" if entry.overrides else ""
+    return " ".join(filter(None, [replaces, entry.summary]))
 
 
 def table(rows: list[tuple[str, str]]) -> None:

@@ -25,7 +25,7 @@ from robobench.evaluation.grid import (
     split_list,
 )
 from robobench.evaluation.images import ImageSource
-from robobench.registry import DATASETS
+from robobench.registry import DATASETS, replacements
 from robobench.registry.versions import version_of
 from robobench.types import CLEAN, Degradation, Geometry
 from robobench.weights.classifiers import default_backbone, load_backbone
@@ -267,7 +267,7 @@ def _is_known(
 
 
 def _notes(plan: Plan) -> list[str]:
-    notes = list(getattr(plan.dataset, "notes", ()))
+    notes = [*getattr(plan.dataset, "notes", ()), *replacements()]
     configuration, dataset = plan.configuration, plan.dataset
     if configuration.profile is None and configuration.dataset.startswith("folder:"):
         notes.append(

@@ -35,6 +35,7 @@ from robobench.registry.names import (
     Registry,
     announce_installed,
     load_plugin_file,
+    replacements,
 )
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "load_plugin_file",
     "method",
     "metric",
+    "replacements",
     "reproduction",
     "section",
     "study",

@@ -1,7 +1,9 @@
 """The decorators that extend robobench, and what each expects of the decorated object.
 
 Each takes the name under which users find the object (lower case) and ``aliases``, and returns the
-object unchanged. ``robobench list`` shows the first line of its docstring.
+object unchanged. A name that is taken is refused, unless ``override=True`` says that the definition
+replaces the one that has it; ``robobench list`` and the run's notes then say so. ``robobench list``
+shows the first line of its docstring.
 Options written as literals are known without importing the module.
 """
 
@@ -20,6 +22,7 @@ def method(
     *,
     aliases: tuple[str, ...] = (),
     version: int | str | None = None,
+    override: bool = False,
     argument: str | None = None,
     trainings: tuple[str, ...] = (),
     worth: int = 50,
@@ -36,6 +39,7 @@ def method(
         aliases: Alternative names.
         version: Raised whenever its results change: part of the identity of every cell. Without it a
             plug-in's definition is known by its source file.
+        override: Whether it may replace the definition that has the name.
         argument: What ``NAME:ARGUMENT`` expects after the colon (``FILE``), if anything.
         trainings: What it is trained on by default, for ``robobench train``.
         worth: Its position in ``robobench train``'s list; small numbers come first.
@@ -49,7 +53,13 @@ def method(
     ...         return (self.backbone(images) + self.backbone(images.flip(-1))) / 2
     """
     return names.METHODS.register(
-        name, aliases=aliases, version=version, argument=argument, trainings=trainings, worth=worth
+        name,
+        aliases=aliases,
+        version=version,
+        override=override,
+        argument=argument,
+        trainings=trainings,
+        worth=worth,
     )
 
 
@@ -58,6 +68,7 @@ def corruption(
     *,
     aliases: tuple[str, ...] = (),
     version: int | str | None = None,
+    override: bool = False,
     group: str = "",
     severities: Mapping[str, Sequence[Any]] | Sequence[Any] = (1, 2, 3, 4, 5),
     native: Mapping[str, Any] | None = None,
@@ -77,6 +88,7 @@ def corruption(
         aliases: Alternative names.
         version: Raised whenever its results change: part of the identity of every cell. Without it a
             plug-in's definition is known by its source file.
+        override: Whether it may replace the definition that has the name.
         group: ``noise``, ``blur``, ``weather``, ``digital``, ``extra``, ``codecs`` or a new one,
             whose name then selects all its members.
         severities: Five levels, or five for each profile; ``()`` where only native levels make
@@ -97,6 +109,7 @@ def corruption(
         name,
         aliases=aliases,
         version=version,
+        override=override,
         group=group,
         severities=severities,
         native=native,
@@ -111,6 +124,7 @@ def dataset(
     *,
     aliases: tuple[str, ...] = (),
     version: int | str | None = None,
+    override: bool = False,
     backbone: str | None = None,
     training_images: bool = False,
     networks_of: str | None = None,
@@ -129,6 +143,7 @@ def dataset(
         aliases: Alternative names.
         version: Raised whenever its results change: part of the identity of every cell. Without it a
             plug-in's definition is known by its source file.
+        override: Whether it may replace the definition that has the name.
         backbone: Classifier used where ``--backbone`` is left out.
         training_images: Whether it has a ``train`` split to train on.
         networks_of: Data set whose trained networks it uses (``cifar10`` for ``cifar10-c``).
@@ -147,6 +162,7 @@ def dataset(
         name,
         aliases=aliases,
         version=version,
+        override=override,
         backbone=backbone,
         training_images=training_images,
         networks_of=networks_of,
@@ -158,6 +174,7 @@ def backbone(
     *,
     aliases: tuple[str, ...] = (),
     version: int | str | None = None,
+    override: bool = False,
     argument: str | None = None,
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5),
     std: tuple[float, float, float] = (0.25, 0.25, 0.25),
@@ -176,6 +193,7 @@ def backbone(
         aliases: Alternative names.
         version: Raised whenever its results change: part of the identity of every cell. Without it a
             plug-in's definition is known by its source file.
+        override: Whether it may replace the definition that has the name.
         argument: What is expected after the colon (``NAME`` or ``FILE``), if anything.
         mean: Mean per channel, subtracted from images on 0..1.
         std: Standard deviation per channel, by which they are then divided.
@@ -188,7 +206,13 @@ def backbone(
     ...     return nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(3 * 32 * 32, classes))
     """
     return names.BACKBONES.register(
-        name, aliases=aliases, version=version, argument=argument, mean=mean, std=std
+        name,
+        aliases=aliases,
+        version=version,
+        override=override,
+        argument=argument,
+        mean=mean,
+        std=std,
     )
 
 
@@ -196,6 +220,7 @@ def metric(
     name: str,
     *,
     aliases: tuple[str, ...] = (),
+    override: bool = False,
     higher_is_better: bool,
     bounds: tuple[float, float],
     title: str = "",
@@ -212,6 +237,7 @@ def metric(
     Args:
         name: The name in the column ``metric`` of the results.
         aliases: Alternative names.
+        override: Whether it may replace the definition that has the name.
         higher_is_better: Its direction, for tables, colours and checks.
         bounds: Smallest and largest possible value.
         title: Its heading in reports; the name if empty.
@@ -227,6 +253,7 @@ def metric(
     return names.METRICS.register(
         name,
         aliases=aliases,
+        override=override,
         higher_is_better=higher_is_better,
         bounds=bounds,
         title=title,
@@ -236,7 +263,12 @@ def metric(
 
 
 def section(
-    name: str, *, aliases: tuple[str, ...] = (), order: int = 1000, title: str = ""
+    name: str,
+    *,
+    aliases: tuple[str, ...] = (),
+    override: bool = False,
+    order: int = 1000,
+    title: str = "",
 ) -> Callable[[T], T]:
     """Register a section of the report: ``function(run) -> list of blocks``.
 
@@ -246,6 +278,7 @@ def section(
     Args:
         name: The name for ``robobench report --sections``.
         aliases: Alternative names.
+        override: Whether it may replace the definition that has the name.
         order: Its position; built-in sections lie between 10 and 100.
         title: Its heading; the name if empty.
 
@@ -256,15 +289,20 @@ def section(
     ...     "How many numbers there are."
     ...     return [Text(f"The long table has {len(run.frame):,} rows.")]
     """
-    return names.SECTIONS.register(name, aliases=aliases, order=order, title=title)
+    return names.SECTIONS.register(
+        name, aliases=aliases, override=override, order=order, title=title
+    )
 
 
-def reproduction(name: str, *, aliases: tuple[str, ...] = (), paper: str = "") -> Callable[[T], T]:
+def reproduction(
+    name: str, *, aliases: tuple[str, ...] = (), override: bool = False, paper: str = ""
+) -> Callable[[T], T]:
     """Register a paper's table or figure: ``function() -> robobench.reproductions.Reproduction``.
 
     Args:
         name: The name for ``robobench reproduce``.
         aliases: Alternative names.
+        override: Whether it may replace the definition that has the name.
         paper: Authors and year, used in titles.
 
     >>> import robobench
@@ -280,15 +318,16 @@ def reproduction(name: str, *, aliases: tuple[str, ...] = (), paper: str = "") -
     ...         rows=(Row("org", "Baseline", (0.61, 0.58)), Row("afd", "Ours", (0.70, 0.66))),
     ...     )
     """
-    return names.REPRODUCTIONS.register(name, aliases=aliases, paper=paper)
+    return names.REPRODUCTIONS.register(name, aliases=aliases, override=override, paper=paper)
 
 
-def study(name: str, *, aliases: tuple[str, ...] = ()) -> Callable[[T], T]:
+def study(name: str, *, aliases: tuple[str, ...] = (), override: bool = False) -> Callable[[T], T]:
     """Register a study, a list of trainings: ``function() -> list[robobench.training.study.Training]``.
 
     Args:
         name: The name for ``robobench train --recipe``.
         aliases: Alternative names.
+        override: Whether it may replace the definition that has the name.
 
     >>> import robobench
     >>> from robobench.training.study import Training
@@ -297,10 +336,12 @@ def study(name: str, *, aliases: tuple[str, ...] = ()) -> Callable[[T], T]:
     ...     "The two arms of a comparison, over two seeds."
     ...     return [Training("cifar10", m, seed=s) for s in (0, 1) for m in ("jpg", "jpg-estqf")]
     """
-    return names.STUDIES.register(name, aliases=aliases)
+    return names.STUDIES.register(name, aliases=aliases, override=override)
 
 
-def command(name: str, *, aliases: tuple[str, ...] = ()) -> Callable[[T], T]:
+def command(
+    name: str, *, aliases: tuple[str, ...] = (), override: bool = False
+) -> Callable[[T], T]:
     """Register a subcommand of ``robobench``: a click command.
 
     Write ``@robobench.command`` above ``@click.command``. A command in a file is called as
@@ -311,6 +352,7 @@ def command(name: str, *, aliases: tuple[str, ...] = ()) -> Callable[[T], T]:
     Args:
         name: Name of the subcommand.
         aliases: Alternative names.
+        override: Whether it may replace the definition that has the name.
 
     >>> import click
     >>> import robobench
@@ -321,4 +363,4 @@ def command(name: str, *, aliases: tuple[str, ...] = ()) -> Callable[[T], T]:
     ...     "How many cells a run has."
     ...     click.echo(len(robobench.load(run).store.cells()))
     """
-    return names.COMMANDS.register(name, aliases=aliases)
+    return names.COMMANDS.register(name, aliases=aliases, override=override)

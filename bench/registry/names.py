@@ -30,6 +30,8 @@ class Entry:
         qualname: The object's name there.
         options: Keyword arguments of the decorator (literals only until the module is imported).
         target: The object, or None while its module has not been imported.
+        override: Whether it may replace another definition of the name.
+        overrides: Origins of the definitions that it replaces.
     """
 
     name: str
@@ -38,6 +40,8 @@ class Entry:
     qualname: str
     options: dict[str, Any] = field(default_factory=dict)
     target: Any = None
+    override: bool = False
+    overrides: tuple[str, ...] = ()
 
     @property
     def origin(self) -> str:
@@ -60,47 +64,96 @@ class Registry:
         self._aliases: dict[str, str] = {}
 
     def register(
-        self, name: str, *, aliases: tuple[str, ...] = (), **options: Any
+        self,
+        name: str,
+        *,
+        aliases: tuple[str, ...] = (),
+        override: bool = False,
+        **options: Any,
     ) -> Callable[[Any], Any]:
         """A decorator that registers a class or function under a name.
 
         Args:
             name: Lower case, as users write it.
             aliases: Alternative names.
+            override: Whether it replaces the definition that has the name.
             options: Stored with the entry (a corruption's group, a section's order).
 
         Raises:
-            RobobenchError: The name is taken by another definition.
+            RobobenchError: The name cannot be one, or is taken by another definition.
         """
+        if not isinstance(name, str):
+            raise RobobenchError(
+                f"@robobench.{self.kind} above {getattr(name, '__qualname__', name)}: its name is "
+                f'expected, @robobench.{self.kind}("NAME")'
+            )
 
         def register(target: Any) -> Any:
             definition = getattr(target, "callback", target)  # of a click command
             summary = (definition.__doc__ or "").strip().partition("\n")[0]
             entry = Entry(
                 *(name, summary, definition.__module__, definition.__qualname__),
-                *({k: v for k, v in options.items() if v is not None}, target),
+                *({k: v for k, v in options.items() if v is not None}, target, override),
             )
-            self._add(entry, aliases)
+            if self._built_in and entry.module.partition(".")[0] != "robobench":
+                _announce_entry_points(own=True)  # else a name could be taken unnoticed
+            self._add(entry, aliases, override)
             return target
 
         return register
 
-    def _add(self, entry: Entry, aliases: tuple[str, ...]) -> None:
-        if not entry.name or entry.name != entry.name.strip().lower() or "," in entry.name:
+    def _add(self, entry: Entry, aliases: tuple[str, ...], override: bool = False) -> None:
+        if isinstance(aliases, str) or not all(isinstance(alias, str) for alias in aliases):
             raise RobobenchError(
-                f"{self.kind} name {entry.name!r} of {entry.origin}: "
-                "expected lower case without commas or surrounding spaces"
+                f"{self.kind} {entry.name!r} of {entry.origin}: aliases are a tuple of names, got "
+                f"{aliases!r}"
             )
+        own: list[str] = []
         for name in (entry.name, *aliases):
-            held = self._entries.get(self._aliases.get(name, name))
-            if held is not None and held.origin != entry.origin:
-                raise RobobenchError(
-                    f"{self.kind} {name!r} of {entry.origin} is already registered by "
-                    f"{held.origin}: choose another name"
-                )
+            self._check_name(name, entry.origin)
+            if self._is_free(name, entry, override):
+                own.append(name)
+        if entry.name not in own:
+            return  # what was replaced is imported later, by another module
         known = self._entries.setdefault(entry.name, entry)
-        known.options, known.target = entry.options, entry.target  # announced before, now defined
-        self._aliases.update(dict.fromkeys(aliases, entry.name))
+        if entry.target is not None:  # announced before, now defined
+            known.options, known.target = entry.options, entry.target
+            known.override, known.overrides = override, known.overrides or entry.overrides
+        self._aliases.update(dict.fromkeys(own[1:], entry.name))
+
+    def _is_free(self, name: str, entry: Entry, override: bool) -> bool:
+        """Whether an entry may have a name; False if another one has replaced it there."""
+        held = self._entries.get(self._aliases.get(name, name))
+        if held is None or held.origin == entry.origin:
+            return True
+        if held.override and entry.target is None and not override:
+            held.overrides += (entry.origin,)
+        if entry.origin in held.overrides:
+            return False
+        if not override:
+            raise RobobenchError(
+                f"{self.kind} {name!r} of {entry.origin} is already registered by "
+                f"{held.origin}: choose another name, or replace it with override=True"
+            )
+        entry.overrides += (held.origin, *held.overrides)
+        if self._aliases.pop(name, name) == name:
+            del self._entries[name]
+        return True
+
+    def _check_name(self, name: str, origin: str) -> None:
+        reserved = "@:,/\\" + ("+" if self.kind == "corruption" else "")
+        if (
+            name != name.strip().lower()
+            or not name.isprintable()
+            or name.startswith("-")
+            or ".." in name
+            or not name
+            or set(reserved) & set(name)
+        ):
+            raise RobobenchError(
+                f"{self.kind} name {name!r} of {origin}: expected lower case without surrounding "
+                f"spaces, {' '.join(reserved)} or '..', not beginning with -"
+            )
 
     def _announced(self) -> None:
         if self._built_in:
@@ -174,6 +227,16 @@ REGISTRIES = {
         *(REPRODUCTIONS, STUDIES, COMMANDS),
     )
 }
+
+
+def replacements() -> list[str]:
+    """One sentence for each definition that replaces another."""
+    return [
+        f"The {kind} {entry.name} is {entry.origin}, which replaces {', '.join(entry.overrides)}."
+        for kind, registry in REGISTRIES.items()
+        for entry in registry._entries.values()
+        if entry.overrides
+    ]
 
 
 def import_plugin(module: str) -> None:
@@ -276,10 +339,9 @@ def _read(module: str, file: Path) -> int:
                 continue
             kind, name, options = call
             summary = (ast.get_docstring(node) or "").partition("\n")[0]
-            aliases = tuple(options.pop("aliases", ()))
-            if name not in REGISTRIES[kind]._entries:
-                entry = Entry(name, summary, module, node.name, options)
-                REGISTRIES[kind]._add(entry, aliases)
+            aliases, override = options.pop("aliases", ()), options.pop("override", False)
+            entry = Entry(name, summary, module, node.name, options, override=override)
+            REGISTRIES[kind]._add(entry, aliases, override)
             count += 1
     return count
 

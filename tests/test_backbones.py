@@ -357,6 +357,22 @@ def test_onnx_files_run_and_cannot_be_cut(tmp_path, softmax):
         backbone.twin()
 
 
+def test_onnx_files_are_run_on_every_provider_there_is(tmp_path, monkeypatch):
+    path, asked = onnx_file(tmp_path / "net.onnx"), []
+    onnxruntime = pytest.importorskip("onnxruntime")
+    session = onnxruntime.InferenceSession
+
+    def started(path, providers):
+        asked.extend(providers)
+        return session(path, providers=["CPUExecutionProvider"])
+
+    there = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", started)
+    load_backbone(f"onnx:{path}")
+    assert asked == there
+
+
 def test_onnx_files_of_one_image_a_time_take_many(tmp_path):
     one = load_backbone(f"onnx:{onnx_file(tmp_path / 'one.onnx', batch=1)}")
     many = load_backbone(f"onnx:{onnx_file(tmp_path / 'many.onnx')}")

@@ -15,7 +15,7 @@ from robobench.types import Cost
 
 
 class OnnxNetwork(nn.Module):
-    """An ONNX file, run by onnxruntime on the CPU.
+    """An ONNX file, run by onnxruntime on what it was built for.
 
     Args:
         path: Path of the file, with one float input N x 3 x H x W and one output N x classes:
@@ -41,7 +41,10 @@ class OnnxNetwork(nn.Module):
             ) from error
         try:
             model = onnx.load(path)
-            self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+            # In its order of preference: accelerators first, the CPU for what they cannot do.
+            self._session = onnxruntime.InferenceSession(
+                path, providers=onnxruntime.get_available_providers()
+            )
         except Exception as error:  # protobuf and the runtime have their own exceptions
             raise RobobenchError(
                 f"--backbone onnx:{path} cannot be read: {str(error).partition(chr(10))[0][:160]}"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from robobench.results.run import Run
 
 
-class _Three(click.ParamType[tuple[float, ...]]):
+class _Three(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
     """Three comma-separated numbers."""
 
     name = "R,G,B"

@@ -5,7 +5,8 @@ RobobenchError          exit code 2: misuse or bad input
 |-- CellsFailed         exit code 4: some cells failed, the rest are stored
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -44,6 +45,32 @@ class CellsFailed(RobobenchError):
     """Some cells of a grid could not be computed; the others are stored."""
 
     exit_code = 4
+
+
+@contextmanager
+def foreign(what: str, module: str = "") -> Iterator[None]:
+    """Run code that may not be robobench's: what it raises becomes one line that names it.
+
+    An exit (``sys.exit(0)``) is such an exception too, or else a run without results would look
+    like a success. robobench's own exceptions pass.
+
+    Args:
+        what: Beginning of the line: whose code it is.
+        module: Import name of the code's module, if known.
+
+    Raises:
+        RobobenchError: The code raised.
+    """
+    if module.partition(".")[0] == "robobench":
+        yield
+        return
+    try:
+        yield
+    except (RobobenchError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        said = " ".join(str(error).split())
+        raise RobobenchError(f"{what} raised {type(error).__name__}: {said}") from error
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], advice: str = "") -> RobobenchError:

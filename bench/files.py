@@ -1,10 +1,12 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, into what is there."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from robobench.errors import RobobenchError
 
@@ -13,15 +15,28 @@ from robobench.errors import RobobenchError
 def whole_file(path: Path) -> Iterator[Path]:
     """A temporary file in the same folder, which replaces `path` if nothing goes wrong.
 
+    What is there stays what it is: through a symbolic link its target is replaced, and the content
+    is copied into a device or pipe (``/dev/stdout``).
+
     Raises:
         OSError: The folder is not writable.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    stream = is_stream(path)
+    folder = None
+    if not stream:
+        path = Path(os.path.realpath(path))
+        folder = path.parent
+        folder.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=folder)
     os.close(handle)
     aside = Path(name)
     try:
         yield aside
+        if stream:
+            with aside.open("rb") as content, _opened(path) as into:
+                shutil.copyfileobj(content, into)
+            aside.unlink()
+            return
         mask = os.umask(0)
         os.umask(mask)
         aside.chmod(0o666 & ~mask)  # mkstemp makes files that only their owner can read
@@ -29,6 +44,21 @@ def whole_file(path: Path) -> Iterator[Path]:
     except BaseException:  # a full disk, Ctrl-C while writing
         aside.unlink(missing_ok=True)
         raise
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a path is a device, a pipe or a descriptor of this process, not a file."""
+    if str(path).startswith(("/dev/std", "/dev/fd/", "/proc/")):
+        return path.exists()
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A stream, opened for writing; this process's own output goes on where it is."""
+    for descriptor in (1, 2):
+        if os.path.samestat(os.fstat(descriptor), path.stat()):
+            return os.fdopen(os.dup(descriptor), "wb")
+    return path.open("wb")
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from robobench.backbones.own import own_geometry, own_network
 from robobench.backbones.resnet import translated
 from robobench.backbones.vision import import_timm, import_torchvision
-from robobench.errors import RobobenchError, unknown_name
+from robobench.errors import RobobenchError, foreign, unknown_name
 from robobench.registry import BACKBONES, backbone
 from robobench.registry.versions import source_digest, version_of
 from robobench.types import Geometry
@@ -344,14 +344,10 @@ def _factory(name: str, weights: str | Path | None, class_names: Sequence[str] |
         raise RobobenchError(f"--backbone {name}: expected a Python file (.py)")
     source = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = source
-    try:
+    with foreign(f"--backbone {name}: running it"):
         spec.loader.exec_module(source)
         make = getattr(source, function, None)
         module = make() if callable(make) else None
-    except Exception as error:  # user code
-        raise RobobenchError(
-            f"--backbone {name}: running it raised {type(error).__name__}: {error}"
-        ) from error
     if not isinstance(module, nn.Module):
         raise RobobenchError(
             f"--backbone {name}: expected a function {function}() that returns an nn.Module with "

@@ -67,7 +67,9 @@ def own_network(name: str, classes: int, dropout: float = 0.0) -> nn.Module:
     """
     entry = BACKBONES.entry(name)
     options = {"dropout": dropout} if dropout else {}
-    network = BACKBONES[name](classes, **options)
+    build = BACKBONES[name]
+    with BACKBONES.running(name):
+        network = build(classes, **options)
     if not isinstance(network, nn.Module):
         raise RobobenchError(
             f"backbone {name!r} ({entry.origin}): an nn.Module is expected, "

@@ -129,6 +129,8 @@ def _exit_code(arguments: list[str] | None) -> int:
     except BrokenPipeError:  # `robobench list methods | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except SystemExit as error:  # click does not exit here, so that it is not robobench's
+        return _complain(f"{_where(error)} ended the program (exit code {error.code})", 3)
     except Exception as error:  # noqa: BLE001 - the last line of defence
         with tempfile.NamedTemporaryFile(
             "w", prefix="robobench-", suffix=".log", delete=False
@@ -137,6 +139,12 @@ def _exit_code(arguments: list[str] | None) -> int:
         what = f"{type(error).__name__}: {error}".splitlines()[0]
         return _complain(f"internal error, please report it with {log.name}: {what}", 3)
     return result if isinstance(result, int) else 0
+
+
+def _where(error: BaseException) -> str:
+    """File and line that raised."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}, line {frame.lineno},"
 
 
 def _complain(message: str, code: int) -> int:

@@ -14,7 +14,7 @@ def freeze(run: str, out: str) -> None:
     from pathlib import Path
 
     from robobench.checking.baseline import freeze as frozen
-    from robobench.files import write_aside
+    from robobench.files import is_stream, write_aside
     from robobench.results.run import load
 
     loaded = load(run)
@@ -22,5 +22,6 @@ def freeze(run: str, out: str) -> None:
     write_aside(Path(out), content)
     cells = len(loaded.cells)
     click.echo(
-        f"{out}: {cells} cells, {len(content) / 1024:.0f} KB; `robobench check RUN` reads it"
+        f"{out}: {cells} cells, {len(content) / 1024:.0f} KB; `robobench check RUN` reads it",
+        err=is_stream(Path(out)),  # which may be the standard output
     )

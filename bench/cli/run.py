@@ -96,12 +96,13 @@ def run(config: str | None, dry_run: bool, no_report: bool, **options: Any) -> N
     """
     from robobench.cli._progress import run_progress
     from robobench.evaluation.plan import prepare
-    from robobench.evaluation.run import execute
+    from robobench.evaluation.run import check_folder, execute
     from robobench.results.run import load
 
     settings = read_settings(config) if config else {}
     settings |= {k: v for k, v in options.items() if v is not None and v != ()}
     configuration = Configuration.from_settings(settings)
+    check_folder(configuration.folder)
     plan = prepare(configuration, tell=click.echo)
     for method in plan.grid.methods:
         click.echo(method.line)

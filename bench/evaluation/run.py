@@ -68,6 +68,25 @@ def run(
     return execute(prepare(configuration, data, module))
 
 
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that holds something else than a run.
+
+    Raises:
+        RobobenchError: It has files, and no ``manifest.json`` among them.
+    """
+    try:
+        held = [p for p in folder.iterdir() if not p.name.startswith(".")]
+    except (
+        OSError
+    ):  # it is missing, which is fine, or not readable, which is complained about later
+        return
+    if held and folder / "manifest.json" not in held:
+        raise RobobenchError(
+            f"{folder} is neither empty nor a run ({held[0].name} is in it): choose another folder "
+            "with --out"
+        )
+
+
 def _pair(data: Any) -> tuple[Any, Any]:
     """The images and the labels.
 
@@ -90,12 +109,14 @@ def execute(
     """Compute what is missing, write the tables and return the run.
 
     Raises:
-        RobobenchError: Another process is writing there, or the folder holds another run.
+        RobobenchError: Another process is writing there, or the folder holds another run, or
+            something else.
         CellsFailed: Some cells raised; the others are stored.
     """
     from robobench.evaluation.samples import save_samples
 
     folder = plan.configuration.folder
+    check_folder(folder)
     with _alone_in(folder):
         began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
         manifest = describe(plan, read_manifest(folder))

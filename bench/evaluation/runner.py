@@ -237,7 +237,7 @@ def _predict(
             column.parts.append(_judge(method, probabilities, labels, extra))
         except (RobobenchError, KeyboardInterrupt, MemoryError):
             raise
-        except Exception as error:  # noqa: BLE001 - third-party code: only its cell fails
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code: its cell fails
             column.failure = f"{type(error).__name__}: {error}".splitlines()[0]
 
 

@@ -11,12 +11,13 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from robobench.errors import RobobenchError, unknown_name
+from robobench.errors import RobobenchError, foreign, unknown_name
 
 
 @dataclass
@@ -209,6 +210,11 @@ class Registry:
                 )
         return entry.target
 
+    def running(self, name: str) -> AbstractContextManager[None]:
+        """Where the object runs: what a plug-in raises becomes one line that names it."""
+        entry = self.entry(name)
+        return foreign(f"{self.kind} {name!r} ({entry.origin})", entry.module)
+
 
 METHODS = Registry("method")
 CORRUPTIONS = Registry("corruption")
@@ -245,14 +251,8 @@ def import_plugin(module: str) -> None:
     Raises:
         RobobenchError: Importing raised.
     """
-    try:
+    with foreign(f"plugin {module} cannot be imported: it"):
         importlib.import_module(module)
-    except RobobenchError:
-        raise
-    except Exception as error:
-        raise RobobenchError(
-            f"plugin {module} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
 
 
 def load_plugin_file(path: str | Path) -> None:
@@ -273,15 +273,11 @@ def load_plugin_file(path: str | Path) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # before it runs, as an import would
     try:
-        spec.loader.exec_module(module)
-    except RobobenchError:
+        with foreign(f"--plugin {path}: running it"):
+            spec.loader.exec_module(module)
+    except BaseException:
         del sys.modules[name]
         raise
-    except Exception as error:
-        del sys.modules[name]
-        raise RobobenchError(
-            f"--plugin {path}: running it raised {type(error).__name__}: {error}"
-        ) from error
 
 
 def announce_installed() -> None:

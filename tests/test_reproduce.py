@@ -1,6 +1,7 @@
 """Papers' tables, measured again."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -345,3 +346,20 @@ def test_a_figure_has_a_line_for_each_row_and_no_document_of_its_own():
     assert "Org" not in right.get_legend_handles_labels()[1]
     # Its picture is NAME.pdf, which compiling NAME.tex alone would overwrite.
     assert rb"\begin{document}" not in files_of(found)["irdi-figure5.tex"]
+
+
+def test_two_trainings_of_one_method_are_two_rows():
+    made = cells({"afd": 0.6}, levels=(10,)) + [
+        (replace(cell, trained_on="noise"), p) for cell, p in cells({"afd": 0.8}, levels=(10,))
+    ]
+    reproduction = Reproduction(
+        title="Two rows",
+        dataset="cifar10",
+        run_folder="two",
+        columns=(Column("ten", "jpeg:10"),),
+        rows=(Row("afd@jpeg"), Row("afd@noise")),
+    )
+    parts = reproduction.parts(PROFILE)
+    table = measured_table(reproduction, made, parts, PROFILE).set_index("row")["ours"]
+    assert table["afd@jpeg"] == pytest.approx(0.6)
+    assert table["afd@noise"] == pytest.approx(0.8)

@@ -19,7 +19,8 @@ from robobench.analysis.statistics import (
 from robobench.errors import RobobenchError
 from robobench.reproductions.published import Gain, Reproduction, Row, difference_name
 from robobench.results.store import Store
-from robobench.types import Cell, Degradation, Predictions
+from robobench.types import MATCHED, Cell, Degradation, Predictions
+from robobench.weights.coverage import canonical_training
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,22 +128,43 @@ def measured_table(
     """
     rows = reproduction.rows + reproduction.further
     found: list[dict[str, object]] = []
-    methods = {row.method.partition("@")[0] for row in rows if row.statistic == "accuracy"}
-    chosen = [(c, p) for c, p in items if c.method in methods]
-    series = {s.method: s for s in make_series(chosen, draws=_DRAWS)} if chosen else {}
+    specs = [row.method for row in rows]
+    accuracies = [row.method for row in rows if row.statistic == "accuracy"]
+    chosen = [(c, p) for c, p in items if any(_is_of(c, spec, specs) for spec in accuracies)]
+    series = make_series(chosen, draws=_DRAWS) if chosen else []
     for row in rows:
-        method = row.method.partition("@")[0]
         published = reproduction.published(row, profile)
         if row.statistic == "accuracy":
-            numbers = _accuracies(series.get(method), parts)
+            mine = [s for s in series if _is_of(s, row.method, specs)]
+            numbers = _accuracies(mine[0] if mine else None, parts)
         else:
-            own = [(c, p) for c, p in items if c.method == method]
+            own = [(c, p) for c, p in items if _is_of(c, row.method, specs)]
             numbers = _levels(own, parts, row)
         found += [
             {"row": row.name, "published": published.get(str(n["column"]), np.nan), **n}
             for n in numbers
         ]
     return _frame(found)
+
+
+def _is_of(found: Cell | Series, spec: str, specs: Sequence[str]) -> bool:
+    """Whether a cell or series belongs to ``NAME`` or ``NAME@TRAINED_ON``.
+
+    A plain name has those that no other specification of the table names with their training.
+    """
+    name, at, _ = spec.partition("@")
+    if found.method != name:
+        return False
+    if at:
+        return found.trained_on == _training(spec)
+    return found.trained_on not in {
+        _training(other) for other in specs if other.startswith(f"{name}@")
+    }
+
+
+def _training(spec: str) -> str:
+    on = spec.partition("@")[2]
+    return on if on == MATCHED else canonical_training(on)
 
 
 def _frame(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
@@ -269,14 +291,19 @@ def gains_of(reproduction: Reproduction, items: Items, parts: Parts, profile: st
 
 def _difference(items: Items, one: str, other: str, parts: Parts) -> list[dict[str, object]]:
     """`one` minus `other`, over the trainings that have both."""
-    names = [name.partition("@")[0] for name in (one, other)]
-    trained = [{c.train_seed for c, _ in items if c.method == name} for name in names]
+    specs = (one, other)
+    trained = [{c.train_seed for c, _ in items if _is_of(c, spec, specs)} for spec in specs]
     seeds = sorted(trained[0] & trained[1])
     if not seeds:
         return []
-    chosen = [(c, p) for c, p in items if c.method in names and c.train_seed in seeds]
-    series = {s.method: s for s in make_series(chosen, draws=_DRAWS)}
-    return _numbers(series[names[0]], series[names[1]], parts, seeds)
+    chosen = [
+        (c, p)
+        for c, p in items
+        if c.train_seed in seeds and any(_is_of(c, spec, specs) for spec in specs)
+    ]
+    series = make_series(chosen, draws=_DRAWS)
+    first, second = (next(s for s in series if _is_of(s, spec, specs)) for spec in specs)
+    return _numbers(first, second, parts, seeds)
 
 
 def _numbers(
@@ -292,7 +319,7 @@ def _numbers(
 
 
 def _of_other_trainings(items: Items, gain: Gain, parts: Parts) -> list[dict[str, object]]:
-    own = [(c, p) for c, p in items if c.method == gain.over.partition("@")[0]]
+    own = [(c, p) for c, p in items if _is_of(c, gain.over, (gain.over, gain.method))]
     seeds = sorted({c.train_seed for c, _ in own})
     if not own:
         return []

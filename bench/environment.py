@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shlex
 import sys
@@ -82,3 +83,10 @@ def choose_device(name: str) -> str:
             f"expected one of {DEVICE_ADVICE}"
         ) from error
     return name
+
+
+def usable_processors() -> int:
+    """How many processors this process may use; macOS does not tell, all of them there."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -225,3 +225,32 @@ def test_a_folder_of_an_older_format_is_refused_in_words(tmp_path, toy):
     manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 1'))
     with pytest.raises(RobobenchError, match="has format 1, but this version reads 2"):
         robobench.load(tmp_path)
+
+
+def test_an_estimate_counts_shared_work_once(tmp_path, monkeypatch):
+    """Degrading and the stem are shared by the methods of a condition."""
+    from robobench.evaluation import dry_run
+    from robobench.evaluation.configuration import Configuration
+    from robobench.evaluation.plan import prepare
+
+    def told(methods):
+        settings = Configuration(
+            methods=methods, corruptions="jpeg:10", limit=64, out=str(tmp_path / "run")
+        )
+        return dry_run.estimate(prepare(settings)).seconds
+
+    monkeypatch.setattr(dry_run, "_timed", lambda work: 0.064)  # 1 ms an image
+    monkeypatch.setattr(dry_run, "_DEGRADING", 1.0)
+    one, two = told("org"), told("org,afd@jpeg")
+    own, stem, degraded = 2 * 64 * 1e-3, 2 * 64 * 1e-3, 64.0  # two conditions, one of them clean
+    assert one == pytest.approx(own + stem + degraded, rel=0.01)
+    assert two == pytest.approx(2 * own + stem + degraded, rel=0.01)
+
+
+def test_processors_are_counted_where_affinity_is_unknown(monkeypatch):
+    import os
+
+    from robobench.environment import usable_processors
+
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert usable_processors() == os.cpu_count()

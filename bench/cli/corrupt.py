@@ -71,11 +71,10 @@ def corrupt(
 
     Writes every image at every corruption and severity. Run again, it makes only what is missing.
     """
-    import os
-
     from robobench.copies.copying import LAYOUTS, Copy, copy_degraded
     from robobench.corruptions.catalogue import base_profile, nearest_profile
     from robobench.datasets.files import image_files, natural_profile
+    from robobench.environment import usable_processors
     from robobench.registry import load_plugin_file
     from robobench.types import Geometry
 
@@ -108,7 +107,7 @@ def corrupt(
         made, there = copy_degraded(
             copy,
             targets,
-            workers=workers or len(os.sched_getaffinity(0)),
+            workers=workers or usable_processors(),
             begin=lambda images: update(total=images),
             advance=lambda images: update(advance=images),
         )

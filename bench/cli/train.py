@@ -71,7 +71,7 @@ def train(
 
     Without --method, all weights that are missing for the data set are trained, the most valuable
     first. --recipe endo-2020 alone trains what is missing of that study, on all its data sets. An
-    interrupted training resumes where it stopped.
+    interrupted training resumes where it stopped; stopped by --time-limit, it ends with exit code 0.
     """
     from robobench.registry import STUDIES, load_plugin_file
     from robobench.training.study import trainings_of

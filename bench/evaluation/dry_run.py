@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from robobench.contracts import Method
 from robobench.errors import RobobenchError
 from robobench.evaluation.plan import Plan
 from robobench.evaluation.runner import chunk_size, context_for, missing_cells, predict_chunk
 from robobench.results.store import Store
-from robobench.types import Cell
+from robobench.types import Cell, Degradation
 
 # Bytes of one stored prediction, compressed (measured on runs of 2,000 to 10,000 images).
 _BYTES = 11
+_DEGRADING = 1e-4  # seconds per image, roughly
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,15 @@ def estimate(plan: Plan) -> Estimate:
     """Count what is missing and time one chunk of each method on this machine."""
     store = Store(plan.configuration.folder)
     missing = missing_cells(plan.grid, plan.source, store)
-    speed: dict[int, float] = {}
+    trial = _Trial(plan)
     seconds = 0.0
+    shared: dict[tuple[Degradation, int, int], tuple[float, int]] = {}
     for method, cell, images in missing:
-        if id(method) not in speed:
-            speed[id(method)] = _seconds_per_image(plan, method, cell)
-        degrade = 0.0 if cell.degradation.is_clean else 1e-4  # shared by all methods of a condition
-        seconds += images * (speed[id(method)] + degrade)
+        seconds += images * trial.own_seconds(method, cell)
+        for key, each in trial.shared_seconds(method, cell).items():
+            known = shared.get((cell.degradation, cell.seed, key), (each, 0))[1]
+            shared[cell.degradation, cell.seed, key] = each, max(known, images)
+    seconds += sum(each * images for each, images in shared.values())  # once per condition
     predictions = sum(images for _, _, images in missing)
     cells = len(plan.grid.cells())
     return Estimate(
@@ -66,23 +71,60 @@ def estimate(plan: Plan) -> Estimate:
     )
 
 
-def _seconds_per_image(plan: Plan, method: Method, cell: Cell) -> float:
-    """Seconds per prediction on a cell's images, from the second of two chunks (after warm-up)."""
-    source = plan.source
-    size = chunk_size(source.side)
-    indices = source.order[: min(size, len(source))]
-    clean, images = source.batch(0, len(indices), cell.degradation, cell.seed)
-    context = context_for(method, source, cell.degradation, indices, len(indices))
-    elapsed = 0.0
-    for _ in range(2):
-        began = time.perf_counter()
+class _Trial:
+    """Times one chunk of each method on a run's own images, after a warm-up.
+
+    Methods on one classifier share the images that were degraded and the stem's features; both are
+    timed apart from what is a method's own.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._source = plan.source
+        self._own: dict[int, float] = {}
+        self._stem: dict[int, float] = {}
+
+    def own_seconds(self, method: Method, cell: Cell) -> float:
+        """Seconds per image of what only this method does."""
+        if id(method) not in self._own:
+            self._measure(method, cell)
+        return self._own[id(method)]
+
+    def shared_seconds(self, method: Method, cell: Cell) -> dict[int, float]:
+        """Seconds per image of what other methods share in the same condition, by what it is."""
+        found = {} if cell.degradation.is_clean else {0: _DEGRADING}
+        if _uses_stem(method):
+            found[id(method.backbone)] = self._stem.get(id(method.backbone), 0.0)
+        return found
+
+    def _measure(self, method: Method, cell: Cell) -> None:
+        source = self._source
+        indices = source.order[: min(chunk_size(source.side), len(source))]
+        clean, images = source.batch(0, len(indices), cell.degradation, cell.seed)
+        context = context_for(method, source, cell.degradation, indices, len(indices))
+        stems: dict[int, Tensor] = {}
+
+        def predict() -> None:
+            predict_chunk(method, images, context, stems)
+            method.columns(images, clean, context)
+
         try:
             with torch.inference_mode():
-                predict_chunk(method, images, context)
-                method.columns(images, clean, context)
+                predict()  # fills `stems`
+                self._own[id(method)] = _timed(predict) / len(images)
+                if _uses_stem(method) and id(method.backbone) not in self._stem:
+                    elapsed = _timed(lambda: method.backbone.stem(images))
+                    self._stem[id(method.backbone)] = elapsed / len(images)
         except RobobenchError:
             raise
         except Exception:  # noqa: BLE001 - the run itself reports which cell failed, and why
-            return 0.0
-        elapsed = time.perf_counter() - began
-    return elapsed / len(images)
+            self._own[id(method)] = 0.0
+
+
+def _uses_stem(method: Method) -> bool:
+    return type(method).from_stem is not Method.from_stem and method.backbone.splittable
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began

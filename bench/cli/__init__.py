@@ -68,7 +68,26 @@ class _Commands(click.Group):
         name = args[0] if args and not args[0].startswith("-") else None
         if name is not None and name not in _built_in() and name not in COMMANDS:
             raise unknown_name("command", name, [*_built_in(), *COMMANDS])
+        if name in _built_in():
+            _refuse_empty(args[1:])
         return super().resolve_command(ctx, args)
+
+
+def _refuse_empty(arguments: list[str]) -> None:
+    """Empty text is not the default: ``--config "$FILE"`` without FILE would evaluate everything.
+
+    Raises:
+        RobobenchError: An argument, or an option's value, is empty.
+    """
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        option, equals, value = argument.partition("=")
+        if not argument.startswith("--"):
+            option, equals, value = before if before.startswith("--") else "", "=", argument
+        if equals and not value.strip():
+            what = f"{option}: a value" if option else "an argument"
+            raise RobobenchError(
+                f"{what} is expected, got {value!r}; leave {option or 'it'} out for the default"
+            )
 
 
 def _load_plugins(ctx: click.Context, parameter: click.Parameter, files: tuple[str, ...]) -> None:

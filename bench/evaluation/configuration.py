@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from robobench.errors import RobobenchError, unknown_name
+
+# Bounds of --mean and --std, in units of 0..1: beyond them float32 overflows.
+_SMALLEST, _LARGEST = 1e-6, 1e6
 
 
 @dataclass(frozen=True)
@@ -60,15 +63,15 @@ class Configuration:
     limit: int | None = None
     download: bool = False
     classes: str | None = None
-    severities: str = "1-5"
+    severities: str | int | tuple[int, ...] = "1-5"
     profile: str | None = None
     save_jpeg85: bool = False
     engine: str = "native"
-    seed: str = "0"
+    seed: str | int | tuple[int, ...] = "0"
     backbone: str | None = None
     weights: str | None = None
     layer: str | None = None
-    train_seeds: str = "0"
+    train_seeds: str | int | tuple[int, ...] = "0"
     train_missing: bool = False
     no_reference: bool = False
     resize: int | None = None
@@ -88,6 +91,11 @@ class Configuration:
 
     def __post_init__(self) -> None:
         """Refuse impossible values before anything is loaded."""
+        for name, value in asdict(self).items():
+            _check_type(f"--{name.replace('_', '-')}", name, value)
+        for option, named in (("--methods", self.methods), ("--corruptions", self.corruptions)):
+            if not any(n.strip() for n in (named.split(",") if isinstance(named, str) else named)):
+                raise RobobenchError(f"{option}: at least one is expected, got {named!r}")
         _one_of("--corrupt-at", self.corrupt_at, ("crop", "native"))
         _one_of("--engine", self.engine, ("native", "imagecorruptions"))
         _one_of("--precision", self.precision, ("fp32", "bf16"))
@@ -101,8 +109,13 @@ class Configuration:
         ):
             if value is not None and value < 1:
                 raise RobobenchError(f"{option}: expected a whole number of 1 or more, got {value}")
-        if self.std is not None and min(self.std) <= 0:
-            raise RobobenchError(f"--std: expected three numbers above 0, got {self.std}")
+        for option, three, low in (
+            ("--mean", self.mean, -_LARGEST),
+            ("--std", self.std, _SMALLEST),
+        ):
+            if three is not None and not all(low <= x <= _LARGEST for x in three):  # nor NaN
+                least = "" if low < 0 else f" above 0 (at least {low:g})"
+                raise RobobenchError(f"{option}: expected three finite numbers{least}, got {three}")
 
     @property
     def root(self) -> Path | None:
@@ -133,10 +146,64 @@ class Configuration:
         for name in settings:
             if name not in known:
                 raise unknown_name("setting", name, known)
-        plain: dict[str, Any] = {
-            k: os.fspath(v) if isinstance(v, Path) else v for k, v in settings.items()
-        }
-        return cls(**plain)
+        return cls(**{name: _plain(value) for name, value in settings.items()})
+
+
+def _plain(value: Any) -> Any:
+    """Paths as text, lists as tuples: what the manifest can hold."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_plain, value))
+    return os.fspath(value) if isinstance(value, Path) else value
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return _is_whole(value) or isinstance(value, float)
+
+
+def _are(is_one: Callable[[Any], bool], value: Any) -> bool:
+    return isinstance(value, tuple) and all(map(is_one, value))
+
+
+# Annotation of a field -> what it is in words, and whether a value is that.
+_TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "str": ("text", _is_text),
+    "int": ("a whole number", _is_whole),
+    "bool": ("true or false", lambda value: isinstance(value, bool)),
+    "tuple[str, ...]": ("a list of texts", lambda value: _are(_is_text, value)),
+    "tuple[int, ...]": ("a list of whole numbers", lambda value: _are(_is_whole, value)),
+    "tuple[float, float, float]": (
+        "three numbers",
+        lambda value: _are(_is_number, value) and len(value) == 3,
+    ),
+}
+
+
+def _check_type(called: str, name: str, value: Any) -> None:
+    """Refuse a value of another type than the field's, and empty text, which is no default.
+
+    Raises:
+        RobobenchError: The message has the expected type and the value.
+    """
+    allowed = str(Configuration.__dataclass_fields__[name].type).split(" | ")
+    words, tests = zip(*(_TYPES[kind] for kind in allowed if kind != "None"), strict=True)
+    if value is None and "None" in allowed:
+        return
+    if not any(test(value) for test in tests):
+        raise RobobenchError(
+            f"{called}: expected {' or '.join(words)}, got {value!r} ({type(value).__name__})"
+        )
+    if "" in (value if isinstance(value, tuple) else [value]):
+        raise RobobenchError(
+            f"{called}: expected {words[0]}, got '' (leave it out for the default)"
+        )
 
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -148,7 +215,8 @@ def read_settings(path: str | Path) -> dict[str, Any]:
     """Settings from a TOML file (``--config``); keys are the long options, with - or _.
 
     Raises:
-        RobobenchError: The file is missing or not valid TOML, or a key is not a setting.
+        RobobenchError: The file is missing or not valid TOML, a key is not a setting, or a value
+            is of another type.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -163,5 +231,6 @@ def read_settings(path: str | Path) -> dict[str, Any]:
         name = key.replace("-", "_")
         if name not in known:
             raise unknown_name(f"key in {path}", key, [k.replace("_", "-") for k in known])
-        settings[name] = tuple(value) if isinstance(value, list) else value
+        settings[name] = _plain(value)
+        _check_type(f"--config {path}: {key}", name, settings[name])
     return settings

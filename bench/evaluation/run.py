@@ -152,6 +152,12 @@ def execute(
         write_manifest(folder, manifest)
         finished_run = Run(folder)
         write_tables(finished_run)
+        if told := _invalid(finished_run):
+            manifest["notes"] = finished_run.manifest["notes"] = [
+                *(n for n in manifest["notes"] if n not in told),
+                *told,
+            ]
+            write_manifest(folder, manifest)
     if failures:
         raise CellsFailed(_name_failures(failures))
     return finished_run
@@ -182,6 +188,17 @@ def _evaluate(
         advance=advance,
         finished=finished,
     )
+
+
+def _invalid(done: Run) -> list[str]:
+    """A note for each method that gave no valid probabilities for some images."""
+    shares = done.frame[done.frame["metric"] == "invalid"].groupby("method", sort=False)["value"]
+    return [
+        f"{method} gave no valid probabilities (NaN) for {values.mean():.2%} of the images on "
+        f"average over its conditions, at most {values.max():.2%}; they count as wrong."
+        for method, values in shares
+        if values.max() > 0
+    ]
 
 
 def _name_failures(failures: list[Failure]) -> str:

@@ -115,6 +115,26 @@ def verify(folder: str | Path, dataset: Dataset | None = None) -> Verification:
     return found
 
 
+def require_whole(folder: str | Path) -> None:
+    """Refuse a run that `verify` refuses: nothing is to be concluded from a part of it.
+
+    Raises:
+        RobobenchError: With the first problem and, if cells are missing, how many and the command
+            that computes them.
+    """
+    found = verify(folder)
+    if not found.problems:
+        return
+    manifest = read_manifest(Path(folder)) or {}
+    planned, command = manifest.get("cells"), str(manifest.get("command", ""))
+    advice = ""
+    if isinstance(planned, int) and found.cells < planned:
+        how = f"`{command}`" if command.startswith("robobench ") else "the same run, repeated,"
+        advice = f"; it has {found.cells} of {planned} cells, {how} computes the rest"
+    more = f" (and {len(found.problems) - 1} more)" if len(found.problems) > 1 else ""
+    raise RobobenchError(f"{folder} is not whole: {found.problems[0]}{more}{advice}")
+
+
 def _swollen(path: Path, manifest: Mapping[str, Any]) -> str:
     """What makes a cell file larger than its number of images explains, so that it is not read."""
     if not path.is_file():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from robobench.contracts import Method
 from robobench.errors import RobobenchError
 from robobench.registry import METHODS
@@ -47,7 +49,9 @@ def readiness(
             backbone_digest=backbone.digest,
         )
         trained = list(dict.fromkeys(read_card(path).trained_on for path in found))
-        line = f"robobench train --method {owner} --dataset {dataset} {backbone.command}"
+        line = (
+            f"robobench train --method {owner} --dataset {shlex.quote(dataset)} {backbone.command}"
+        )
         state = f"ready: trained on {', '.join(trained)}" if trained else f"trainable: `{line}`"
         rows.append((method_name, state))
     return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -285,7 +286,7 @@ class _Missing:
 
     def train_command(self, trainings: Sequence[str]) -> str:
         parts = ["robobench train --method", self.owner]
-        parts.append(self.command or f"--dataset {base_dataset(self.dataset)}")
+        parts.append(self.command or f"--dataset {shlex.quote(base_dataset(self.dataset))}")
         parts.append(self.backbone.command)
         if not self._has_training_images:
             parts.append("--images DIR")

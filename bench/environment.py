@@ -76,7 +76,7 @@ def choose_device(name: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).cpu()  # nothing comes back from the device meta
     except (RuntimeError, AssertionError) as error:
         raise RobobenchError(
             f"--device {name} cannot be used here ({str(error).splitlines()[0]}); "

@@ -64,7 +64,8 @@ def results(
             "n": len(predictions),
         }
         for name, metric in metrics.items():
-            value, low, high = metric_value(metric, predictions)
+            with METRICS.running(name):
+                value, low, high = metric_value(metric, predictions)
             low, high = (low, high) if intervals else _NONE
             rows.append({**key, "metric": name, "value": value, "ci_low": low, "ci_high": high})
         for name, column in predictions.extra.items():

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from robobench.analysis.corruption_error import interval_mean_accuracy, mce
 from robobench.analysis.statistics import wilson
 from robobench.contracts import Metric
+from robobench.errors import RobobenchError
 from robobench.registry import metric
 from robobench.types import Predictions
 
@@ -58,10 +59,19 @@ def metric_value(metric: Metric, predictions: Predictions) -> tuple[float, float
     Returns:
         Value, lower and upper end: Wilson's interval where the metric returns a bool per image, the
         normal approximation where it returns a number per image, NaN where it returns one number.
+
+    Raises:
+        RobobenchError: The metric returns something else.
     """
     found = metric(predictions)
-    if not isinstance(found, np.ndarray):
+    if isinstance(found, int | float | np.number | np.bool_):
         return float(found), *_NO_INTERVAL
+    if not isinstance(found, np.ndarray) or found.ndim != 1 or found.dtype.kind not in "biuf":
+        shape = f" of {found.dtype} {found.shape}" if isinstance(found, np.ndarray) else ""
+        raise RobobenchError(
+            f"metric {getattr(metric, '__name__', metric)}: expected one number, or a numpy array "
+            f"with one per image, got {type(found).__name__}{shape}"
+        )
     value = float(np.mean(found, dtype=np.float64)) if len(found) else float("nan")
     if found.dtype == np.bool_ and len(found):
         low, high = wilson(int(found.sum()), len(found))

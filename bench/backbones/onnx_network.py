@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from robobench.errors import RobobenchError
+from robobench.errors import RobobenchError, foreign
 from robobench.types import Cost
 
 
@@ -50,11 +50,11 @@ class OnnxNetwork(nn.Module):
                 f"--backbone onnx:{path} cannot be read: {str(error).partition(chr(10))[0][:160]}"
             ) from error
         inputs = self._session.get_inputs()
-        shape = inputs[0].shape
-        if len(inputs) != 1 or len(shape) != 4 or inputs[0].type != "tensor(float)":
+        shape = inputs[0].shape if len(inputs) == 1 else []
+        if len(shape) != 4 or inputs[0].type != "tensor(float)" or not _is_square_rgb(*shape[1:]):
             raise RobobenchError(
-                f"--backbone onnx:{path}: expected one float input N x 3 x H x W, got "
-                f"{[(i.name, i.type, i.shape) for i in inputs]}"
+                f"--backbone onnx:{path}: expected one float input N x 3 x H x W with H = W, got "
+                f"{', '.join(f'{i.name} {i.type} {i.shape}' for i in inputs) or 'no input'}"
             )
         self._input = inputs[0].name
         self._batch = shape[0] if isinstance(shape[0], int) else None
@@ -67,7 +67,14 @@ class OnnxNetwork(nn.Module):
         for tensor in graph.initializer:  # so that the digest covers its weights
             values = torch.from_numpy(np.array(onnx.numpy_helper.to_array(tensor)))
             self.register_buffer("w_" + tensor.name.replace(".", "_"), values)
-        self.classes = int(self(torch.zeros(1, 3, self.side, self.side)).shape[-1])
+        with foreign(f"--backbone onnx:{path}: a black image"):
+            logits = self(torch.zeros(1, 3, self.side, self.side))
+        if logits.ndim != 2:
+            raise RobobenchError(
+                f"--backbone onnx:{path}: expected an output N x classes, got "
+                f"{' x '.join(map(str, logits.shape))} for one image"
+            )
+        self.classes = int(logits.shape[-1])
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits for normalised images, on the images' device."""
@@ -82,6 +89,12 @@ class OnnxNetwork(nn.Module):
             parts.append(self._session.run(None, {self._input: padded})[0][: len(part)])
         output = torch.from_numpy(np.concatenate(parts)).to(images.device)
         return output.clamp_min(1e-30).log() if self._probabilities else output
+
+
+def _is_square_rgb(channels: Any, height: Any, width: Any) -> bool:
+    """Whether an input's axes, where they are fixed, are 3 x side x side."""
+    fixed = {side for side in (height, width) if isinstance(side, int)}
+    return len(fixed) < 2 and (channels == 3 or not isinstance(channels, int))
 
 
 def _onnx_cost(onnx: Any, model: Any, side: int) -> Cost:

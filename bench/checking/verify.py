@@ -1,6 +1,7 @@
 """Is a run's folder intact? Checksums, names, completeness, agreement with its manifest."""
 
 import hashlib
+import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ from robobench.errors import CheckFailed, RobobenchError
 from robobench.results.manifest import ListedCells, read_manifest, row_of
 from robobench.results.store import Store, read_cell
 from robobench.types import Cell, Predictions
+
+# Bounds of a column of a cell file, beyond which it is not unpacked.
+_HEADER_BYTES, _IMAGES_IF_UNKNOWN, _MOST_COLUMNS = 65_536, 10**8, 1000
 
 
 @dataclass
@@ -68,6 +72,9 @@ def verify(folder: str | Path, dataset: Dataset | None = None) -> Verification:
     images: dict[str, list[str]] = defaultdict(list)
     labels: dict[str, list[str]] = defaultdict(list)
     for path in sorted(store.cells_folder.glob("*.npz")):
+        if problem := _swollen(path, manifest):
+            found.problems.append(f"{path.name} {problem}: remove it and run again")
+            continue
         try:
             cell, predictions = read_cell(path)
         except RobobenchError as error:
@@ -106,6 +113,42 @@ def verify(folder: str | Path, dataset: Dataset | None = None) -> Verification:
             "the data set's fingerprint differs from the run's: the run evaluated other images"
         )
     return found
+
+
+def require_whole(folder: str | Path) -> None:
+    """Refuse a run that `verify` refuses: nothing is to be concluded from a part of it.
+
+    Raises:
+        RobobenchError: With the first problem and, if cells are missing, how many and the command
+            that computes them.
+    """
+    found = verify(folder)
+    if not found.problems:
+        return
+    manifest = read_manifest(Path(folder)) or {}
+    planned, command = manifest.get("cells"), str(manifest.get("command", ""))
+    advice = ""
+    if isinstance(planned, int) and found.cells < planned:
+        how = f"`{command}`" if command.startswith("robobench ") else "the same run, repeated,"
+        advice = f"; it has {found.cells} of {planned} cells, {how} computes the rest"
+    more = f" (and {len(found.problems) - 1} more)" if len(found.problems) > 1 else ""
+    raise RobobenchError(f"{folder} is not whole: {found.problems[0]}{more}{advice}")
+
+
+def _swollen(path: Path, manifest: Mapping[str, Any]) -> str:
+    """What makes a cell file larger than its number of images explains, so that it is not read."""
+    if not path.is_file():
+        return "is not a file"
+    count = manifest["dataset"].get("count")
+    try:
+        with zipfile.ZipFile(path) as packed:
+            declared = [member.file_size for member in packed.infolist()]
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return ""  # complained about where it is read
+    most = _HEADER_BYTES + 8 * (count if isinstance(count, int) else _IMAGES_IF_UNKNOWN)
+    if len(declared) > _MOST_COLUMNS or max(declared, default=0) > most:
+        return f"unpacks to {sum(declared):,} bytes in {len(declared)} columns"
+    return ""
 
 
 def _wrong(predictions: Predictions, manifest: Mapping[str, Any]) -> list[str]:

@@ -148,6 +148,12 @@ def _exit_code(arguments: list[str] | None) -> int:
     except BrokenPipeError:  # `robobench list methods | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except MemoryError as error:
+        return _complain(
+            f"not enough memory ({' '.join(str(error).split()) or 'none left'}): a smaller "
+            "--batch-size, --resize or --limit needs less",
+            2,
+        )
     except SystemExit as error:  # click does not exit here, so that it is not robobench's
         return _complain(f"{_where(error)} ended the program (exit code {error.code})", 3)
     except Exception as error:  # noqa: BLE001 - the last line of defence

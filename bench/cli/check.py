@@ -39,19 +39,21 @@ def check(
     """Compare RUN (its folder) with a baseline, image by image.
 
     Exit code 0 if nothing is worse, 1 if a method's mean or a cell lost more than the tolerance
-    beyond chance, 2 if the two cannot be compared.
+    beyond chance, 2 if the two cannot be compared, or RUN is not whole (`robobench verify`).
     """
     from pathlib import Path
 
     from robobench.checking.baseline import read_baseline
     from robobench.checking.check import check as compare
     from robobench.checking.junit import as_junit
+    from robobench.checking.verify import require_whole
     from robobench.files import write_aside
     from robobench.reports.verdicts import as_markdown, as_text
     from robobench.results.run import load
 
     frozen = read_baseline(baseline)
     loaded = load(run)
+    require_whole(run)
     result = compare(loaded.each(), loaded.manifest, frozen, tolerance=tolerance, alpha=alpha)
     click.echo(as_text(result), nl=False)
     if junit:

@@ -9,15 +9,18 @@ import click
 def freeze(run: str, out: str) -> None:
     """Freeze RUN (its folder) into a small file to commit.
 
-    It records which images each cell got right and what was run: about n/8 bytes per cell.
+    It records which images each cell got right and what was run: about n/8 bytes per cell. The run
+    has to be whole, as `robobench verify` sees it.
     """
     from pathlib import Path
 
     from robobench.checking.baseline import freeze as frozen
+    from robobench.checking.verify import require_whole
     from robobench.files import is_stream, write_aside
     from robobench.results.run import load
 
     loaded = load(run)
+    require_whole(run)
     content = frozen(loaded.each(), loaded.manifest)
     write_aside(Path(out), content)
     cells = len(loaded.cells)

@@ -44,7 +44,7 @@ def seconds_in(text: str) -> float:
 @click.option("--time-limit", help="Stop after 25m, 90s, 1h; the same command resumes.")
 @click.option("--data-root", help="Folder of the data sets. [default: ROBOBENCH_DATA]")
 @click.option("--download", is_flag=True, help="Allow downloads of data and pretrained weights.")
-@click.option("--classes", help="Ignored; accepted so that options of run can be copied.")
+@click.option("--classes", help="File that maps folder names to classes.")
 @click.option("--layer", help="Layer after which a module is plugged in.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps.")
 @click.option(
@@ -62,7 +62,6 @@ def train(
     trained_on: str | None,
     recipe: str | None,
     time_limit: str | None,
-    classes: str | None,
     plugin: tuple[str, ...],
     again: bool,
     **options: Any,

@@ -48,6 +48,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "codecs": ("jpeg_compression", "webp", "avif"),
 }
 
+# Parts of a mixture, whose name is part of file names.
+_MOST_PARTS = 8
+
 
 @dataclass(frozen=True)
 class Native:
@@ -88,8 +91,13 @@ def expand(name: str) -> tuple[str, ...]:
     A mixture ``a+b`` stays one name.
 
     Raises:
-        RobobenchError: The name is unknown; the message suggests the nearest ones.
+        RobobenchError: The name is unknown, and the message suggests the nearest ones; or a mixture
+            has too many parts.
     """
+    if name.count("+") >= _MOST_PARTS:
+        raise RobobenchError(
+            f"a mixture of {name.count('+') + 1} corruptions: expected at most {_MOST_PARTS}"
+        )
     if "+" in name:
         return ("+".join(_canonical(part) for part in name.split("+")),)
     if name in GROUPS:

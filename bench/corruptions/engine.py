@@ -227,10 +227,12 @@ def _call(name: str, images: Tensor, level: Any, key: Tensor) -> Tensor:
     """Run one registered corruption and check what it returns."""
     if not len(images):
         return images.clone()
-    out: Tensor = CORRUPTIONS[name](images, level, key)
+    function = CORRUPTIONS[name]
+    with CORRUPTIONS.running(name):
+        out: Tensor = function(images, level, key)
     if not isinstance(out, Tensor) or out.shape != images.shape or out.dtype != torch.uint8:
         what = f"{out.dtype} {tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
         raise RobobenchError(
-            f"corruption {name} returned {what}: expected uint8 {tuple(images.shape)}"
+            f"corruption {name} returned {what}: expected torch.uint8 {tuple(images.shape)}"
         )
     return out

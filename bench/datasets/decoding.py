@@ -20,7 +20,15 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from robobench.errors import RobobenchError
 
-__all__ = ["IMAGE_SUFFIXES", "UNREAD_SUFFIXES", "decode", "header_quality", "image_size", "to_rgb"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "UNREAD_SUFFIXES",
+    "check_regular",
+    "decode",
+    "header_quality",
+    "image_size",
+    "to_rgb",
+]
 
 # fmt: off
 IMAGE_SUFFIXES: Final = frozenset((
@@ -35,12 +43,23 @@ UNREAD_SUFFIXES: Final = frozenset((
 # fmt: on
 
 
+def check_regular(path: Path) -> None:
+    """Refuse a pipe, which would be waited for without end, and a device.
+
+    Raises:
+        RobobenchError: The path is something else than a file; the message does not name it.
+    """
+    if path.exists() and not path.is_file():
+        raise RobobenchError("not a file but a folder, pipe or device")
+
+
 def decode(path: Path) -> Image.Image:
     """Read a file as an upright RGB image.
 
     Raises:
         RobobenchError: The file cannot be decoded; the message does not name the file.
     """
+    check_regular(path)
     try:
         with Image.open(path) as image:
             ImageOps.exif_transpose(image, in_place=True)
@@ -90,6 +109,7 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         RobobenchError: The header cannot be read; the text does not name the file.
     """
+    check_regular(path)
     try:
         with Image.open(path) as image:
             return image.size
@@ -110,6 +130,7 @@ def header_quality(path: Path) -> int:
     """
     from robobench.corruptions.jpeg_quality import quality_of_tables
 
+    check_regular(path)
     try:
         with Image.open(path) as image:
             tables = (

@@ -17,6 +17,7 @@ from torch import Tensor
 from robobench.datasets.decoding import (
     IMAGE_SUFFIXES,
     UNREAD_SUFFIXES,
+    check_regular,
     decode,
     header_quality,
     image_size,
@@ -345,6 +346,7 @@ def _place(path: str) -> bytes:
 
 
 def _head(path: Path) -> bytes:
+    check_regular(path)
     with path.open("rb") as file:
         return hashlib.sha256(file.read(_FINGERPRINT_BYTES)).digest()
 

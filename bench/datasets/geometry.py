@@ -25,16 +25,22 @@ FILTERS: Final = {
 }
 
 
+# The largest side of an image, in pixels: 300 MB each.
+_LARGEST = 10_000
+
+
 def check_geometry(geometry: Geometry) -> None:
     """Refuse an impossible geometry.
 
     Raises:
-        RobobenchError: A size that is not positive, a crop larger than the resized shorter side,
+        RobobenchError: A size that is not positive or beyond reason, a crop larger than the resized shorter side,
             or an unknown interpolation.
     """
     for name, size in (("--resize", geometry.resize), ("--crop", geometry.crop)):
         if size is not None and size < 1:
             raise RobobenchError(f"{name}: expected 1 or more pixels, got {size}")
+        if size is not None and size > _LARGEST:
+            raise RobobenchError(f"{name}: expected at most {_LARGEST} pixels, got {size}")
     if (
         geometry.resize is not None
         and geometry.crop is not None

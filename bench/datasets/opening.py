@@ -19,6 +19,10 @@ _REFUSALS: Final = {
     "classes": "has class names of its own: --classes is for folder:PATH",
     "download": "cannot be downloaded by robobench: put it into --data-root by hand",
 }
+_PARTS = (
+    *("name", "split", "class_names", "profile", "labels"),
+    *("__len__", "fingerprint", "read"),
+)
 
 
 def open_dataset(
@@ -66,13 +70,19 @@ def open_dataset(
     for option, reason in _REFUSALS.items():
         if option not in taken and options[option]:
             raise RobobenchError(f"dataset {base} {reason}")
-    opened: Dataset = factory(**{key: value for key, value in options.items() if key in taken})
+    with DATASETS.running(base):
+        opened: Dataset = factory(**{k: value for k, value in options.items() if k in taken})
     _look_over(name, opened)
     return opened
 
 
 def _look_over(name: str, opened: Dataset) -> None:
     """Check a data set, built in or from a plug-in, for what the rest relies on."""
+    if lacking := [part for part in _PARTS if not hasattr(opened, part)]:
+        raise RobobenchError(
+            f"dataset {name}: expected an object with {', '.join(_PARTS)}, got a "
+            f"{type(opened).__name__} without {', '.join(lacking)}"
+        )
     labels = opened.labels
     if not isinstance(labels, np.ndarray) or labels.dtype != np.int64 or labels.ndim != 1:
         raise RobobenchError(

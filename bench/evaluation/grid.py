@@ -11,6 +11,8 @@ from robobench.errors import RobobenchError
 from robobench.types import CLEAN, Cell, Degradation
 from robobench.weights.selection import SelectedMethod
 
+# Numbers of one option, and levels of one sweep: more are a slip of the keyboard.
+_MOST_NUMBERS, _MOST_LEVELS = 1000, 10_000
 _SWEEP = re.compile(r"(?P<low>\d+(\.\d+)?)(-(?P<high>\d+(\.\d+)?)(/(?P<step>\d+(\.\d+)?))?)?")
 
 
@@ -38,12 +40,17 @@ def parse_whole_numbers(
         text = [text]
     numbers: list[int] = []
     for part in split_list(text if isinstance(text, str) else map(str, text)):
-        match = re.fullmatch(r"(-?\d+)(?:-(\d+))?", part)
+        match = re.fullmatch(r"(-?\d{1,18})(?:-(\d{1,18}))?", part)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if not match or not low <= first <= last <= high:
             raise RobobenchError(
                 f"{option}: expected numbers from {low} to {high} like '{low}-{min(high, low + 4)}' "
                 f"or '{low},{low + 2}', got {part!r}"
+            )
+        if len(numbers) + last - first >= _MOST_NUMBERS:
+            raise RobobenchError(
+                f"{option}: expected at most {_MOST_NUMBERS} numbers, {part!r} makes it "
+                f"{len(numbers) + last - first + 1}"
             )
         numbers.extend(range(first, last + 1))
     if not numbers:
@@ -108,7 +115,12 @@ def _levels(corruption: str, text: str, selector: str) -> list[float]:
     step = float(match["step"] or 1)
     if high < low or step <= 0:
         raise RobobenchError(f"{selector!r}: expected LOW-HIGH/STEP with LOW <= HIGH and STEP > 0")
-    count = int((high - low) / step + 1e-9) + 1
+    steps = (high - low) / step
+    if not steps < _MOST_LEVELS:  # nor infinity or NaN
+        raise RobobenchError(
+            f"{selector!r}: expected at most {_MOST_LEVELS} levels; a larger STEP gives fewer"
+        )
+    count = int(steps + 1e-9) + 1
     return [round(low + i * step, 6) for i in range(count)]
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from robobench.contracts import Dataset
-from robobench.errors import RobobenchError
+from robobench.errors import RobobenchError, foreign
 from robobench.types import Degradation, Geometry
 
 if TYPE_CHECKING:
@@ -84,11 +84,25 @@ class ImageSource:
         dataset = self.dataset
         if getattr(dataset, "at", None) is not None:
             dataset = dataset.clean() or dataset  # type: ignore[attr-defined]
-        images = dataset.read(self.order[begin:end], self.geometry).to(self.device)
+        images = self._read(dataset, self.order[begin:end]).to(self.device)
         if self.side and not self.is_small:
             self._cache.clear()  # the last batch serves the next condition
         self._cache[begin, end] = images
         return images
+
+    def _read(self, dataset: Dataset, indices: NDArray[np.int64]) -> Tensor:
+        """What a data set reads, checked, since it may be a plug-in's."""
+        with foreign(f"dataset {dataset.name}: read", type(dataset).__module__):
+            images: Any = dataset.read(indices, self.geometry)
+        pixels = isinstance(images, Tensor) and images.dtype == torch.uint8 and images.ndim == 4
+        if pixels and images.shape[:2] == (len(indices), 3):
+            read: Tensor = images
+            return read
+        got = f" {images.dtype} {tuple(images.shape)}" if hasattr(images, "dtype") else ""
+        raise RobobenchError(
+            f"dataset {dataset.name}: read returned a {type(images).__name__}{got}, expected a "
+            f"torch.uint8 Tensor {len(indices)} x 3 x H x W"
+        )
 
     def batch(
         self, begin: int, end: int, degradation: Degradation, seed: int

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
+from robobench.errors import RobobenchError
 from robobench.registry import names
 
 T = TypeVar("T")
@@ -52,7 +53,7 @@ def method(
     ...     def predict(self, images, context):
     ...         return (self.backbone(images) + self.backbone(images.flip(-1))) / 2
     """
-    return names.METHODS.register(
+    add = names.METHODS.register(
         name,
         aliases=aliases,
         version=version,
@@ -61,6 +62,22 @@ def method(
         trainings=trainings,
         worth=worth,
     )
+
+    def register(target: T) -> T:
+        origin = f"{target.__module__}.{getattr(target, '__qualname__', target)}"
+        kinds = [
+            f"{kind.__module__}.{kind.__qualname__}" for kind in getattr(target, "__mro__", ())
+        ]
+        if "robobench.contracts.Method" not in kinds:
+            what = "another class" if isinstance(target, type) else f"a {type(target).__name__}"
+            raise RobobenchError(
+                f"method {name!r} of {origin}: a subclass of robobench.Method is expected, it is "
+                f"{what}"
+            )
+        added: T = add(target)
+        return added
+
+    return register
 
 
 def corruption(

@@ -279,6 +279,7 @@ def open_pools(
     class_names: Sequence[str] | None,
     labelled: bool,
     seed: int,
+    classes: str | None = None,
 ) -> tuple[ImagePool, ImagePool, str, str]:
     """Open the training and validation images of a training.
 
@@ -292,6 +293,7 @@ def open_pools(
         class_names: Classes of the backbone.
         labelled: Whether labels are needed (`images` then has one sub-folder per class).
         seed: Seed of the choice if there is a limit.
+        classes: File that maps folders to classes.
 
     Returns:
         Training images, validation images, the severity table, and a description of the images.
@@ -301,7 +303,7 @@ def open_pools(
     """
     if images is None:
         train, held = (
-            _own_split(dataset, split, root, download, class_names)
+            _own_split(dataset, split, root, download, class_names, classes)
             for split in ("train", "validation")
         )
         order = nested_order(train.labels, seed)[:limit]
@@ -314,7 +316,9 @@ def open_pools(
             text,
         )
     if labelled:
-        source = open_dataset(f"folder:{images}", root=root, class_names=class_names)
+        source = open_dataset(
+            f"folder:{images}", root=root, classes=classes, class_names=class_names
+        )
     else:
         source = open_images(images)
     order = nested_order(source.labels, seed)[:limit]
@@ -340,10 +344,16 @@ def _own_split(
     root: str | None,
     download: bool,
     class_names: Sequence[str] | None,
+    classes: str | None,
 ) -> Dataset:
     try:
         return open_dataset(
-            dataset, split=split, root=root, download=download, class_names=class_names
+            dataset,
+            split=split,
+            root=root,
+            download=download,
+            classes=classes,
+            class_names=class_names,
         )
     except RobobenchError as error:
         if ":" not in dataset:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import platform
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -110,7 +111,7 @@ class TrainingTask:
         if self.backbone is None:
             raise RobobenchError(
                 f"{self.method} needs a trained {self.architecture}: "
-                f"`robobench train --method org --dataset {self.dataset}` trains it"
+                f"`robobench train --method org --dataset {shlex.quote(self.dataset)}` trains it"
             )
         return self.backbone
 
@@ -274,7 +275,8 @@ class TrainingTask:
         if found:
             return storage.load(found[0])
         command = (
-            f"robobench train --method {method} --dataset {self.dataset} {self.frozen.command}"
+            f"robobench train --method {method} --dataset {shlex.quote(self.dataset)} "
+            f"{self.frozen.command}"
         )
         if METHODS[method].trained_on is None:
             command += f" --trained-on {trained_on}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,7 @@ class TrainingRequest:
         deadline: In the time of `time.monotonic`.
         start: File of weights from which the classifier itself starts.
         start_dataset: Data set whose `org` it starts from instead.
+        classes: File that maps folders of training images to classes.
     """
 
     dataset: str = "shapes10"
@@ -63,6 +65,7 @@ class TrainingRequest:
     deadline: float = float("inf")
     start: str | None = None
     start_dataset: str = ""
+    classes: str | None = None
 
     @property
     def architecture(self) -> str:
@@ -190,6 +193,7 @@ def train_one(
         class_names=None if backbone is None else backbone.class_names,
         labelled=method.weights_of in ("none", "classifier"),
         seed=request.seed,
+        classes=request.classes,
     )
     task = TrainingTask(
         method=name,
@@ -243,18 +247,19 @@ def _geometry(request: TrainingRequest) -> Geometry:
 
 
 def _command(request: TrainingRequest, name: str, trained_on: str) -> str:
-    parts = [f"robobench train --method {name} --dataset {request.dataset_name}"]
-    parts.append(f"--backbone {request.architecture}")
+    parts = [f"robobench train --method {name} --dataset {shlex.quote(request.dataset_name)}"]
+    parts.append(f"--backbone {shlex.quote(request.architecture)}")
     for option, value in (
         ("--weights", request.weights and Path(request.weights).name),
         ("--images", request.images and Path(request.images).name),
         ("--limit", request.limit),
+        ("--classes", request.classes and Path(request.classes).name),
         ("--start", request.start and Path(request.start).name),
         ("--recipe", request.recipe),
         ("--layer", request.layer),
     ):
         if value:
-            parts.append(f"{option} {value}")
+            parts.append(f"{option} {shlex.quote(str(value))}")
     if METHODS[name].trained_on is None:
         parts.append(f"--trained-on {trained_on}")
     parts.append(f"--seed {request.seed}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -60,9 +61,9 @@ def load_backbone(
         RobobenchError: The name is unknown, weights are missing, or do not fit the network.
     """
     network: Network = network_named(name, weights, class_names, download)
-    command = f"--backbone {name}"
+    command = f"--backbone {shlex.quote(name)}"
     if weights is not None:
-        command += f" --weights {weights}"
+        command += f" --weights {shlex.quote(str(weights))}"
     if layer is not None:
         command += f" --layer {layer}"
     if network.own and weights is None:
@@ -125,7 +126,7 @@ def own_classifier_card(backbone: str, dataset: str | None, train_seed: int) -> 
         seed = f" --seed {train_seed}" if train_seed else ""
         raise MissingWeights(
             f"{backbone} has no weights for {dataset} yet; "
-            f"`robobench train --method org --dataset {dataset} --backbone {backbone}{seed}` "
+            f"`robobench train --method org --dataset {shlex.quote(dataset)} --backbone {backbone}{seed}` "
             "trains them",
             method="org",
             trainings=(CLEAN,),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from robobench.contracts import Method
 from robobench.errors import RobobenchError
 from robobench.registry import METHODS
@@ -48,7 +50,9 @@ def readiness(
             layer=backbone.layer if method.weights_of == "plugin" else None,
         )
         trained = list(dict.fromkeys(read_card(path).trained_on for path in found))
-        line = f"robobench train --method {owner} --dataset {dataset} {backbone.command}"
+        line = (
+            f"robobench train --method {owner} --dataset {shlex.quote(dataset)} {backbone.command}"
+        )
         state = f"ready: trained on {', '.join(trained)}" if trained else f"trainable: `{line}`"
         rows.append((method_name, state))
     return rows

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from robobench.contracts import Method
-from robobench.errors import MissingWeights, RobobenchError
+from robobench.errors import MissingWeights, RobobenchError, foreign
 from robobench.registry import DATASETS, METHODS
 from robobench.registry.versions import version_of
 from robobench.types import CLEAN, MATCHED, Card
@@ -109,12 +110,31 @@ class SelectedMethod:
             RobobenchError: A file is damaged or does not fit.
         """
         if not self.cards:
-            return self.kind(self.backbone)
-        made = {path: self.kind(self.backbone, load(path)) for path in set(self.cards.values())}
+            return _made(self.name, self.kind, self.backbone)
+        made = {
+            path: _made(self.name, self.kind, self.backbone, load(path))
+            for path in set(self.cards.values())
+        }
         if not self.is_bank:
             (only,) = made.values()
             return only
         return bank(self.backbone, {c: made[path] for c, path in self.cards.items()})
+
+
+def _made(name: str, kind: type[Method], *arguments: Any) -> Method:
+    """A method, which may be a plug-in's.
+
+    Raises:
+        RobobenchError: Its ``__init__`` raised, or did not call that of `robobench.Method`.
+    """
+    called = f"method {name!r} ({kind.__module__}.{kind.__qualname__})"
+    with foreign(f"{called}: {kind.__name__}(backbone, weights)", kind.__module__):
+        made = kind(*arguments)
+    if not hasattr(made, "backbone"):
+        raise RobobenchError(
+            f"{called}: its __init__ is expected to call super().__init__(backbone, weights)"
+        )
+    return made
 
 
 def select(
@@ -279,7 +299,7 @@ class _Missing:
 
     def train_command(self, trainings: Sequence[str]) -> str:
         parts = ["robobench train --method", self.owner]
-        parts.append(self.command or f"--dataset {base_dataset(self.dataset)}")
+        parts.append(self.command or f"--dataset {shlex.quote(base_dataset(self.dataset))}")
         parts.append(self.backbone.command)
         if not self._has_training_images:
             parts.append("--images DIR")

@@ -231,6 +231,8 @@ class Card:
         minutes: Duration of the training.
         versions: Versions of robobench, Python and torch.
         class_names: For classifiers, the classes in the order of the outputs.
+        license: SPDX expression of the licence of the weights; empty where it is not known.
+        source: Who trained them, and what they started from.
         format: Format version of the card.
     """
 
@@ -251,6 +253,8 @@ class Card:
     minutes: float
     versions: Mapping[str, str]
     class_names: Sequence[str] = ()
+    license: str = ""
+    source: str = ""
     format: int = 1
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +33,7 @@ from robobench.training.fitting import (
     batch_positions,
     fit_network,
 )
+from robobench.training.origin import origin
 from robobench.training.pools import (
     Degrader,
     ImagePool,
@@ -322,7 +323,9 @@ class TrainingTask:
             Path of the card.
         """
         recipe = {**self.recipe.as_dict(), "network": dict(network), "precision": fit.precision}
+        license_, source = origin(network, self.start, self.dataset, self.architecture)
         card = self._card(recipe, fit.figures, fit.minutes + minutes)
+        card = replace(card, license=license_, source=source)
         if self.recipe.options.get("stored_as") == "float16":
             tensors = {k: t.half() if t.ndim > 1 else t for k, t in tensors.items()}
         self.saved = storage.save(card, tensors, self.folder)

@@ -250,6 +250,8 @@ class Card:
         versions: Versions of robobench, Python and torch.
         class_names: For classifiers, the classes in the order of the outputs.
         layer: For plug-in modules, the layer of the classifier after which they are plugged in.
+        license: SPDX expression of the licence of the weights; empty where it is not known.
+        source: Who trained them, and what they started from.
         format: Format version of the card.
     """
 
@@ -271,6 +273,8 @@ class Card:
     versions: Mapping[str, str]
     class_names: Sequence[str] = ()
     layer: str = ""
+    license: str = ""
+    source: str = ""
     format: int = 1
 
 

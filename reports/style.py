@@ -141,9 +141,13 @@ def figure_file(figure: Figure, form: Format, name: str) -> bytes:
 
 def _with_own_ids(svg: bytes, name: str) -> bytes:
     root = _parsed(svg)
+    known = set()
     for element in root.iter():
-        for key, value in element.attrib.items():
-            if key == "id":
+        for key, value in list(element.attrib.items()):
+            if key == "id" and value in known:  # letters, which Matplotlib before 3.11 repeats
+                del element.attrib[key]
+            elif key == "id":
+                known.add(value)
                 element.set(key, f"{name}-{value}")
             elif key == f"{{{_XLINK}}}href" and value.startswith("#"):
                 element.set(key, f"#{name}-{value[1:]}")

@@ -237,6 +237,8 @@ def test_every_method_trains_and_its_weights_are_found(name, brief):
     assert card.accuracy
     assert card.recipe["steps"] == 6
     assert f"--method {name}" in card.command
+    assert card.license == "Apache-2.0"
+    assert card.source == "trained by robobench, from no weights but its own"
     assert not list((made.card.parent / "unfinished").glob("*.pt"))
     assert list((made.card.parent / "curves").glob("*.jsonl"))
     assert not train_one(request, name, trained_on).trained

@@ -1,5 +1,7 @@
 import json
 from dataclasses import replace
+from importlib.metadata import metadata
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ import robobench
 from robobench.backbones.backbone import Backbone
 from robobench.backbones.vgg import Shape, Vgg
 from robobench.errors import MissingWeights, RobobenchError
+from robobench.training.origin import origin
 from robobench.types import Card, Context, Geometry
 from robobench.weights import storage
 from robobench.weights.coverage import covers, suggest_trainings
@@ -51,6 +54,39 @@ def test_what_was_saved_is_loaded():
     assert loaded.card.digest == storage.digest_of_file(path.with_name(loaded.card.file))
     assert torch.equal(loaded.tensors["a"], torch.arange(3.0))
     assert {p.suffix for p in path.parent.iterdir()} == {".json", ".safetensors"}
+
+
+def test_a_card_without_a_licence_still_loads():
+    path = store()
+    old = json.loads(path.read_text())
+    del old["license"], old["source"]
+    path.write_text(json.dumps(old))
+    assert storage.load(path).card.license == ""
+
+
+def test_weights_inherit_the_licence_of_what_they_start_from(tmp_path):
+    alone = origin({"architecture": "vgg-tiny"}, None, "shapes10", "vgg-tiny")
+    assert alone == ("Apache-2.0", "trained by robobench, from no weights but its own")
+    network = {"start": "org, tensors sha256 1"}
+    license_, source = origin(network, None, "cifar10", "resnet-56")
+    assert license_ == "Apache-2.0 AND BSD-2-Clause"
+    assert "akamaster/pytorch_resnet_cifar10" in source
+    found = storage.find("org", dataset="cifar10", backbone_name="resnet-56")[0]
+    found = found.with_suffix(".safetensors")
+    assert origin({"start": found.name}, found, "cifar100", "resnet-56") == (license_, source)
+    foreign = origin({"start": "own.pt, sha256 1"}, tmp_path / "own.pt", "cifar10", "resnet-56")
+    assert foreign == ("", "starts from own.pt, sha256 1, whose licence holds")
+
+
+def test_shipped_weights_say_their_licence_and_source():
+    cards = list(storage.cards())
+    assert len(cards) > 20
+    for path, told in cards:
+        published = "resnet-56" in path.name
+        assert told.license == ("Apache-2.0 AND BSD-2-Clause" if published else "Apache-2.0"), path
+        assert ("akamaster" in told.source) == published, path
+    assert "Yerlan Idelbayev" in Path(__file__).parents[1].joinpath("NOTICE").read_text()
+    assert {"LICENSE", "NOTICE"} <= set(metadata("robobench").get_all("License-File"))
 
 
 def test_a_damaged_file_is_refused():

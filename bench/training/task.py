@@ -10,7 +10,7 @@ import math
 import platform
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -34,6 +34,7 @@ from robobench.training.fitting import (
     batch_positions,
     fit_network,
 )
+from robobench.training.origin import origin
 from robobench.training.pools import (
     Degrader,
     ImagePool,
@@ -324,7 +325,9 @@ class TrainingTask:
             Path of the card.
         """
         recipe = {**self.recipe.as_dict(), "network": dict(network), "precision": fit.precision}
+        license_, source = origin(network, self.start, self.dataset, self.architecture)
         card = self._card(recipe, fit.figures, fit.minutes + minutes)
+        card = replace(card, license=license_, source=source)
         if self.recipe.options.get("stored_as") == "float16":
             tensors = {k: t.half() if t.ndim > 1 else t for k, t in tensors.items()}
         self.saved = storage.save(card, tensors, self.folder)

@@ -109,6 +109,12 @@ class Configuration:
         ):
             if value is not None and value < 1:
                 raise RobobenchError(f"{option}: expected a whole number of 1 or more, got {value}")
+        for option, value, most in (
+            ("--batch-size", self.batch_size, 10**6),
+            ("--workers", self.workers, 1024),
+        ):
+            if value is not None and value > most:
+                raise RobobenchError(f"{option}: expected at most {most:,}, got {value}")
         for option, three, low in (
             ("--mean", self.mean, -_LARGEST),
             ("--std", self.std, _SMALLEST),

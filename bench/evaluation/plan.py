@@ -78,6 +78,8 @@ def make_plan(
     train_seeds = parse_whole_numbers(configuration.train_seeds, "--train-seeds", 0, 999)
     device = choose_device(configuration.device)
     backbones = [_load(configuration, module, dataset, device, seed) for seed in train_seeds]
+    if configuration.layer is not None:
+        _ = backbones[0].split  # a layer that is not there is a mistake, whatever the methods
     data = dataset or _open(configuration, backbones[0])
     _check_classes(data, backbones[0])
     profile = _profile(configuration, data, backbones[0])

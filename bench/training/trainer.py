@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from robobench.backbones.backbone import Backbone
 from robobench.backbones.networks import network_named
 from robobench.backbones.own import own_names
+from robobench.datasets.files import image_files
 from robobench.environment import choose_device
-from robobench.errors import RobobenchError
-from robobench.registry import METHODS
+from robobench.errors import RobobenchError, unknown_name
+from robobench.registry import METHODS, STUDIES
 from robobench.training.pools import open_pools
 from robobench.training.recipes import default_trainings, recipe_named
 from robobench.training.task import TrainingTask
@@ -109,6 +110,9 @@ def requested_trainings(
         if trained_on is not None:
             raise RobobenchError("--trained-on needs --method: name the method to train")
         trainings = default_trainings()
+        known = {r for name, _ in trainings for r in METHODS[name].recipes(None)}
+        if request.recipe is not None and request.recipe not in known:
+            raise unknown_name("recipe", request.recipe, [*known, *STUDIES])
         own = request.architecture in own_names() and request.weights is None
         return trainings if own else [t for t in trainings if METHODS[t[0]].weights_of == "plugin"]
     name, at, on = method.partition("@")
@@ -165,6 +169,10 @@ def train_one(
     if request.start and not classifier:
         raise RobobenchError(
             f"--start is for the classifier itself (--method org): {name} starts from the classifier"
+        )
+    if request.images is not None and not image_files(Path(request.images))[0]:
+        raise RobobenchError(
+            f"--images {request.images}: expected a folder with images, there are none"
         )
     device = choose_device(request.device)
     backbone = None if classifier else _backbone(request, device)

@@ -127,11 +127,10 @@ def _checksum(header: bytes, arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 def _encode(cell: Cell, predictions: Predictions) -> bytes:
     header = json.dumps({"format": CELL_FORMAT, "cell": asdict(cell)}, sort_keys=True).encode()
-    arrays = _arrays(predictions)
+    arrays: dict[str, Any] = _arrays(predictions)  # never of objects: nothing is pickled
     file = io.BytesIO()
     np.savez_compressed(
         file,
-        allow_pickle=False,
         cell=np.frombuffer(header, np.uint8),
         checksum=np.frombuffer(_checksum(header, arrays), np.uint8),
         **arrays,

@@ -76,9 +76,7 @@ def check_folder(folder: Path) -> None:
     """
     try:
         held = [p for p in folder.iterdir() if not p.name.startswith(".")]
-    except (
-        OSError
-    ):  # it is missing, which is fine, or not readable, which is complained about later
+    except OSError:  # missing is fine, unreadable is reported when it is written to
         return
     if held and folder / "manifest.json" not in held:
         raise RobobenchError(

@@ -186,6 +186,10 @@ class Registry:
         """What is known about a name, without importing its module."""
         return self._entries[self.canonical(name)]
 
+    def declared(self, name: str, option: str) -> Any:
+        """What a definition declares, without importing it; None where it or its name is unknown."""
+        return self.entry(name).options.get(option) if name in self else None
+
     def __contains__(self, name: object) -> bool:
         self._announced()
         return name in self._entries or name in self._aliases

@@ -144,8 +144,7 @@ def default_backbone(dataset: str) -> str:
     Raises:
         RobobenchError: The data set declares none.
     """
-    kind = dataset.partition(":")[0]
-    declared = DATASETS.entry(kind).options.get("backbone") if kind in DATASETS else None
+    declared = DATASETS.declared(dataset.partition(":")[0], "backbone")
     if declared:
         return str(declared)
     raise RobobenchError(

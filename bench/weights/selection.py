@@ -311,9 +311,7 @@ class _Missing:
 
     @property
     def _has_training_images(self) -> bool:
-        kind = self.dataset.partition(":")[0]
-        declared = DATASETS.entry(kind).options if kind in DATASETS else {}
-        return bool(declared.get("training_images"))
+        return bool(DATASETS.declared(self.dataset.partition(":")[0], "training_images"))
 
     def _labels(self) -> str:
         if self._has_training_images:

@@ -106,8 +106,7 @@ def find(
 
 def base_dataset(dataset: str) -> str:
     """The data set whose networks serve this one: ``cifar10`` for ``cifar10-c``."""
-    declared = DATASETS.entry(dataset).options.get("networks_of") if dataset in DATASETS else None
-    return str(declared or dataset)
+    return str(DATASETS.declared(dataset, "networks_of") or dataset)
 
 
 def read_card(path: str | Path) -> Card:

@@ -24,6 +24,7 @@ from robobench.backbones.networks import (
     read_state,
 )
 from robobench.backbones.splitting import Split, channels, split
+from robobench.backbones.stages import Stage, find_stages, run_stages
 from robobench.errors import RobobenchError
 from robobench.registry.versions import source_digest
 from robobench.types import Cost, Geometry
@@ -132,6 +133,42 @@ class Backbone:
         with self.autocast():
             logits: Tensor = self.split.rest(features)
         return logits.float()
+
+    def stages(self, features: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Feature maps at the ends of up to four stages behind the stem, and logits, from one pass.
+
+        The stages of a convolutional network end where the resolution changes, the coarsest four
+        count; those of a network of one resolution (a vision transformer) are evenly spaced blocks,
+        with patches as maps. Gradients reach the features.
+
+        Args:
+            features: Features at the split point, as from `stem`.
+
+        Returns:
+            One float32 N x C x h x w per stage, from the stem to the classifier, the stem's own
+            output not among them; and the logits, as from `rest`.
+
+        Raises:
+            RobobenchError: The network cannot be split.
+        """
+        with self.autocast():
+            maps, logits = run_stages(self.split.rest, self._stages, features)
+        return [one.float() for one in maps], logits.float()
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """Names of the layers whose outputs `stages` returns.
+
+        Raises:
+            RobobenchError: The network cannot be split.
+        """
+        return tuple(stage.name for stage in self._stages)
+
+    @cached_property
+    def _stages(self) -> tuple[Stage, ...]:
+        with torch.no_grad(), self.autocast():
+            features = self.split.stem(self.normalise(self.example))
+            return find_stages(self.split.rest, features)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The context that applies the backbone's precision."""

@@ -57,13 +57,17 @@ STAGES = [
             "features.12": (576, 3),
         },
     ),
+    (
+        *("timm:vit_tiny_patch16_224", 224, "patch_embed"),
+        {f"blocks.{i}": (192, 14) for i in (2, 5, 8, 11)},
+    ),
 ]
 
 
 @pytest.mark.parametrize(("name", "side", "layer", "expected"), STAGES, ids=[s[0] for s in STAGES])
 def test_stages_are_the_last_features_of_each_resolution(name, side, layer, expected):
     backbone = Backbone(network(name), geometry=Geometry(crop=side), layer=layer)
-    features = backbone.split.stem(backbone.normalise(images(2, side))).detach().requires_grad_()
+    features = backbone.stem(images(2, side)).detach().requires_grad_()
     maps, logits = backbone.stages(features)
     shapes = [tuple(one.shape) for one in maps]
     assert dict(zip(backbone.stage_names, shapes, strict=True)) == {

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import torch
 from torch import Tensor, nn
 
-from robobench.backbones.maps import Layout
+from robobench.backbones.layers import Call
+from robobench.backbones.maps import Layout, tensor_in
+from robobench.backbones.splitting import Split
 
 _MOST: Final = 4
 _IDLE: Final = nn.Identity, nn.Dropout, nn.Dropout2d
@@ -31,42 +31,38 @@ class Stage:
     layout: Layout
 
 
-@dataclass(frozen=True)
-class _Record:
-    name: str
-    layout: Layout
-    area: int
-    weighted: bool
+def find_stages(halves: Split) -> tuple[Stage, ...]:
+    """Up to four stages behind the stem, in the order in which they end.
 
-
-def find_stages(rest: nn.Module, features: Tensor) -> tuple[Stage, ...]:
-    """Up to four stages, in the order in which they end.
-
-    A stage ends with the outermost module that is the last at its resolution; of more than four
-    resolutions the coarsest four count. Pooling alone makes no stage. Where all features have one
-    resolution, as in a vision transformer, the stages are evenly spaced blocks.
+    A stage ends with the outermost layer that is the last at its resolution and that all data pass;
+    of more than four resolutions the coarsest four count. Pooling alone makes no stage. Where all
+    features have one resolution, as in a vision transformer, the stages are evenly spaced blocks.
 
     Args:
-        rest: Maps the stem's features to logits.
-        features: The stem's features of a square image, N x C x h x w.
+        halves: The network.
     """
-    records = _recorded(rest, features)
-    weighted = {record.area for record in records if record.weighted and record.area > 1}
-    ends: dict[int, _Record] = {}
-    for record in records:
-        if record.area in weighted and _may_end(record, records):
-            ends.pop(record.area, None)  # so that the order is that of the ends
-            ends[record.area] = record
+    modules = dict(halves.behind.named_modules())
+    behind = [call for call in halves.found.calls if call.end > halves.place_end]
+    places = {call.name for call in halves.found.places}
+    passed = [c for c in behind if c.name in places and not isinstance(modules[c.name], _IDLE)]
+    ends: dict[int, Call] = {}
+    weighted = set()  # resolutions with weights so far
+    for call in behind:
+        if call.weighted and call.area > 1:
+            weighted.add(call.area)
+        if call in passed and call.area in weighted and _may_end(call, passed):
+            ends.pop(call.area, None)  # so that the order is that of the ends
+            ends[call.area] = call
     chosen = list(ends.values())[-_MOST:]
     if len(chosen) == 1:
-        chosen = _spaced(records, rest) or chosen
-    return tuple(Stage(record.name, record.layout) for record in chosen)
+        chosen = _spaced(passed, modules) or chosen
+    return tuple(Stage(call.name, call.layout) for call in chosen if call.layout)
 
 
 def run_stages(
-    rest: nn.Module, stages: Sequence[Stage], features: Tensor
+    halves: Split, stages: Sequence[Stage], features: Tensor
 ) -> tuple[list[Tensor], Tensor]:
-    """Feature maps at the ends of the stages, and what the rest returns, from one pass."""
+    """Feature maps at the ends of the stages, and logits, from one pass."""
     found: dict[str, Tensor] = {}
     aspect = features.shape[2] / features.shape[3]
     thread = threading.get_ident()  # others may run the same modules at the same time
@@ -74,76 +70,40 @@ def run_stages(
     def keep(stage: Stage) -> Any:
         def hook(_: nn.Module, __: Any, output: Any) -> None:
             if threading.get_ident() == thread:
-                found[stage.name] = stage.layout.to_map(_tensor_in(output), aspect)
+                found[stage.name] = stage.layout.to_map(tensor_in(output), aspect)
 
         return hook
 
-    modules = dict(rest.named_modules())
+    modules = dict(halves.behind.named_modules())
     handles = [modules[stage.name].register_forward_hook(keep(stage)) for stage in stages]
     try:
-        logits: Tensor = rest(features)
+        logits = halves.rest(features)
     finally:
         for handle in handles:
             handle.remove()
     return [found[stage.name] for stage in stages], logits
 
 
-def _recorded(rest: nn.Module, features: Tensor) -> list[_Record]:
-    """What modules return that run once and make a feature map, in the order of returning.
-
-    Those that change nothing, such as dropout, are left out.
-    """
-    records: list[_Record] = []
-    calls: Counter[str] = Counter()
-    channels_last = getattr(rest, "output_fmt", "") == "NHWC"
-
-    def note(name: str) -> Any:
-        def hook(module: nn.Module, _: Any, output: Any) -> None:
-            calls[name] += 1
-            layout = Layout.of(_tensor_in(output), channels_last=channels_last)
-            if layout is not None and not isinstance(module, _IDLE):
-                own = (parameter.ndim > 1 for parameter in module.parameters(recurse=False))
-                area = layout.area(_tensor_in(output))
-                records.append(_Record(name, layout, area, any(own)))
-
-        return hook
-
-    handles = [m.register_forward_hook(note(n)) for n, m in rest.named_modules() if n]
-    try:
-        with torch.no_grad():
-            rest(features)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return [record for record in records if calls[record.name] == 1]
-
-
-def _may_end(record: _Record, records: Sequence[_Record]) -> bool:
-    """Whether it holds at most one change of resolution and is not part of a module that is one."""
-    for outer in records:
-        if not f"{record.name}.".startswith(f"{outer.name}."):
+def _may_end(call: Call, passed: Sequence[Call]) -> bool:
+    """Whether it holds at most one change of resolution and is not part of a layer that is one."""
+    for outer in passed:
+        if not f"{call.name}.".startswith(f"{outer.name}."):
             continue
-        inner = {r.area for r in records if r.name.startswith(f"{outer.name}.") and r.area > 1}
+        inner = {c.area for c in passed if c.name.startswith(f"{outer.name}.")}
         count = len(inner | {outer.area})
-        if count > 2 if outer is record else count == 2 and outer.area < record.area:
+        if count > 2 if outer is call else count == 2 and outer.area < call.area:
             return False
     return True
 
 
-def _spaced(records: Sequence[_Record], rest: nn.Module) -> list[_Record]:
-    """Evenly spaced ones of the longest series of equal modules; none if there is no series."""
-    modules = dict(rest.named_modules())
-    series: dict[tuple[str, type[nn.Module]], list[_Record]] = {}
-    for record in records:
-        key = record.name.rpartition(".")[0], type(modules[record.name])
-        if record.area > 1:
-            series.setdefault(key, []).append(record)
+def _spaced(passed: Sequence[Call], modules: Mapping[str, nn.Module]) -> list[Call]:
+    """Evenly spaced ones of the longest series of equal layers; none if there is no series."""
+    series: dict[tuple[str, type[nn.Module]], list[Call]] = {}
+    for call in passed:
+        if call.area > 1:
+            key = call.name.rpartition(".")[0], type(modules[call.name])
+            series.setdefault(key, []).append(call)
     longest = max(series.values(), key=len, default=[])
     if len(longest) < _FEWEST_BLOCKS:
         return []
     return [longest[(i + 1) * len(longest) // _MOST - 1] for i in range(_MOST)]
-
-
-def _tensor_in(output: Any) -> Any:
-    """The output, or the first of several."""
-    return output[0] if isinstance(output, tuple | list) and output else output

@@ -176,3 +176,15 @@ def test_the_same_cells_give_the_same_table():
     one = summary_of(two_methods(), profile="cifar-c", draws=100)
     other = summary_of(two_methods(), profile="cifar-c", draws=100)
     pd.testing.assert_frame_equal(one, other)
+
+
+def test_a_method_that_harms_clean_images_is_named():
+    org = {CLEAN: 0.95, **dict.fromkeys(JPEG, 0.6)}
+    harmful = {CLEAN: 0.5, **dict.fromkeys(JPEG, 0.7)}
+    harmless = {CLEAN: 0.949, **dict.fromkeys(JPEG, 0.7)}
+    cells = study({"org": org, "ddp": harmful, "afd": harmless})
+    (warning,) = [n for n in summary_of(cells, draws=200).attrs["notes"] if "worse than" in n]
+    assert "worse than org on clean images" in warning
+    assert "ddp" in warning
+    assert "-45.0 [" in warning
+    assert "afd" not in warning

@@ -256,8 +256,8 @@ def test_unlabelled_photographs_are_enough_for_a_plugin(brief, tmp_path):
 
 
 def test_the_command_prints_what_it_made(brief):
-    arguments = ["--method", "ddp", "--trained-on", "noise", "--limit", "30", "--again"]
-    arguments += ["--precision", "fp32", "--keep-anyway"]
+    arguments = ["--method", "ddp", "--trained-on", "noise", "--limit", "30"]
+    arguments += ["--precision", "fp32", "--keep-anyway", "--again"]
     result = CliRunner().invoke(train, arguments, catch_exceptions=False)
     assert result.exit_code == 0
     assert "ddp@noise: trained, " in result.output

@@ -102,7 +102,7 @@ def summarise(
             _put_mce(mean, series, profile)
             rows.append(mean)
     frame = pd.DataFrame([{**r.values, "missing": "; ".join(r.missing)} for r in rows])
-    frame.attrs["notes"] = _notes(everything)
+    frame.attrs["notes"] = [*_notes(everything), *_harmed(everything, reference)]
     frame.attrs["reference"] = reference
     return frame if frame.empty else frame.reindex(columns=_columns(frame, reference))
 
@@ -310,3 +310,19 @@ def _notes(everything: Sequence[Series]) -> list[str]:
             named = ", ".join(dict.fromkeys(d.corruption for d in lacking))
             notes[f"no mean over corruptions for {series.label}: it lacks cells of {named}"] = None
     return list(notes)
+
+
+def _harmed(everything: Sequence[Series], reference: str) -> list[str]:
+    """A warning that names the methods which lose accuracy on clean images beyond noise."""
+    found = []
+    for series in everything:
+        other = reference_of(series, everything, reference)
+        if other is None or other is series or not series.clean or not other.clean:
+            continue
+        gain = series.mean(series.clean) - other.mean(other.clean)
+        low, high = percentile_interval(gain[1:])
+        if high < 0:
+            found.append(f"{series.label} {100 * gain[0]:+.1f} [{100 * low:.1f}, {100 * high:.1f}]")
+    if not found:
+        return []
+    return [f"worse than {reference} on clean images, in points of accuracy: {', '.join(found)}"]

@@ -41,6 +41,7 @@ def describe(plan: Plan, before: dict[str, Any] | None) -> dict[str, Any]:
             "fingerprint": fingerprint,
             "count": len(source),
             "total": len(data),
+            "skipped": list(getattr(data, "skipped", ())),
             "profile": data.profile,
             "version": plan.grid.dataset_version,
             "class_names": list(data.class_names),

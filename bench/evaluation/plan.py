@@ -14,6 +14,7 @@ from robobench.backbones.backbone import Backbone
 from robobench.contracts import Dataset
 from robobench.corruptions.catalogue import PROFILES, nearest_profile, severity_of
 from robobench.datasets import nested_order, open_dataset
+from robobench.datasets.opening import check_dataset_name
 from robobench.environment import choose_device
 from robobench.errors import MissingWeights, RobobenchError, unknown_name
 from robobench.evaluation.configuration import Configuration
@@ -25,7 +26,7 @@ from robobench.evaluation.grid import (
     split_list,
 )
 from robobench.evaluation.images import ImageSource
-from robobench.registry import DATASETS, replacements
+from robobench.registry import DATASETS, load_plugin_file, replacements
 from robobench.registry.versions import version_of
 from robobench.types import CLEAN, Degradation, Geometry
 from robobench.weights.classifiers import default_backbone, load_backbone
@@ -73,8 +74,8 @@ def make_plan(
         RobobenchError: Anything that would fail later: a wrong name or file, missing weights.
     """
     specs = _with_reference(configuration)
-    if dataset is None:
-        DATASETS.canonical(configuration.dataset.partition(":")[0])  # before looking for a backbone
+    if dataset is None:  # before looking for a backbone
+        check_dataset_name(configuration.dataset)
     train_seeds = parse_whole_numbers(configuration.train_seeds, "--train-seeds", 0, 999)
     device = choose_device(configuration.device)
     backbones = [_load(configuration, module, dataset, device, seed) for seed in train_seeds]
@@ -134,9 +135,14 @@ def _with_reference(configuration: Configuration) -> list[str]:
 
 
 def _dataset_options(configuration: Configuration) -> str:
-    """The options that select the data set, for commands suggested in messages."""
-    options = {"--dataset": configuration.dataset, "--data-root": configuration.data_root}
-    return " ".join(f"{k} {shlex.quote(v)}" for k, v in options.items() if v)
+    """The options that select data set and plug-ins, for commands suggested in messages."""
+    options = [
+        *(("--plugin", file) for file in configuration.plugin),
+        ("--dataset", configuration.dataset),
+        ("--classes", configuration.classes),
+        ("--data-root", configuration.data_root),
+    ]
+    return " ".join(f"{option} {shlex.quote(value)}" for option, value in options if value)
 
 
 def _load(
@@ -181,6 +187,7 @@ def _open(configuration: Configuration, backbone: Backbone) -> Dataset:
         classes=configuration.classes,
         class_names=backbone.class_names,
         workers=configuration.workers,
+        skip_broken=configuration.skip_broken,
     )
 
 
@@ -296,7 +303,7 @@ def prepare(
     module: Any = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Plan:
-    """Load plugins and make the plan, training what is missing if the configuration says so.
+    """Load plug-ins and make the plan, training what is missing if the configuration says so.
 
     Args:
         configuration: The requested configuration.
@@ -305,14 +312,12 @@ def prepare(
         tell: Called with a line for each training.
 
     Raises:
-        RobobenchError: See `robobench.evaluation.plan.make_plan`.
+        RobobenchError: See `make_plan`; or Ray is asked for and is not installed, or cannot be used.
     """
-    from robobench.registry import load_plugin_file
-
+    if configuration.executor == "ray":
+        _check_ray(in_memory=dataset is not None or module is not None)
     for file in configuration.plugin:
         load_plugin_file(file)
-    from robobench.evaluation.plan import make_plan
-
     while True:
         try:
             return make_plan(configuration, dataset, module)
@@ -320,6 +325,25 @@ def prepare(
             if not configuration.train_missing or dataset is not None or module is not None:
                 raise
             _train(configuration, missing, tell)
+
+
+def _check_ray(*, in_memory: bool) -> None:
+    """Refuse a run on Ray that would fail after everything was opened.
+
+    Raises:
+        RobobenchError: Ray is not installed, or images or classifier exist only in memory.
+    """
+    try:
+        import ray  # noqa: F401
+    except ImportError:
+        raise RobobenchError(
+            "--executor ray needs Ray: pip install 'robobench[ray]', or leave the option out"
+        ) from None
+    if in_memory:
+        raise RobobenchError(
+            "--executor ray opens images and classifier by name on every worker: for images or a "
+            "classifier in memory use executor='local'"
+        )
 
 
 def _train(
@@ -337,6 +361,7 @@ def _train(
         download=configuration.download,
         device=configuration.device,
         layer=configuration.layer,
+        classes=configuration.classes,
     )
     for training in missing.trainings:
         tell(f"training {missing.method} on {training}")

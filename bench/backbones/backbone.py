@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from robobench.backbones.networks import (
     class_names_for,
     fit_state,
-    read_state,
 )
 from robobench.backbones.splitting import Split, channels, split
+from robobench.backbones.stored import read_state
 from robobench.errors import RobobenchError
 from robobench.registry.versions import source_digest
 from robobench.types import Cost, Geometry

@@ -31,6 +31,7 @@ from robobench.registry.versions import version_of
 from robobench.types import CLEAN, Degradation, Geometry
 from robobench.weights.classifiers import default_backbone, load_backbone
 from robobench.weights.selection import SelectedMethod, select
+from robobench.weights.storage import base_dataset
 
 REFERENCE = "org"
 
@@ -106,8 +107,10 @@ def make_plan(
                 train_seed=seed,
                 command=_dataset_options(configuration),
             )
+            for corruption in corruptions:
+                selected.refuses(corruption)  # a plug-in's mistake is found now, not in the run
             if not _is_known(selected, methods, corruptions):
-                _ = selected.method  # so that a damaged file is found now
+                _ = selected.cost  # so is a damaged file
                 methods.append(selected)
     grid = Grid(
         dataset=data.name,
@@ -138,11 +141,12 @@ def _dataset_options(configuration: Configuration) -> str:
     """The options that select data set and plug-ins, for commands suggested in messages."""
     options = [
         *(("--plugin", file) for file in configuration.plugin),
-        ("--dataset", configuration.dataset),
+        ("--dataset", base_dataset(configuration.dataset)),
         ("--classes", configuration.classes),
         ("--data-root", configuration.data_root),
     ]
-    return " ".join(f"{option} {shlex.quote(value)}" for option, value in options if value)
+    words = [f"{option} {shlex.quote(value)}" for option, value in options if value]
+    return " ".join([*words, *(["--download"] if configuration.download else [])])
 
 
 def _load(
@@ -174,6 +178,7 @@ def _load(
         download=configuration.download,
         train_seed=seed,
         layer=configuration.layer,
+        options="" if dataset is not None else _dataset_options(configuration),
         **overrides,
     )
 
@@ -291,7 +296,7 @@ def _notes(plan: Plan) -> list[str]:
     if configuration.limit is not None and configuration.limit < len(dataset):
         notes.append(f"A class-balanced subset of {len(plan.source)} of {len(dataset)} images.")
     for selected in plan.grid.methods:
-        notes += [note for note in selected.method.notes if note not in notes]
+        notes += [note for note in selected.notes if note not in notes]
         if selected.method.adapts:
             notes.append(f"{selected.name} adapts to batches of images under a single corruption.")
     return notes

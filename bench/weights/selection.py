@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from robobench.contracts import Method
 from robobench.errors import MissingWeights, RobobenchError, foreign
 from robobench.registry import DATASETS, METHODS
 from robobench.registry.versions import version_of
-from robobench.types import CLEAN, MATCHED, Card
+from robobench.types import CLEAN, MATCHED, Card, Cost
 from robobench.weights.bank import bank
 from robobench.weights.coverage import (
     canonical_training,
@@ -66,8 +66,36 @@ class SelectedMethod:
         return self.trained_on == MATCHED
 
     def refuses(self, corruption: str) -> bool:
-        """Whether the method means nothing on a corruption."""
-        return not self.kind.applies_to(corruption)
+        """Whether the method means nothing on a corruption.
+
+        Raises:
+            RobobenchError: A plug-in's ``applies_to`` raised or returned something else.
+        """
+        return not _applies(self.name, self.kind, corruption)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """What the method costs.
+
+        Raises:
+            RobobenchError: A plug-in's ``cost`` raised or returned something else.
+        """
+        cost: Any = _asked(self.name, self.kind, "cost", lambda: self.method.cost())
+        if not isinstance(cost, Cost):
+            raise _unexpected(self.name, self.kind, "cost", "a robobench.Cost", cost)
+        return cost
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the results should know about the method, one sentence each.
+
+        Raises:
+            RobobenchError: A plug-in's ``notes`` raised or is something else.
+        """
+        notes: Any = _asked(self.name, self.kind, "notes", lambda: self.method.notes)
+        if not isinstance(notes, list | tuple) or not all(isinstance(n, str) for n in notes):
+            raise _unexpected(self.name, self.kind, "notes", "a tuple of sentences", notes)
+        return tuple(notes)
 
     def digest(self, corruption: str) -> str:
         """SHA-256 of all trained weights used on a corruption (`Cell.weights`)."""
@@ -137,6 +165,33 @@ def _made(name: str, kind: type[Method], *arguments: Any) -> Method:
     return made
 
 
+def _asked(name: str, kind: type[Method], part: str, ask: Callable[[], Any]) -> Any:
+    """What a part of a method answers, which may be a plug-in's.
+
+    Raises:
+        RobobenchError: It raised.
+    """
+    module = kind.__module__
+    with foreign(f"method {name!r} ({module}.{kind.__qualname__}): {part}", module):
+        return ask()
+
+
+def _unexpected(
+    name: str, kind: type[Method], part: str, expected: str, got: Any
+) -> RobobenchError:
+    return RobobenchError(
+        f"method {name!r} ({kind.__module__}.{kind.__qualname__}): {part}: expected {expected}, got "
+        f"{type(got).__name__} {str(got)[:40]!r}"
+    )
+
+
+def _applies(name: str, kind: type[Method], corruption: str) -> bool:
+    answer = _asked(name, kind, "applies_to", lambda: kind.applies_to(corruption))
+    if not isinstance(answer, bool):
+        raise _unexpected(name, kind, "applies_to", "True or False", answer)
+    return answer
+
+
 def select(
     spec: str,
     *,
@@ -174,7 +229,7 @@ def select(
         return SelectedMethod(name, method, backbone, method.trained_on or "", seed, {})
 
     stored = _stored(method.trained_as or name, method, dataset, backbone, train_seed)
-    evaluated = [c for c in dict.fromkeys(corruptions) if c != CLEAN and method.applies_to(c)]
+    evaluated = [c for c in dict.fromkeys(corruptions) if c != CLEAN and _applies(name, method, c)]
     missing = _Missing(name, method, dataset, backbone, train_seed, command)
 
     def selected(trained_on: str, cards: Mapping[str, Path]) -> SelectedMethod:

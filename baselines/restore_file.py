@@ -12,7 +12,7 @@ from torch import Tensor
 
 import robobench
 from robobench.backbones.backbone import Backbone, cost_of
-from robobench.backbones.networks import stored_tensors
+from robobench.backbones.stored import stored_tensors
 from robobench.backbones.vision import import_torchvision
 from robobench.baselines.restoration import RestoreThenClassify, in_pieces, to_bytes, to_floats
 from robobench.contracts import Method

@@ -236,9 +236,14 @@ def test_other_files_are_noted_and_hidden_ones_ignored(pets):
     assert opened.notes == (f"{pets / '1'}: left out notes.txt: not named like images",)
 
 
-def test_images_in_a_format_that_cannot_be_read(pets):
-    (pets / "1" / "x.HEIC").write_text("")
-    refused(["x.HEIC", "convert it"], open_pets, pets)
+def test_images_in_formats_that_cannot_be_read_are_named_together(pets):
+    for file in ("0/a.jp2", "1/x.HEIC", "2/y.heic", "3/z.jxl"):
+        (pets / file).write_text("")
+    refused(
+        ["4 images", "(.heic, .jp2, .jxl)", "0/a.jp2, 1/x.HEIC, 2/y.heic, 3/z.jxl", "convert"],
+        open_pets,
+        pets,
+    )
 
 
 def test_a_broken_image_is_named_at_opening_where_the_size_is_looked_at(pets):

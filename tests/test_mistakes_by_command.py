@@ -4,8 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from robobench.backbones.own import own_network
 from robobench.cli import _exit_code
 
 WORDS = ["", "nonsense", "-", "../..", "a,b;c", "\u00fcml\u00e4ut", "@", "x:y:z"]
@@ -33,7 +35,7 @@ RUN = {
     "--corrupt-at": WORDS, "--device": [*WORDS, "meta", "cuda:99"], "--precision": WORDS,
     "--batch-size": NUMBERS, "--workers": NUMBERS, "--executor": WORDS,
     "--config": [*FILES, "broken.toml", "types.toml", "unknown.toml"], "--plugin": FILES,
-    "--classes": ["", "there-is-none", "empty-folder"], "--layer": ["nonsense", "a.b.c"],
+    "--classes": ["", "there-is-none", "empty-folder", "sorted"], "--layer": ["nonsense", "a.b.c"],
 }  # fmt: skip
 VALID = {("--limit", "1e3"), ("--limit", "99999999999999999999")}
 OTHERS = [
@@ -51,6 +53,12 @@ OTHERS = [
     ["train", "--method", "afd", "--trained-on", "clean"],
     ["train", "--method", "afd", "--images", "there-is-none", "--trained-on", "jpeg"],
     ["train", "--method", "afd", "--images", "empty-folder", "--trained-on", "jpeg"],
+    ["train", "--method", "afd", "--dataset", "folder:there-is-none"], ["run", "--skip-broken"],
+    ["run", "--weights", "whole.pth"], ["run", "--dataset", "folder:cut", "--weights", "state.pth"],
+    ["run", "--dataset", "folder:cut", "--backbone", "vgg-tiny", "--classes", "sorted"],
+    ["corrupt", "cut", "out", "--corruptions", "jpeg", "--layout", "cifar-c"],
+    ["corrupt", "cut", "out", "--corruptions", "jpeg"],
+    ["corrupt", "photos", "out", "--corruptions", "jpeg", "--workers", "1000000"],
     *(["list", word] for word in WORDS), ["list"], *(["reproduce", w] for w in WORDS[1:] if w != "-"),
     *(["preview", "--corruptions", w] for w in WORDS), ["preview", "--image", "text.txt"],
     ["preview", "--image", "there-is-none", "--corruptions", "jpeg"],
@@ -77,6 +85,13 @@ def place(tmp_path_factory):
     (folder / "empty-folder").mkdir()
     (folder / "photos" / "a").mkdir(parents=True)
     Image.fromarray(np.full((16, 16, 3), 99, np.uint8)).save(folder / "photos" / "a" / "one.png")
+    (folder / "cut" / "a").mkdir(parents=True)
+    Image.effect_noise((64, 64), 99).save(folder / "cut" / "a" / "one.jpg")
+    whole = (folder / "cut" / "a" / "one.jpg").read_bytes()
+    (folder / "cut" / "a" / "one.jpg").write_bytes(whole[: len(whole) // 2])
+    network = own_network("vgg-tiny", 10)
+    torch.save(network, folder / "whole.pth")
+    torch.save(network.state_dict(), folder / "state.pth")
     (folder / "text.txt").write_text("this is text\n")
     (folder / "broken.toml").write_text("methods = [\n")
     (folder / "types.toml").write_text("limit = 1.5\n")

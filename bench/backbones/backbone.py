@@ -22,10 +22,10 @@ from robobench.backbones.layers import Layer, default_place, layers_of
 from robobench.backbones.networks import (
     class_names_for,
     fit_state,
-    read_state,
 )
 from robobench.backbones.splitting import Split, split, surveyed
 from robobench.backbones.stages import Stage, find_stages, run_stages
+from robobench.backbones.stored import read_state
 from robobench.errors import RobobenchError
 from robobench.registry.versions import source_digest
 from robobench.types import Cost, Geometry

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from robobench.backbones.own import own_geometry, own_network
 from robobench.backbones.resnet import translated
+from robobench.backbones.stored import read_state
 from robobench.backbones.vision import import_timm, import_torchvision
 from robobench.errors import RobobenchError, foreign, unknown_name
 from robobench.registry import BACKBONES, backbone
@@ -81,48 +82,6 @@ def forms() -> list[str]:
     entries = map(BACKBONES.entry, BACKBONES)
     written = [":".join(filter(None, (e.name, e.options.get("argument")))) for e in entries]
     return [*written, "FILE.py:FACTORY"]
-
-
-def stored_tensors(file: Path, called: str) -> Any:
-    """The content of a safetensors or PyTorch file: tensors and plain values, never code.
-
-    Args:
-        file: Path of the file.
-        called: How the user referred to it, for messages.
-
-    Raises:
-        RobobenchError: The file is missing, damaged, or a pickle with code.
-    """
-    if not file.is_file():
-        raise RobobenchError(f"{called}: no such file")
-    try:
-        if file.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(file)
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and safetensors each have their own exceptions
-        raise RobobenchError(
-            f"{called} cannot be read ({str(error).partition(chr(10))[0][:120]}): "
-            "expected a safetensors file, or a PyTorch file that holds tensors only"
-        ) from error
-
-
-def read_state(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, or of a PyTorch file that contains nothing else.
-
-    Raises:
-        RobobenchError: The file is missing, damaged, or a pickle with code.
-    """
-    values = stored_tensors(Path(path), f"--weights {path}")
-    for key in ("state_dict", "model", "params"):
-        if isinstance(values, Mapping) and isinstance(values.get(key), Mapping):
-            values = values[key]
-    if not isinstance(values, Mapping) or not all(isinstance(v, Tensor) for v in values.values()):
-        raise RobobenchError(f"--weights {path}: expected a state dict (tensor names to tensors)")
-    if values and all(k.startswith("module.") for k in values):  # saved from DataParallel
-        values = {k.removeprefix("module."): v for k, v in values.items()}
-    return dict(values)
 
 
 def fit_state(module: nn.Module, tensors: Mapping[str, Tensor], source: str, name: str) -> None:

@@ -90,14 +90,12 @@ def _refuse_empty(arguments: list[str]) -> None:
             )
 
 
+COMMANDS.reserved = dict.fromkeys(_built_in(), "a command of robobench")
+
+
 def _load_plugins(ctx: click.Context, parameter: click.Parameter, files: tuple[str, ...]) -> None:
     for file in files:
         load_plugin_file(file)
-    for name in sorted({*COMMANDS.loaded()} & {*_built_in()}):
-        raise RobobenchError(
-            f"command {name!r} of {COMMANDS.entry(name).origin} is a command of robobench: choose "
-            "another name"
-        )
 
 
 @click.group(

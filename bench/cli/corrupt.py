@@ -50,7 +50,8 @@ _PATH = click.Path(path_type=Path)
 @click.option("--interpolation", default="bilinear", show_default=True, help="Filter of --resize.")
 @click.option("--engine", default="native", show_default=True, help="native or imagecorruptions.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the corruptions.")
-@click.option("--workers", type=click.IntRange(1), help="Processes. [default: one per core]")
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes. [default: one per core]")
+@click.option("--skip-broken", is_flag=True, help="Leave out images that cannot be read.")
 @click.option("--plugin", multiple=True, type=_PATH, help="Python file that registers additions.")
 def corrupt(
     source: Path,
@@ -64,6 +65,7 @@ def corrupt(
     crop: int | None,
     interpolation: str,
     workers: int | None,
+    skip_broken: bool,
     plugin: tuple[Path, ...],
     **options: Any,
 ) -> None:
@@ -73,7 +75,9 @@ def corrupt(
     """
     from robobench.copies.copying import LAYOUTS, Copy, copy_degraded
     from robobench.corruptions.catalogue import base_profile, nearest_profile
-    from robobench.datasets.files import image_files, natural_profile
+    from robobench.datasets.files import natural_profile
+    from robobench.datasets.finding import find_files
+    from robobench.datasets.finding import skip_broken as without_broken
     from robobench.environment import usable_processors
     from robobench.registry import load_plugin_file
     from robobench.types import Geometry
@@ -86,7 +90,23 @@ def corrupt(
         raise unknown_name("engine", engine, ("native", "imagecorruptions"))
     options["jpeg85"] = options.pop("save_jpeg85")
     geometry = Geometry(resize, crop, interpolation)
-    copy = Copy(source, out, geometry, layout=layout, plugins=plugin, **options)
+    names: list[str] = []
+    left_out: list[str] = []
+    notes: list[str] = []
+    if source.is_dir():
+        found = find_files(source)
+        names = found.images
+        if skip_broken:
+            names, left_out, notes = without_broken(source, found, workers)
+    for note in notes:
+        click.echo(f"note: {note}")
+    copy = Copy(
+        *(source, out, geometry),
+        layout=layout,
+        plugins=plugin,
+        left_out=tuple(left_out),
+        **options,
+    )
     if engine == "imagecorruptions":
         profile = engine
     elif profile is None:
@@ -98,7 +118,6 @@ def corrupt(
         if side is not None:
             profile = nearest_profile(side)
         else:
-            names = image_files(source)[0] if source.is_dir() else []
             profile = natural_profile([source / n for n in names]) if names else "imagenet-c"
         click.echo(f"profile: {profile}, the nearest in image size")
     base_profile(profile)

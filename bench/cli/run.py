@@ -49,7 +49,14 @@ _PATH = _options.PATH
 @_options.data_root
 @_options.limit
 @_options.download
-@click.option("--classes", type=_PATH, help="File that maps folder names to classes.")
+@click.option(
+    "--classes",
+    type=_PATH,
+    help="File: folder,class per line, or class names in order; or the word sorted (as ImageFolder).",
+)
+@click.option(
+    "--skip-broken", is_flag=True, default=None, help="Leave out images that cannot be read."
+)
 @click.option("--severities", help="E.g. 1-5 or 1,3,5. [default: 1-5]")
 @click.option("--profile", help="Severity table. [default: the data set's]")
 @click.option(

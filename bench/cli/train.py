@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -46,7 +47,7 @@ def seconds_in(text: str) -> float:
 @click.option("--time-limit", help="Stop after 25m, 90s, 1h; the same command resumes.")
 @click.option("--data-root", help="Folder of the data sets. [default: ROBOBENCH_DATA]")
 @click.option("--download", is_flag=True, help="Allow downloads of data and pretrained weights.")
-@click.option("--classes", help="File that maps folder names to classes.")
+@click.option("--classes", help="File that maps folder names to classes, or the word sorted.")
 @click.option("--layer", help="Layer after which a module is plugged in.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps.")
 @click.option(
@@ -75,6 +76,7 @@ def train(
     first. --recipe endo-2020 alone trains what is missing of that study, on all its data sets. An
     interrupted training resumes where it stopped; stopped by --time-limit, it ends with exit code 0.
     """
+    from robobench.datasets.opening import check_dataset_name
     from robobench.registry import STUDIES, load_plugin_file
     from robobench.training.study import trainings_of
     from robobench.training.trainer import TrainingRequest, requested_trainings, train_one
@@ -83,6 +85,10 @@ def train(
     deadline = time.monotonic() + seconds_in(time_limit) if time_limit else float("inf")
     for file in plugin:
         load_plugin_file(file)
+    if dataset is not None:
+        check_dataset_name(dataset)
+    if options["images"] is not None and not Path(options["images"]).is_dir():
+        raise RobobenchError(f"--images {options['images']}: no such folder")
     request = TrainingRequest(
         dataset=dataset or "shapes10", recipe=recipe, deadline=deadline, **options
     )
@@ -99,16 +105,23 @@ def train(
         trainings = [
             (request, name, on) for name, on in requested_trainings(request, method, trained_on)
         ]
+    if not trainings:
+        how = f"{method} names no training of its own: add --trained-on" if method else "see --help"
+        raise RobobenchError(f"nothing to train: {how}")
+    done = 0
     for number, (one, name, on) in enumerate(trainings, 1):
         label = f"{one.dataset} {name}@{on} [{number}/{len(trainings)}]"
         with progress(label, total=1.0) as update:
             result = train_one(one, name, on, again=again, progress=_shown_by(update, label))
+        done += result.trained
         card = storage.read_card(result.card)
         state = "trained" if result.trained else "already trained"
         took = f", {card.minutes:g} minutes" if result.trained else ""
         click.echo(f"{name}@{on}: {state}, {_worth(card.accuracy)}{took}: {result.card}")
         if time.monotonic() > deadline and number < len(trainings):
             raise _time_limit_reached([(name, on) for _, name, on in trainings[number:]])
+    if not done:
+        click.echo("nothing was trained: all weights were there; --again trains them again")
 
 
 def _time_limit_reached(left: list[tuple[str, str]]) -> RobobenchError:

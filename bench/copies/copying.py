@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from robobench.copies.processes import spread
 from robobench.corruptions.engine import apply
 from robobench.datasets.decoding import decode
-from robobench.datasets.files import image_files, some, subfolders
+from robobench.datasets.files import FileDataset
+from robobench.datasets.finding import find_files, refuse_unread, some, subfolders
 from robobench.datasets.geometry import check_geometry, fit_geometry
 from robobench.errors import RobobenchError
 from robobench.files import whole_file, write_whole
@@ -59,6 +60,7 @@ class Copy:
             images at severity 1, then at 2, ..., and labels.npy).
         labels: ``.npy`` of class indices, for the layout ``cifar-c``; by default from sub-folders.
         plugins: Files that register corruptions, already loaded in this process.
+        left_out: Relative paths of files below `source` that are treated as if they were not there.
     """
 
     source: Path
@@ -69,6 +71,7 @@ class Copy:
     layout: str = "imagenet-c"
     labels: Path | None = None
     plugins: tuple[Path, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def copy_degraded(
@@ -114,7 +117,9 @@ def _sources(copy: Copy) -> list[str]:
         raise RobobenchError(f"{source}: expected a folder of images or a .npy file of them")
     if out.resolve().is_relative_to(source.resolve()):
         raise RobobenchError(f"{out} lies inside {source}: choose another folder for the copy")
-    names, _ = image_files(source)
+    found, left_out = find_files(source), set(copy.left_out)
+    refuse_unread(source, [name for name in found.unread if name not in left_out])
+    names = [name for name in found.images if name not in left_out]
     if not names:
         raise RobobenchError(f"{source}: no image in it; expected a folder of PNG or JPEG files")
     stems: dict[str, str] = {}
@@ -124,6 +129,16 @@ def _sources(copy: Copy) -> list[str]:
             raise RobobenchError(
                 f"{other} and {name} would have the same name in the copy: rename one"
             )
+    images = FileDataset(
+        source.name,
+        "test",
+        root=source,
+        files=names,
+        labels=np.full(len(names), -1, dtype=np.int64),
+        class_names=(),
+        profile="",
+    )
+    images.check(np.arange(len(names)), copy.geometry, one_size=copy.layout == "cifar-c")
     return names
 
 
@@ -178,7 +193,8 @@ def _remember(copy: Copy, names: Sequence[str], targets: Sequence[Target]) -> No
                 f"{made[place]['profile']}, now {now['level']:g} {now['profile']}: choose another "
                 "folder"
             )
-    text = json.dumps({"settings": settings, "made": made, "versions": versions()}, indent=1)
+    told = {"settings": settings, "made": made, "left_out": copy.left_out, "versions": versions()}
+    text = json.dumps(told, indent=1)
     write_whole(path, f"{text}\n".encode())
 
 

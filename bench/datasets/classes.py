@@ -4,7 +4,7 @@ import csv
 import json
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
@@ -19,6 +19,7 @@ __all__ = ["imagenet_classes", "match_classes", "read_classes_file", "wnid_names
 _WNID: Final = re.compile(r"n\d{8}")
 _PLACEHOLDER: Final = re.compile(r"(class)?[\s_-]*\d*", re.IGNORECASE)
 _NAMED: Final = 3
+_TABLES: Final = (".csv", ".tsv", ".json")  # of folders and classes; other files may be lists
 
 
 def match_classes(
@@ -69,18 +70,25 @@ def match_classes(
     return found
 
 
-def read_classes_file(path: str | Path) -> dict[str, str]:
-    """Read which class each folder is: two columns ``folder,class``, or a JSON object.
+def read_classes_file(path: str | Path) -> dict[str, str] | tuple[str, ...]:
+    """Read which class each folder is: ``folder,class`` per line, a JSON object, or class names.
 
     Args:
         path: CSV (commas, semicolons or tabs; optionally with a header ``folder,class``) or JSON
-            ``{"folder": "class"}``. A class is a name, a wnid or an index.
+            ``{"folder": "class"}``, where a class is a name, a wnid or an index. Or text with one
+            class name per line, in the order of the classifier's outputs.
+
+    Returns:
+        Folder to class; or the class names, if there is one column.
 
     Raises:
-        RobobenchError: The file is missing, is malformed, or lists a folder twice.
+        RobobenchError: The file is missing, is malformed, or lists a folder or a class twice.
     """
     file = Path(path).expanduser()
-    wrong = f"--classes {path}: expected two columns folder,class (CSV or TSV) or a JSON object"
+    wrong = (
+        f"--classes {path}: expected two columns folder,class (CSV or TSV), a JSON object, or text "
+        "with one class name per line"
+    )
     try:
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -102,6 +110,8 @@ def read_classes_file(path: str | Path) -> dict[str, str]:
             raise RobobenchError(f"{wrong}; {error}") from None
         if rows and [cell.strip().lower() for cell in rows[0]] == ["folder", "class"]:
             del rows[0]
+    if file.suffix.lower() not in _TABLES and rows and all(len(row) == 1 for row in rows):
+        return _names_in(path, [row[0].strip() for row in rows])
     mapping: dict[str, str] = {}
     for row in rows:
         if not _is_pair(row):
@@ -112,6 +122,18 @@ def read_classes_file(path: str | Path) -> dict[str, str]:
     if not mapping:
         raise RobobenchError(f"{wrong}; the file is empty")
     return mapping
+
+
+def _names_in(path: str | Path, names: Sequence[str]) -> tuple[str, ...]:
+    """The names of a list.
+
+    Raises:
+        RobobenchError: A name is there twice.
+    """
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        raise RobobenchError(f"--classes {path}: the class {name!r} is there {count} times")
+    return tuple(names)
 
 
 @cache
@@ -201,8 +223,8 @@ class _Classes:
             index = min(self.tiers[2][near[0]])
             reason += f"; did you mean {self.names[index]!r} ({index}) for {first!r}?"
         return (
-            f"{reason}; expected class indices, wnids or class names, or --classes FILE with two "
-            "columns folder,class"
+            f"{reason}; expected class indices, wnids or class names, --classes FILE with two "
+            "columns folder,class, or --classes sorted"
         )
 
 

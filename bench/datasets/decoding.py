@@ -3,7 +3,7 @@
 Conventions, so that results do not depend on accidents of a file:
 
 - The EXIF orientation is applied.
-- Transparent pixels are composited over white.
+- Transparency is dropped, as ``Image.convert("RGB")`` does: a pixel has the colour stored for it.
 - 16-bit greyscale is divided by 65535, not clipped. For 16-bit *colour* Pillow returns the upper
   byte, at most one grey level off.
 - CMYK becomes RGB by Pillow's formula; colour profiles are not applied (nor are they in
@@ -27,6 +27,7 @@ __all__ = [
     "decode",
     "header_quality",
     "image_size",
+    "in_one_line",
     "to_rgb",
 ]
 
@@ -37,8 +38,8 @@ IMAGE_SUFFIXES: Final = frozenset((
 ))
 # Image formats that Pillow cannot decode: silently skipping them would change a data set.
 UNREAD_SUFFIXES: Final = frozenset((
-    ".arw", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".heic", ".heif", ".j2k", ".jp2", ".jxl",
-    ".nef", ".orf", ".psd", ".raf", ".svg",
+    ".arw", ".bpg", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".heic", ".heif", ".hif", ".j2c", ".j2k",
+    ".jp2", ".jpc", ".jpf", ".jpx", ".jxl", ".jxr", ".nef", ".orf", ".psd", ".raf", ".rw2", ".svg",
 ))
 # fmt: on
 
@@ -76,7 +77,7 @@ def decode(path: Path) -> Image.Image:
         raise RobobenchError("more pixels than Pillow accepts") from None
     # Each decoder reports a broken file in its own way.
     except Exception as error:
-        raise RobobenchError(_in_one_line(error)) from error
+        raise RobobenchError(in_one_line(error)) from error
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -86,11 +87,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         RobobenchError: The mode has no agreed range of values.
     """
     image.load()  # for some formats the mode is only known after this
-    if image.has_transparency_data:
-        solid = image.convert("RGBA")
-        white = Image.new("RGB", solid.size, (255, 255, 255))
-        white.paste(solid, mask=solid.getchannel("A"))
-        return white
+    image.info.pop("transparency", None)  # else Pillow warns, though the pixels are the same
     if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
@@ -114,7 +111,7 @@ def image_size(path: Path) -> tuple[int, int]:
         with Image.open(path) as image:
             return image.size
     except Exception as error:
-        raise RobobenchError(_in_one_line(error)) from error
+        raise RobobenchError(in_one_line(error)) from error
 
 
 def header_quality(path: Path) -> int:
@@ -139,10 +136,11 @@ def header_quality(path: Path) -> int:
             if not tables:
                 return 0
     except Exception as error:
-        raise RobobenchError(_in_one_line(error)) from error
+        raise RobobenchError(in_one_line(error)) from error
     return quality_of_tables(tables).quality
 
 
-def _in_one_line(error: Exception) -> str:
+def in_one_line(error: Exception) -> str:
+    """What a decoder says, without line breaks; the exception's name if it says nothing."""
     text = " ".join(str(error).split())
     return text or type(error).__name__

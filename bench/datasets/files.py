@@ -1,10 +1,8 @@
 """Data sets of image files: finding them in a folder, and decoding them on demand."""
 
 import hashlib
-import os
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -16,17 +14,22 @@ from torch import Tensor
 
 from robobench.datasets.decoding import (
     IMAGE_SUFFIXES,
-    UNREAD_SUFFIXES,
     check_regular,
     decode,
     header_quality,
     image_size,
 )
-from robobench.datasets.geometry import check_geometry, fit_geometry
+from robobench.datasets.examining import (
+    attempt_each,
+    glance,
+    reading_threads,
+)
+from robobench.datasets.finding import image_files, some
+from robobench.datasets.geometry import check_geometry, fit_geometry, fitted_size
 from robobench.errors import RobobenchError
 from robobench.types import Geometry
 
-__all__ = ["FileDataset", "image_files", "natural_profile", "open_images", "some", "subfolders"]
+__all__ = ["FileDataset", "image_files", "natural_profile", "open_images"]
 
 T = TypeVar("T")
 
@@ -46,6 +49,7 @@ class FileDataset:
         profile: Severity table meant for these images.
         labels: True classes, int64 N; -1 for an unlabelled image.
         notes: What was left out when it was opened, one line each.
+        skipped: Relative paths of images that were left out because they cannot be read.
         root: Folder that `files` are relative to.
         files: Relative paths with forward slashes, in data-set order.
     """
@@ -62,6 +66,7 @@ class FileDataset:
         profile: str,
         workers: int | None = None,
         notes: Iterable[str] = (),
+        skipped: Iterable[str] = (),
         prepared: bool = False,
     ) -> None:
         """Record the files; none is opened.
@@ -76,6 +81,7 @@ class FileDataset:
             profile: See above.
             workers: Threads that decode; None takes one per processor, at most eight.
             notes: See above.
+            skipped: See above.
             prepared: Whether the images were resized and cropped before publication (ImageNet-C):
                 one that has the size of the crop is left as it is, and never resized again.
 
@@ -92,7 +98,8 @@ class FileDataset:
         self.class_names = tuple(class_names)
         self.profile = profile
         self.notes = tuple(notes)
-        self._workers = workers or min(8, os.cpu_count() or 1)
+        self.skipped = tuple(skipped)
+        self._workers = reading_threads(workers)
         self._prepared = prepared
         self._fingerprint = ""
 
@@ -111,6 +118,7 @@ class FileDataset:
             profile=self.profile,
             workers=self._workers,
             notes=self.notes,
+            skipped=self.skipped,
             prepared=self._prepared,
         )
 
@@ -147,14 +155,51 @@ class FileDataset:
         if not images:
             side = geometry.crop or geometry.resize or 0
             return torch.empty((0, 3, side, side), dtype=torch.uint8)
-        for index, image in zip(indices, images, strict=True):
-            if image.shape != images[0].shape:
+        self._check_sizes(indices, [image.shape[:2] for image in images])
+        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
+
+    def check(
+        self, indices: NDArray[np.int64], geometry: Geometry, *, one_size: bool = True
+    ) -> None:
+        """Find images that would end a run in its middle, by their headers and ends.
+
+        Only what these leave open is decoded: files that may have been cut short, and images that
+        seem not to fit. An image that is damaged inside is still found only when it is read.
+
+        Args:
+            indices: The images to look at.
+            geometry: As for `read`.
+            one_size: Whether images of different sizes are refused, as `read` does.
+
+        Raises:
+            RobobenchError: As `read`.
+        """
+        check_geometry(geometry)
+        advice = "; --skip-broken goes on without images that cannot be read"
+        seen = self._each(glance, indices, advice)
+        sizes = [fitted_size(*look.size, geometry) for look in seen]
+        open_questions = [
+            index
+            for index, look, size in zip(indices, seen, sizes, strict=True)
+            if not look.whole or size is None or (one_size and size != sizes[0])
+        ]
+        if not open_questions:
+            return
+        decoded = np.array([indices[0], *open_questions])
+        try_out = self._each(
+            lambda path: self._fit(decode(path), geometry).shape[:2], decoded, advice
+        )
+        if one_size:
+            self._check_sizes(decoded, try_out)
+
+    def _check_sizes(self, indices: NDArray[np.int64], shapes: Sequence[tuple[int, ...]]) -> None:
+        for index, shape in zip(indices, shapes, strict=True):
+            if shape != shapes[0]:
                 raise RobobenchError(
                     f"images of {self.name} have different sizes: {self.files[indices[0]]} is "
-                    f"{_by(images[0])}, {self.files[index]} is {_by(image)}; a batch needs one size: "
+                    f"{_by(shapes[0])}, {self.files[index]} is {_by(shape)}; a batch needs one size: "
                     "give --resize and --crop"
                 )
-        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
 
     def read_native(self, index: int) -> NDArray[np.uint8]:
         """One image at its original size, uint8 H x W x 3.
@@ -191,33 +236,25 @@ class FileDataset:
                 f"image {self.root / file} cannot be read: {error.strerror}"
             ) from None
 
-    def _each(self, function: Callable[[Path], T], indices: NDArray[np.int64]) -> list[T]:
+    def _each(
+        self, function: Callable[[Path], T], indices: NDArray[np.int64], advice: str = ""
+    ) -> list[T]:
         """Apply a function to files in threads, and collect all failures into one error."""
         files = [self.files[index] for index in indices]
-
-        def attempt(file: str) -> T | RobobenchError:
-            try:
-                return function(self.root / file)
-            except RobobenchError as error:
-                return error
-            except OSError as error:
-                return RobobenchError(error.strerror or type(error).__name__)
-
-        workers = min(self._workers, len(files))
-        if workers <= 1:
-            outcomes = [attempt(file) for file in files]
-        else:
-            with ThreadPoolExecutor(workers, thread_name_prefix="robobench-read") as pool:
-                outcomes = list(pool.map(attempt, files))
-        results = [outcome for outcome in outcomes if not isinstance(outcome, RobobenchError)]
-        failed = [f for f, outcome in zip(files, outcomes, strict=True) if _failed(outcome)]
+        outcomes = attempt_each(function, [self.root / file for file in files], self._workers)
+        failed = {
+            file: outcome
+            for file, outcome in zip(files, outcomes, strict=True)
+            if isinstance(outcome, RobobenchError)
+        }
         if failed:
-            reason = next(outcome for outcome in outcomes if _failed(outcome))
-            others = f"; nor can {some(failed[1:], _NAMED - 1)}" if len(failed) > 1 else ""
+            first, *more = failed
+            others = f"; nor can {some(more, _NAMED - 1)}" if more else ""
             raise RobobenchError(
-                f"image {self.root / failed[0]} of {self.name} cannot be used: {reason}{others}"
+                f"image {self.root / first} of {self.name} cannot be used: {failed[first]}{others}"
+                f"{advice}"
             )
-        return results
+        return [outcome for outcome in outcomes if not isinstance(outcome, RobobenchError)]
 
 
 def open_images(folder: str | Path, *, workers: int | None = None) -> FileDataset:
@@ -254,63 +291,6 @@ def open_images(folder: str | Path, *, workers: int | None = None) -> FileDatase
     )
 
 
-def image_files(folder: Path) -> tuple[list[str], list[str]]:
-    """The image files below a folder, at every depth, in the same order on every file system.
-
-    Hidden files (leading dot) and files without an image suffix are left out.
-
-    Returns:
-        Relative paths with forward slashes; and a note, if files that are not images were found.
-
-    Raises:
-        RobobenchError: An image has a format that cannot be decoded, or a folder is not readable.
-    """
-
-    def stop(error: OSError) -> None:
-        raise RobobenchError(f"folder {error.filename} cannot be read: {error.strerror}")
-
-    files: list[str] = []
-    others: list[str] = []
-    entered = set()
-    for at, folders, names in os.walk(folder, onerror=stop, followlinks=True):
-        place = os.stat(at)
-        if (place.st_dev, place.st_ino) in entered:  # a symlink to a folder already visited
-            folders.clear()
-            continue
-        entered.add((place.st_dev, place.st_ino))
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        inside = Path(at).relative_to(folder).as_posix()
-        prefix = "" if inside == "." else f"{inside}/"
-        for name in names:
-            if name.startswith("."):
-                continue
-            suffix = os.path.splitext(name)[1].lower()
-            if suffix in UNREAD_SUFFIXES:
-                raise RobobenchError(
-                    f"{Path(at) / name} is an image in a format that cannot be read ({suffix}): "
-                    "convert it to PNG or JPEG, or remove it"
-                )
-            (files if suffix in IMAGE_SUFFIXES else others).append(prefix + name)
-    notes = []
-    if others:
-        notes.append(f"{folder}: left out {some(sorted(others), 3)}: not named like images")
-    return sorted(files, key=_place), notes
-
-
-def subfolders(folder: Path) -> list[str]:
-    """Names of the folders (or links to folders) in a folder, sorted, without hidden ones.
-
-    Raises:
-        RobobenchError: The folder cannot be read.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            names = [e.name for e in entries if not e.name.startswith(".") and e.is_dir()]
-    except OSError as error:
-        raise RobobenchError(f"folder {folder} cannot be read: {error.strerror}") from None
-    return sorted(names, key=_place)
-
-
 def natural_profile(paths: Sequence[Path]) -> str:
     """The severity table with the image size nearest to the files' median shorter side.
 
@@ -328,28 +308,11 @@ def natural_profile(paths: Sequence[Path]) -> str:
     return nearest_profile(int(np.median(sides)))
 
 
-def some(names: Sequence[str], count: int) -> str:
-    """The first few of a list of names: ``a, b and 3 more``."""
-    more = len(names) - count
-    return ", ".join(names[:count]) + (f" and {more} more" if more > 0 else "")
-
-
-def _failed(outcome: object) -> bool:
-    return isinstance(outcome, RobobenchError)
-
-
-def _place(path: str) -> bytes:
-    """Sort key of paths, equal on file systems that normalise accents differently."""
-    if path.isascii():
-        return path.encode()
-    return unicodedata.normalize("NFC", path).encode(errors="surrogateescape")
-
-
 def _head(path: Path) -> bytes:
     check_regular(path)
     with path.open("rb") as file:
         return hashlib.sha256(file.read(_FINGERPRINT_BYTES)).digest()
 
 
-def _by(image: NDArray[np.uint8]) -> str:
-    return f"{image.shape[1]} x {image.shape[0]}"
+def _by(shape: Sequence[int]) -> str:
+    return f"{shape[1]} x {shape[0]}"

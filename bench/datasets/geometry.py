@@ -14,7 +14,7 @@ from PIL import Image
 from robobench.errors import RobobenchError, unknown_name
 from robobench.types import Geometry
 
-__all__ = ["FILTERS", "check_geometry", "fit_batch", "fit_geometry"]
+__all__ = ["FILTERS", "check_geometry", "fit_batch", "fit_geometry", "fitted_size"]
 
 FILTERS: Final = {
     "nearest": Image.Resampling.NEAREST,
@@ -103,6 +103,15 @@ def fit_batch(images: NDArray[np.uint8], geometry: Geometry) -> NDArray[np.uint8
     if not len(images) or _fits(images.shape[2], images.shape[1], geometry):
         return images
     return np.stack([fit_geometry(image, geometry) for image in images])
+
+
+def fitted_size(width: int, height: int, geometry: Geometry) -> tuple[int, int] | None:
+    """Width and height of an image after `fit_geometry`; None if it is smaller than the crop."""
+    if geometry.resize is not None:
+        width, height = _resized(width, height, geometry.resize)
+    if geometry.crop is None:
+        return width, height
+    return None if min(width, height) < geometry.crop else (geometry.crop, geometry.crop)
 
 
 def _fits(width: int, height: int, geometry: Geometry) -> bool:

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Final
 
 from robobench.datasets.classes import imagenet_classes, match_classes
-from robobench.datasets.files import FileDataset, image_files, subfolders
+from robobench.datasets.files import FileDataset
+from robobench.datasets.finding import image_files, subfolders
 from robobench.datasets.folder import gather
 from robobench.datasets.order import hold_out
 from robobench.datasets.places import data_root, locate
@@ -19,7 +20,9 @@ _VALIDATION: Final = 10  # images of each class that are held out of training
 
 
 @dataset("imagenet")
-def imagenet(*, split: str, root: str | Path | None, workers: int | None) -> FileDataset:
+def imagenet(
+    *, split: str, root: str | Path | None, workers: int | None, skip_broken: bool = False
+) -> FileDataset:
     """ImageNet: its 50,000 validation images, in class folders (imagenet/val/n01440764).
 
     Class folders are named by wnid, class index or class name. The published validation set is the
@@ -30,6 +33,7 @@ def imagenet(*, split: str, root: str | Path | None, workers: int | None) -> Fil
         split: ``test``, ``validation`` or ``train``.
         root: Folder of the data sets, see `data_root`.
         workers: Threads that decode.
+        skip_broken: Whether images that cannot be read are left out.
 
     Raises:
         RobobenchError: The folder is missing, or its sub-folders are not classes.
@@ -46,7 +50,7 @@ def imagenet(*, split: str, root: str | Path | None, workers: int | None) -> Fil
             [f"imagenet/{_PARTS[part][0]}"],
             "ImageNet has a licence of its own: put its class folders there by hand",
         )
-    opened = class_folders("imagenet", split, home, workers)
+    opened = class_folders("imagenet", split, home, workers, skip=skip_broken)
     if split == "test":
         return opened
     train, validation = hold_out(opened.labels, _VALIDATION * len(set(opened.labels.tolist())))
@@ -63,7 +67,13 @@ def find_imagenet(place: Path, part: str) -> Path | None:
 
 
 def class_folders(
-    name: str, split: str, home: Path, workers: int | None, *, prepared: bool = False
+    name: str,
+    split: str,
+    home: Path,
+    workers: int | None,
+    *,
+    prepared: bool = False,
+    skip: bool = False,
 ) -> FileDataset:
     """Make a data set from folders named after ImageNet's classes.
 
@@ -73,6 +83,7 @@ def class_folders(
         home: Folder that holds the class folders.
         workers: Threads that decode.
         prepared: See `FileDataset`.
+        skip: See `gather`.
 
     Raises:
         RobobenchError: There are no class folders, or they are not ImageNet's classes.
@@ -94,6 +105,7 @@ def class_folders(
         profile="imagenet-c",
         workers=workers,
         prepared=prepared,
+        skip=skip,
     )
     if len(found) < len(wnids):
         opened.notes += (f"{home}: {len(found)} of {len(wnids)} class folders are there",)

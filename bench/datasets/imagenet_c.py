@@ -6,7 +6,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from robobench.datasets.degraded import Degraded
-from robobench.datasets.files import FileDataset, some, subfolders
+from robobench.datasets.files import FileDataset
+from robobench.datasets.finding import some, subfolders
 from robobench.datasets.imagenet import class_folders, find_imagenet
 from robobench.datasets.places import data_root, locate
 from robobench.errors import RobobenchError, unknown_name

@@ -12,11 +12,12 @@ from robobench.contracts import Dataset
 from robobench.errors import RobobenchError, unknown_name
 from robobench.registry import DATASETS
 
-__all__ = ["open_dataset"]
+__all__ = ["check_dataset_name", "open_dataset"]
 
 _REFUSALS: Final = {
     "argument": "takes nothing after a colon",
     "classes": "has class names of its own: --classes is for folder:PATH",
+    "skip_broken": "is not made of image files that may be left out: --skip-broken is for folder:PATH",
     "download": "cannot be downloaded by robobench: put it into --data-root by hand",
 }
 _PARTS = (
@@ -34,6 +35,7 @@ def open_dataset(
     classes: str | Path | None = None,
     class_names: Sequence[str] | EllipsisType | None = ...,
     workers: int | None = None,
+    skip_broken: bool = False,
 ) -> Dataset:
     """Open a data set by its registered name; no image is read.
 
@@ -42,20 +44,19 @@ def open_dataset(
         split: ``test``, ``validation`` or ``train``.
         root: Folder of the data sets; None takes ``ROBOBENCH_DATA``, then the user's data folder.
         download: Whether missing data may be downloaded.
-        classes: File that maps folders to classes, for ``folder:PATH``.
+        classes: File that maps folders to classes, or ``sorted``, for ``folder:PATH``.
         class_names: The classifier's classes in the order of its outputs, which folder names are
             matched with. An explicit None says that there is no classifier yet: then the sorted
             folder names are the classes.
         workers: Threads that decode image files; None takes one per processor, at most eight.
+        skip_broken: Whether image files that cannot be read are left out: each is then decoded once
+            to find out.
 
     Raises:
         RobobenchError: Nothing is registered under that name, an option does not apply to it, or
             the data is missing or malformed.
     """
-    base, colon, argument = name.partition(":")
-    if base not in DATASETS:
-        advice = f"for a folder of your own write folder:{name}" if Path(name).is_dir() else ""
-        raise unknown_name("dataset", base, DATASETS, advice)
+    base, colon, argument = check_dataset_name(name)
     options: dict[str, Any] = {
         "argument": argument if colon else None,
         "split": split,
@@ -64,6 +65,7 @@ def open_dataset(
         "classes": classes,
         "class_names": class_names,
         "workers": workers,
+        "skip_broken": skip_broken,
     }
     factory = DATASETS[base]
     taken = inspect.signature(factory).parameters
@@ -74,6 +76,26 @@ def open_dataset(
         opened: Dataset = factory(**{k: value for k, value in options.items() if k in taken})
     _look_over(name, opened)
     return opened
+
+
+def check_dataset_name(name: str) -> tuple[str, str, str]:
+    """Refuse a name that means no data set, or a folder that does not exist; nothing is opened.
+
+    Returns:
+        What is before the colon, the colon if there is one, and what is after it.
+
+    Raises:
+        RobobenchError: Nothing is registered under that name, or ``folder:PATH`` does not exist.
+    """
+    base, colon, argument = name.partition(":")
+    if base not in DATASETS:
+        advice = f"for a folder of your own write folder:{name}" if Path(name).is_dir() else ""
+        raise unknown_name("dataset", base, DATASETS, advice)
+    if argument and DATASETS.entry(base).origin == "robobench.datasets.folder.folder":
+        from robobench.datasets.folder import existing_folder
+
+        existing_folder(argument)
+    return base, colon, argument
 
 
 def _look_over(name: str, opened: Dataset) -> None:

@@ -6,7 +6,8 @@ from typing import Final
 import numpy as np
 
 from robobench.datasets.classes import wnid_names
-from robobench.datasets.files import FileDataset, image_files, some, subfolders
+from robobench.datasets.files import FileDataset
+from robobench.datasets.finding import image_files, some, subfolders
 from robobench.datasets.folder import gather
 from robobench.datasets.order import hold_out
 from robobench.datasets.places import data_root, locate

@@ -27,7 +27,8 @@ class Configuration:
         data_root: Folder of the data sets; ``ROBOBENCH_DATA`` by default.
         limit: Use only this many images, class-balanced and nested; None for all.
         download: Allow downloads of the data set and pretrained weights.
-        classes: File that maps folder names to classes.
+        classes: File that maps folder names to classes, or ``sorted``.
+        skip_broken: Leave out image files that cannot be read.
         severities: Severities of corruptions given without levels, e.g. ``1-5``.
         profile: Severity table; the data set's by default.
         save_jpeg85: Save as JPEG of quality 85 after the corruption, as ImageNet-C does.
@@ -63,6 +64,7 @@ class Configuration:
     limit: int | None = None
     download: bool = False
     classes: str | None = None
+    skip_broken: bool = False
     severities: str | int | tuple[int, ...] = "1-5"
     profile: str | None = None
     save_jpeg85: bool = False

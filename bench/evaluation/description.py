@@ -41,6 +41,7 @@ def describe(plan: Plan, before: dict[str, Any] | None) -> dict[str, Any]:
             "fingerprint": fingerprint,
             "count": len(source),
             "total": len(data),
+            "skipped": list(getattr(data, "skipped", ())),
             "profile": data.profile,
             "version": plan.grid.dataset_version,
             "class_names": list(data.class_names),
@@ -118,7 +119,7 @@ def _describe_methods(plan: Plan, before: list[dict[str, Any]]) -> list[dict[str
     rows = {row_of(entry): entry for entry in before}
     corruptions = list(dict.fromkeys(d.corruption for d in plan.grid.degradations))
     for selected in plan.grid.methods:
-        cost, needs = selected.method.cost(), sorted(selected.method.needs)
+        cost, needs = selected.cost, sorted(selected.method.needs)
         name, trained_on = selected.name, selected.trained_on
         entry: dict[str, Any] = {
             "label": f"{name}@{trained_on}" if selected.is_bank else name,
@@ -137,7 +138,7 @@ def _describe_methods(plan: Plan, before: list[dict[str, Any]]) -> list[dict[str
             "cards": [asdict(read_card(path)) for path in sorted(set(selected.cards.values()))],
             "parameters": cost.parameters,
             "macs": cost.macs,
-            "notes": list(selected.method.notes),
+            "notes": list(selected.notes),
         }
         known = rows.get(row_of(entry))
         if known and all(known[key] == entry[key] for key in IDENTITY):

@@ -43,7 +43,12 @@ class Estimate:
 
 
 def estimate(plan: Plan) -> Estimate:
-    """Count what is missing and time one chunk of each method on this machine."""
+    """Count what is missing and time one chunk of each method on this machine.
+
+    Raises:
+        RobobenchError: See `ImageSource.check`.
+    """
+    plan.source.check()
     store = Store(plan.configuration.folder)
     missing = missing_cells(plan.grid, plan.source, store)
     trial = _Trial(plan)

@@ -68,6 +68,16 @@ class ImageSource:
         """Whether all images are kept in memory once read."""
         return 3 * self.side**2 * len(self) <= _CACHE_BYTES
 
+    def check(self) -> None:
+        """Look at the files of all images, where there are files, before any work.
+
+        Raises:
+            RobobenchError: Some are broken, too small for the crop, or of different sizes.
+        """
+        look = getattr(self.dataset, "check", None)
+        if look is not None:
+            look(np.sort(self.order), self.geometry)
+
     def has(self, degradation: Degradation) -> bool:
         """Whether images under this condition are available (a data set may come degraded)."""
         at = getattr(self.dataset, "at", None)

@@ -14,6 +14,7 @@ from robobench.backbones.backbone import Backbone
 from robobench.contracts import Dataset
 from robobench.corruptions.catalogue import PROFILES, nearest_profile, severity_of
 from robobench.datasets import nested_order, open_dataset
+from robobench.datasets.opening import check_dataset_name
 from robobench.environment import choose_device
 from robobench.errors import MissingWeights, RobobenchError, unknown_name
 from robobench.evaluation.configuration import Configuration
@@ -25,11 +26,12 @@ from robobench.evaluation.grid import (
     split_list,
 )
 from robobench.evaluation.images import ImageSource
-from robobench.registry import DATASETS, replacements
+from robobench.registry import DATASETS, load_plugin_file, replacements
 from robobench.registry.versions import version_of
 from robobench.types import CLEAN, Degradation, Geometry
 from robobench.weights.classifiers import default_backbone, load_backbone
 from robobench.weights.selection import SelectedMethod, select
+from robobench.weights.storage import base_dataset
 
 REFERENCE = "org"
 
@@ -73,8 +75,8 @@ def make_plan(
         RobobenchError: Anything that would fail later: a wrong name or file, missing weights.
     """
     specs = _with_reference(configuration)
-    if dataset is None:
-        DATASETS.canonical(configuration.dataset.partition(":")[0])  # before looking for a backbone
+    if dataset is None:  # before looking for a backbone
+        check_dataset_name(configuration.dataset)
     train_seeds = parse_whole_numbers(configuration.train_seeds, "--train-seeds", 0, 999)
     device = choose_device(configuration.device)
     backbones = [_load(configuration, module, dataset, device, seed) for seed in train_seeds]
@@ -105,8 +107,10 @@ def make_plan(
                 train_seed=seed,
                 command=_dataset_options(configuration),
             )
+            for corruption in corruptions:
+                selected.refuses(corruption)  # a plug-in's mistake is found now, not in the run
             if not _is_known(selected, methods, corruptions):
-                _ = selected.method  # so that a damaged file is found now
+                _ = selected.cost  # so is a damaged file
                 methods.append(selected)
     grid = Grid(
         dataset=data.name,
@@ -134,9 +138,15 @@ def _with_reference(configuration: Configuration) -> list[str]:
 
 
 def _dataset_options(configuration: Configuration) -> str:
-    """The options that select the data set, for commands suggested in messages."""
-    options = {"--dataset": configuration.dataset, "--data-root": configuration.data_root}
-    return " ".join(f"{k} {shlex.quote(v)}" for k, v in options.items() if v)
+    """The options that select data set and plug-ins, for commands suggested in messages."""
+    options = [
+        *(("--plugin", file) for file in configuration.plugin),
+        ("--dataset", base_dataset(configuration.dataset)),
+        ("--classes", configuration.classes),
+        ("--data-root", configuration.data_root),
+    ]
+    words = [f"{option} {shlex.quote(value)}" for option, value in options if value]
+    return " ".join([*words, *(["--download"] if configuration.download else [])])
 
 
 def _load(
@@ -168,6 +178,7 @@ def _load(
         download=configuration.download,
         train_seed=seed,
         layer=configuration.layer,
+        options="" if dataset is not None else _dataset_options(configuration),
         **overrides,
     )
 
@@ -181,6 +192,7 @@ def _open(configuration: Configuration, backbone: Backbone) -> Dataset:
         classes=configuration.classes,
         class_names=backbone.class_names,
         workers=configuration.workers,
+        skip_broken=configuration.skip_broken,
     )
 
 
@@ -284,7 +296,7 @@ def _notes(plan: Plan) -> list[str]:
     if configuration.limit is not None and configuration.limit < len(dataset):
         notes.append(f"A class-balanced subset of {len(plan.source)} of {len(dataset)} images.")
     for selected in plan.grid.methods:
-        notes += [note for note in selected.method.notes if note not in notes]
+        notes += [note for note in selected.notes if note not in notes]
         if selected.method.adapts:
             notes.append(f"{selected.name} adapts to batches of images under a single corruption.")
     return notes
@@ -296,7 +308,7 @@ def prepare(
     module: Any = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Plan:
-    """Load plugins and make the plan, training what is missing if the configuration says so.
+    """Load plug-ins and make the plan, training what is missing if the configuration says so.
 
     Args:
         configuration: The requested configuration.
@@ -305,14 +317,12 @@ def prepare(
         tell: Called with a line for each training.
 
     Raises:
-        RobobenchError: See `robobench.evaluation.plan.make_plan`.
+        RobobenchError: See `make_plan`; or Ray is asked for and is not installed, or cannot be used.
     """
-    from robobench.registry import load_plugin_file
-
+    if configuration.executor == "ray":
+        _check_ray(in_memory=dataset is not None or module is not None)
     for file in configuration.plugin:
         load_plugin_file(file)
-    from robobench.evaluation.plan import make_plan
-
     while True:
         try:
             return make_plan(configuration, dataset, module)
@@ -320,6 +330,25 @@ def prepare(
             if not configuration.train_missing or dataset is not None or module is not None:
                 raise
             _train(configuration, missing, tell)
+
+
+def _check_ray(*, in_memory: bool) -> None:
+    """Refuse a run on Ray that would fail after everything was opened.
+
+    Raises:
+        RobobenchError: Ray is not installed, or images or classifier exist only in memory.
+    """
+    try:
+        import ray  # noqa: F401
+    except ImportError:
+        raise RobobenchError(
+            "--executor ray needs Ray: pip install 'robobench[ray]', or leave the option out"
+        ) from None
+    if in_memory:
+        raise RobobenchError(
+            "--executor ray opens images and classifier by name on every worker: for images or a "
+            "classifier in memory use executor='local'"
+        )
 
 
 def _train(
@@ -337,6 +366,7 @@ def _train(
         download=configuration.download,
         device=configuration.device,
         layer=configuration.layer,
+        classes=configuration.classes,
     )
     for training in missing.trainings:
         tell(f"training {missing.method} on {training}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from robobench.errors import RobobenchError
 from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.plan import Plan
 from robobench.evaluation.runner import Failure, evaluate
@@ -22,22 +21,10 @@ def evaluate_on_ray(
 ) -> list[Failure]:
     """Fill a store on a Ray cluster, one task per condition; see `runner.evaluate`.
 
-    The store's folder must be visible to every worker.
-
-    Raises:
-        RobobenchError: Ray is not installed, or images or classifier exist only in memory.
+    The store's folder must be visible to every worker. Ray is there: `plan.prepare` has looked.
     """
-    try:
-        import ray
-    except ImportError:
-        raise RobobenchError(
-            "--executor ray needs Ray: pip install 'robobench[ray]', or leave the option out"
-        ) from None
-    if plan.in_memory:
-        raise RobobenchError(
-            "--executor ray opens images and classifier by name on every worker: for images or a "
-            "classifier in memory use executor='local'"
-        )
+    import ray
+
     ray.init(address=plan.configuration.ray_address, ignore_reinit_error=True, log_to_driver=False)
     task = ray.remote(_one_group)
     folder = str(store.folder.resolve())

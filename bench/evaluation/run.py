@@ -115,6 +115,7 @@ def execute(
 
     folder = plan.configuration.folder
     check_folder(folder)
+    plan.source.check()
     with _alone_in(folder):
         began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
         manifest = describe(plan, read_manifest(folder))

@@ -309,8 +309,14 @@ def _judge(
 
     Raises:
         ValueError: The method did not return N x classes.
+        TypeError: It returned something else than a tensor.
     """
     real, classes = len(labels), method.backbone.num_classes
+    if not isinstance(probabilities, Tensor):
+        raise TypeError(
+            f"predict returned a {type(probabilities).__name__}, expected a float Tensor, images x "
+            f"{classes} classes"
+        )
     if probabilities.ndim != 2 or len(probabilities) < real or probabilities.shape[1] != classes:
         raise ValueError(
             f"predict returned {tuple(probabilities.shape)}, expected images x {classes} classes"

@@ -10,7 +10,7 @@ import ast
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache
@@ -56,10 +56,18 @@ class Registry:
     Args:
         kind: The kind of name, for messages.
         built_in: Whether robobench itself registers any; if not, its own sources are not read.
+        reserved: Names that mean something else where names of this kind are written.
+
+    Attributes:
+        kind: As above.
+        reserved: As above; names may be added.
     """
 
-    def __init__(self, kind: str, *, built_in: bool = True) -> None:
+    def __init__(
+        self, kind: str, *, built_in: bool = True, reserved: Mapping[str, str] | None = None
+    ) -> None:
         self.kind = kind
+        self.reserved = dict(reserved or {})
         self._built_in = built_in
         self._entries: dict[str, Entry] = {}
         self._aliases: dict[str, str] = {}
@@ -110,8 +118,14 @@ class Registry:
                 f"{aliases!r}"
             )
         own: list[str] = []
+        if group := entry.options.get("group"):
+            self._check_group(group, entry)
         for name in (entry.name, *aliases):
             self._check_name(name, entry.origin)
+            if meaning := self._meaning(name):
+                raise RobobenchError(
+                    f"{self.kind} {name!r} of {entry.origin} is {meaning}: choose another name"
+                )
             if self._is_free(name, entry, override):
                 own.append(name)
         if entry.name not in own:
@@ -140,6 +154,19 @@ class Registry:
         if self._aliases.pop(name, name) == name:
             del self._entries[name]
         return True
+
+    def _meaning(self, name: str) -> str:
+        """What a name means already that is not an entry, if anything."""
+        grouped = [e for e in self._entries.values() if e.options.get("group") == name]
+        return self.reserved.get(name) or (f"the group of {grouped[0].name}" if grouped else "")
+
+    def _check_group(self, group: str, entry: Entry) -> None:
+        """Refuse a group that has the name of an entry: a selector would mean both."""
+        if group in self._entries or group in self._aliases or group == entry.name:
+            raise RobobenchError(
+                f"{self.kind} {entry.name!r} of {entry.origin}: its group {group!r} has the name of "
+                f"a {self.kind}: choose another"
+            )
 
     def _check_name(self, name: str, origin: str) -> None:
         reserved = "@:,/\\" + ("+" if self.kind == "corruption" else "")
@@ -221,7 +248,12 @@ class Registry:
 
 
 METHODS = Registry("method")
-CORRUPTIONS = Registry("corruption")
+# `robobench.corruptions.catalogue.GROUPS`, which is known only once that module is loaded.
+_GROUPS = ("noise", "blur", "weather", "digital", "extra", "common", "all", "codecs")
+CORRUPTIONS = Registry(
+    "corruption",
+    reserved={"clean": "the name of undegraded images", **dict.fromkeys(_GROUPS, "a group")},
+)
 DATASETS = Registry("dataset")
 BACKBONES = Registry("backbone")
 METRICS = Registry("metric")

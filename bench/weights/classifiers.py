@@ -36,6 +36,7 @@ def load_backbone(
     precision: str = "fp32",
     download: bool = False,
     train_seed: int = 0,
+    options: str = "",
 ) -> Backbone:
     """Load a classifier by name.
 
@@ -56,6 +57,7 @@ def load_backbone(
         precision: ``fp32`` or ``bf16``.
         download: Whether pretrained weights may be downloaded from the hub.
         train_seed: Training seed of the built-in networks.
+        options: Command-line options of the data set, for messages; ``--dataset NAME`` if empty.
 
     Raises:
         RobobenchError: The name is unknown, weights are missing, or do not fit the network.
@@ -67,7 +69,7 @@ def load_backbone(
     if layer is not None:
         command += f" --layer {layer}"
     if network.own and weights is None:
-        stored = own_classifier(name, dataset, train_seed)
+        stored = own_classifier(name, dataset, train_seed, options)
         names = tuple(stored.card.class_names)
         if class_names is not None and len(class_names) != len(names):
             raise RobobenchError(
@@ -97,16 +99,20 @@ def load_backbone(
     )
 
 
-def own_classifier(backbone: str, dataset: str | None, train_seed: int) -> Weights:
+def own_classifier(
+    backbone: str, dataset: str | None, train_seed: int, options: str = ""
+) -> Weights:
     """The clean-trained weights of a built-in network.
 
     Raises:
         RobobenchError: There are no such weights; the message says how to train them.
     """
-    return load(own_classifier_card(backbone, dataset, train_seed))
+    return load(own_classifier_card(backbone, dataset, train_seed, options))
 
 
-def own_classifier_card(backbone: str, dataset: str | None, train_seed: int) -> Path:
+def own_classifier_card(
+    backbone: str, dataset: str | None, train_seed: int, options: str = ""
+) -> Path:
     """Path of the card of a built-in network's clean-trained weights.
 
     Raises:
@@ -126,8 +132,8 @@ def own_classifier_card(backbone: str, dataset: str | None, train_seed: int) -> 
         seed = f" --seed {train_seed}" if train_seed else ""
         raise MissingWeights(
             f"{backbone} has no weights for {dataset} yet; "
-            f"`robobench train --method org --dataset {shlex.quote(dataset)} --backbone {backbone}{seed}` "
-            "trains them",
+            f"`robobench train --method org {options or f'--dataset {shlex.quote(dataset)}'} "
+            f"--backbone {shlex.quote(backbone)}{seed}` trains them",
             method="org",
             trainings=(CLEAN,),
             train_seed=train_seed,

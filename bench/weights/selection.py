@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import math
-import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robobench.contracts import Method
-from robobench.errors import MissingWeights, RobobenchError, foreign
-from robobench.registry import DATASETS, METHODS
+from robobench.errors import RobobenchError, foreign
+from robobench.registry import METHODS
 from robobench.registry.versions import version_of
-from robobench.types import CLEAN, MATCHED, Card, is_matched
+from robobench.types import CLEAN, MATCHED, Card, Cost, is_matched
 from robobench.weights.bank import bank
 from robobench.weights.coverage import (
     breadth,
@@ -23,12 +22,11 @@ from robobench.weights.coverage import (
     covers,
     suggest_trainings,
 )
-from robobench.weights.storage import base_dataset, find, load, read_card
+from robobench.weights.missing import MissingTraining
+from robobench.weights.storage import find, load, read_card
 
 if TYPE_CHECKING:
     from robobench.backbones.backbone import Backbone
-
-_DIGITS_OF_DIGEST = 6
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,36 @@ class SelectedMethod:
         return is_matched(self.trained_on)
 
     def refuses(self, corruption: str) -> bool:
-        """Whether the method means nothing on a corruption."""
-        return not self.kind.applies_to(corruption)
+        """Whether the method means nothing on a corruption.
+
+        Raises:
+            RobobenchError: A plug-in's ``applies_to`` raised or returned something else.
+        """
+        return not _applies(self.name, self.kind, corruption)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """What the method costs.
+
+        Raises:
+            RobobenchError: A plug-in's ``cost`` raised or returned something else.
+        """
+        cost: Any = _asked(self.name, self.kind, "cost", lambda: self.method.cost())
+        if not isinstance(cost, Cost):
+            raise _unexpected(self.name, self.kind, "cost", "a robobench.Cost", cost)
+        return cost
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the results should know about the method, one sentence each.
+
+        Raises:
+            RobobenchError: A plug-in's ``notes`` raised or is something else.
+        """
+        notes: Any = _asked(self.name, self.kind, "notes", lambda: self.method.notes)
+        if not isinstance(notes, list | tuple) or not all(isinstance(n, str) for n in notes):
+            raise _unexpected(self.name, self.kind, "notes", "a tuple of sentences", notes)
+        return tuple(notes)
 
     def digest(self, corruption: str) -> str:
         """SHA-256 of all trained weights used on a corruption (`Cell.weights`)."""
@@ -140,6 +166,33 @@ def _made(name: str, kind: type[Method], *arguments: Any) -> Method:
     return made
 
 
+def _asked(name: str, kind: type[Method], part: str, ask: Callable[[], Any]) -> Any:
+    """What a part of a method answers, which may be a plug-in's.
+
+    Raises:
+        RobobenchError: It raised.
+    """
+    module = kind.__module__
+    with foreign(f"method {name!r} ({module}.{kind.__qualname__}): {part}", module):
+        return ask()
+
+
+def _unexpected(
+    name: str, kind: type[Method], part: str, expected: str, got: Any
+) -> RobobenchError:
+    return RobobenchError(
+        f"method {name!r} ({kind.__module__}.{kind.__qualname__}): {part}: expected {expected}, got "
+        f"{type(got).__name__} {str(got)[:40]!r}"
+    )
+
+
+def _applies(name: str, kind: type[Method], corruption: str) -> bool:
+    answer = _asked(name, kind, "applies_to", lambda: kind.applies_to(corruption))
+    if not isinstance(answer, bool):
+        raise _unexpected(name, kind, "applies_to", "True or False", answer)
+    return answer
+
+
 def select(
     spec: str,
     *,
@@ -184,8 +237,8 @@ def select(
         return SelectedMethod(name, method, backbone, method.trained_on or "", seed, {})
 
     stored = _stored(method.trained_as or name, method, dataset, backbone, train_seed, tag)
-    evaluated = [c for c in dict.fromkeys(corruptions) if c != CLEAN and method.applies_to(c)]
-    missing = _Missing(name, method, dataset, backbone, train_seed, command, tag)
+    evaluated = [c for c in dict.fromkeys(corruptions) if c != CLEAN and _applies(name, method, c)]
+    missing = MissingTraining(name, method, dataset, backbone, train_seed, command, tag)
 
     def selected(trained_on: str, cards: Mapping[str, Path]) -> SelectedMethod:
         label = f"{trained_on}#{tag}" if tag else trained_on
@@ -288,69 +341,3 @@ def _first_choice(several: list[tuple[Card, Path]]) -> Path:
         return card.recipe_name != "", -(card.images_count or math.inf), path
 
     return min(here, key=rank)[1]
-
-
-@dataclass(frozen=True)
-class _Missing:
-    """What is needed to say how missing weights can be trained."""
-
-    name: str
-    method: type[Method]
-    dataset: str
-    backbone: Backbone
-    train_seed: int
-    command: str
-    tag: str = ""
-
-    @property
-    def owner(self) -> str:
-        """Name of the method to train."""
-        return self.method.trained_as or self.name
-
-    def error(self, trainings: Sequence[str]) -> RobobenchError:
-        if not trainings:
-            return RobobenchError(
-                f"{self.name} has no weights here, and only clean images are evaluated: "
-                f"name a training, {self.name}@CORRUPTION"
-            )
-        what = self.name if self.method.trained_on else f"{self.name}@{','.join(trainings)}"
-        if self.tag:
-            what += f"#{self.tag}"
-        recipes = self.method.recipes(self.backbone)
-        minutes = sum(next(iter(recipes.values())).minutes for _ in trainings) if recipes else 0
-        lasts = f" (about {max(1, round(minutes))} minutes on two cores)" if recipes else ""
-        return MissingWeights(
-            f"{what} has no weights for {self.dataset} and {self.backbone.name} yet; "
-            f"`{self.train_command(trainings)}` trains them{lasts}{self._labels()}",
-            method=self.owner,
-            trainings=tuple(trainings),
-            train_seed=self.train_seed,
-        )
-
-    def train_command(self, trainings: Sequence[str]) -> str:
-        parts = ["robobench train --method", self.owner]
-        parts.append(self.command or f"--dataset {shlex.quote(base_dataset(self.dataset))}")
-        parts.append(self.backbone.command)
-        if not self._has_training_images:
-            parts.append("--images DIR")
-        if not self.method.trained_on:
-            parts.append(f"--trained-on {','.join(trainings)}")
-        for part in self.tag.split("-"):
-            if part.isdecimal() and len(part) < _DIGITS_OF_DIGEST:
-                parts.append(f"--limit {part}")
-            elif part in self.method.recipes(self.backbone):
-                parts.append(f"--recipe {part}")
-        if self.train_seed:
-            parts.append(f"--seed {self.train_seed}")
-        return " ".join(parts)
-
-    @property
-    def _has_training_images(self) -> bool:
-        return bool(DATASETS.declared(self.dataset.partition(":")[0], "training_images"))
-
-    def _labels(self) -> str:
-        if self._has_training_images:
-            return ""
-        if self.method.weights_of == "classifier":
-            return "; DIR holds labelled training images, one sub-folder per class"
-        return "; DIR holds any photographs, ten are enough"

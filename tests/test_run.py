@@ -1,6 +1,7 @@
 """A run's tables hold the predictions of a cell or two, however many cells there are."""
 
 import gc
+from types import SimpleNamespace
 
 import pytest
 from made_up_cells import CLEAN, JPEG, study
@@ -10,12 +11,25 @@ from robobench.checking.check import check
 from robobench.errors import RobobenchError
 from robobench.reports.builder import build
 from robobench.reports.joined import join
+from robobench.reproductions import Column, Gain, Reproduction, Row
+from robobench.reproductions.measuring import measure
+from robobench.reproductions.planning import PlannedReproduction
 from robobench.results import store
 from robobench.results.manifest import write_manifest
 from robobench.results.run import load
 from robobench.types import Predictions
 
 METHODS = ("org", "afd", "ddp")
+
+
+class Images:
+    """The images of a plan: which ones, and how many."""
+
+    def __init__(self, order):
+        self.order = order
+
+    def __len__(self):
+        return len(self.order)
 
 
 def write_run(folder, methods=METHODS, images=40, weights="w"):
@@ -88,6 +102,44 @@ def test_freeze_and_check_hold_no_more_than_two_cells(tmp_path, most):
     assert result.outcome == "same"
     assert len(result.cells) == 18
     assert 1 <= most() <= 2
+
+
+def test_a_reproduction_holds_no_more_than_two_cells(tmp_path, most):
+    run = load(write_run(tmp_path / "run"))
+    levels = [cell.level for cell in run.cells if cell.method == "org" and cell.level]
+    columns = tuple(Column(f"{level:g}", f"jpeg:{level:g}") for level in levels)
+    plan = SimpleNamespace(
+        profile="cifar-c",
+        dataset=range(40),
+        source=Images(range(0, 40, 2)),  # of the 40 that are stored
+        configuration=SimpleNamespace(folder=run.folder),
+        grid=SimpleNamespace(cells=run.store.cells),
+    )
+    planned = PlannedReproduction(
+        name="irdi-table3",
+        reproduction=Reproduction(
+            "Table 1",
+            "shapes10",
+            "made-up",
+            columns,
+            (Row("org"), Row("afd")),
+            gain=Gain("afd", "org", "", ""),
+        ),
+        plans=[plan, plan],
+        train_seeds=(0,),
+        notes=[],
+    )
+    found = measure(planned)
+    assert 1 <= most() <= 2
+    assert set(found.table["n"]) == {20}
+    assert found.notes[-1].startswith("A class-balanced choice of 20 of 40 images")
+    for method in ("org", "afd"):
+        for cell in run.cells:
+            if cell.method == method and cell.level:
+                rows = found.table.set_index(["row", "column"])
+                right = run.predictions(cell).correct[::2].mean()
+                assert rows.loc[(method, f"{cell.level:g}"), "ours"] == pytest.approx(right)
+    assert set(found.gains["row"]) == {"afd - org"}
 
 
 def test_the_bootstrap_is_made_once_for_all_tables(tmp_path, monkeypatch):

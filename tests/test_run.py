@@ -3,11 +3,12 @@
 import gc
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from made_up_cells import CLEAN, JPEG, study
 
-from robobench.checking.baseline import freeze, read_baseline
-from robobench.checking.check import check
+from robobench.checking.baseline import read_baseline
+from robobench.cli import _exit_code
 from robobench.errors import RobobenchError
 from robobench.reports.builder import build
 from robobench.reports.joined import join
@@ -52,13 +53,17 @@ def write_run(folder, methods=METHODS, images=40, weights="w"):
 
 @pytest.fixture
 def most(monkeypatch):
-    """A function that tells how many cells' predictions were held at once at most."""
-    held = {"now": 0, "most": 0}
+    """A function that tells how many cells' predictions were held at once at most.
+
+    Its `read` tells how many were read.
+    """
+    held = {"now": 0, "most": 0, "read": 0}
 
     class Counted(Predictions):
         def __init__(self, *args, **columns):
             super().__init__(*args, **columns)
             held["now"] += 1
+            held["read"] += 1
             held["most"] = max(held["most"], held["now"])
 
         def __del__(self):
@@ -66,7 +71,12 @@ def most(monkeypatch):
 
     gc.collect()
     monkeypatch.setattr(store, "Predictions", Counted)
-    return lambda: held["most"]
+
+    def told():
+        return held["most"]
+
+    told.read = lambda: held["read"]
+    return told
 
 
 def test_tables_and_comparison_hold_no_more_than_two_cells(tmp_path, most):
@@ -95,13 +105,17 @@ def test_runs_that_share_cells_hold_no_more_than_two_at_a_time(tmp_path, most):
     }  # of the run that has most images
 
 
-def test_freeze_and_check_hold_no_more_than_two_cells(tmp_path, most):
+def test_freeze_and_check_read_each_cell_once_and_hold_no_more_than_two(tmp_path, most):
     run = load(write_run(tmp_path / "run"))
-    (tmp_path / "baseline.json").write_bytes(freeze(run.each(), run.manifest))
-    result = check(run.each(), run.manifest, read_baseline(tmp_path / "baseline.json"))
-    assert result.outcome == "same"
-    assert len(result.cells) == 18
+    file = tmp_path / "baseline.json"
+    assert _exit_code(["freeze", str(run.folder), "--out", str(file)]) == 0
+    assert most.read() == 18
+    assert _exit_code(["check", str(run.folder), "--baseline", str(file)]) == 0
+    assert most.read() == 36
     assert 1 <= most() <= 2
+    kept = read_baseline(file).outcomes
+    assert [one.cell for one in kept] == run.cells
+    assert all(np.array_equal(o.correct, run.predictions(o.cell).correct) for o in kept)
 
 
 def test_a_reproduction_holds_no_more_than_two_cells(tmp_path, most):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from matplotlib.colors import Normalize
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SEVERITIES = (1, 2, 3, 4, 5)
+_ORANGE_TO_PURPLE = "blend:#F1A340,#F7F7F7,#998EC3"  # ColorBrewer's; black is legible on all of it
 _BAND = 0.16  # opacity: a few overlapping bands stay readable
 
 
@@ -99,6 +100,8 @@ def heatmap_figure(board: Leaderboard) -> Figure:
     shares = [[board.summed(row, name, "recovered").value for name in columns] for row in rows]
     if not any(share is not None for line in shares for share in line):
         raise _nothing(board, "heatmap", "a method besides the reference", "--methods afd,ddp")
+    from seaborn import color_palette, heatmap  # imported for this plot alone
+
     names = [_broken(name) for name in columns]
     longest = max(len(line) for name in names for line in name.split("\n"))
     turned = longest * len(columns) > 80  # upright labels would overlap
@@ -106,43 +109,29 @@ def heatmap_figure(board: Leaderboard) -> Figure:
     figure = Figure(figsize=(WIDTH, 0.36 * len(rows) + below + 0.35), layout="constrained")
     axes = figure.subplots()
     axes.grid(visible=False)
-    norm = Normalize(-1, 1)
-    numbers = [[math.nan if share is None else share for share in line] for line in shares]
-    mesh = axes.pcolormesh(
-        numbers, cmap="PuOr", norm=norm, edgecolor="white", linewidth=1.5, snap=False
+    axes.set_facecolor("#EEEEEE")  # where there is no share
+    percents = 100 * np.array(shares, dtype=np.float64)
+    ink: Any = {"color": "#222222", "fontsize": 8 if len(columns) <= 12 else 6.5}
+    heatmap(
+        percents,
+        ax=axes,
+        vmin=-100,
+        vmax=100,
+        cmap=color_palette(_ORANGE_TO_PURPLE, as_cmap=True),
+        annot=[[f"{n:.0f}".replace("-", MINUS) for n in line] for line in percents.round() + 0.0],
+        fmt="",
+        annot_kws=ink,
+        linewidths=1.5,
+        cbar=len(rows) > 2,  # the cells hold the numbers: a tiny colour bar adds nothing
+        cbar_kws={"aspect": 12, "pad": 0.02, "extend": "both", "label": "share recovered (%)"},
+        xticklabels=names,
+        yticklabels=[row.heading for row in rows],
     )
-    axes.set_facecolor("#EEEEEE")
-    for y, line in enumerate(shares):
-        for x, share in enumerate(line):
-            text = DASH if share is None else f"{100 * share:.0f}".replace("-", MINUS)
-            text = "0" if text == f"{MINUS}0" else text
-            dark = share is not None and abs(share) > 0.5
-            axes.text(
-                x + 0.5,
-                y + 0.5,
-                text,
-                ha="center",
-                va="center",
-                color="white" if dark else "#222222",
-                fontsize=8 if len(columns) <= 12 else 6.5,
-            )
-    axes.set_yticks([y + 0.5 for y in range(len(rows))], [row.heading for row in rows])
-    axes.set_xticks(
-        [x + 0.5 for x in range(len(columns))],
-        names,
-        rotation=40 if turned else 0,
-        ha="right" if turned else "center",
-        rotation_mode="anchor" if turned else "default",
-    )
-    axes.tick_params(length=0)
-    axes.invert_yaxis()
-    for side in axes.spines.values():
-        side.set_visible(False)
-    if len(rows) > 2:  # the cells hold the numbers: a tiny colour bar adds nothing
-        bar = figure.colorbar(mesh, ax=axes, aspect=12, pad=0.02, extend="both")
-        bar.set_label("share recovered (%)")
-        bar.outline.set_visible(False)
-        percent(bar.ax)
+    for y, x in np.argwhere(np.isnan(percents)):
+        axes.text(x + 0.5, y + 0.5, DASH, ha="center", va="center", **ink)
+    axes.tick_params(length=0, rotation=0)
+    if turned:
+        axes.set_xticks(axes.get_xticks(), names, rotation=40, ha="right", rotation_mode="anchor")
     return figure
 
 

@@ -2,10 +2,16 @@
 
     python tests/recorded_outputs.py
 
-writes `recorded_outputs.npz` anew: after the version of whatever changed was raised.
+writes `recorded_outputs.npz` anew: after the version of whatever changed was raised. With the names
+of corruptions, as in
+
+    python tests/recorded_outputs.py webp avif
+
+it adds only these: what another release of an encoder makes of the images.
 """
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -90,12 +96,32 @@ def label(spec, dataset, backbone, seed):
     return f"{spec} {dataset} {backbone} {seed}"
 
 
-def main():
-    outputs = {
-        f"corruption {n}": corruption_outputs(n) for n in built_in_corruptions() if n != CLEAN
-    }
-    versions = {f"corruption {n}": version_of(CORRUPTIONS.entry(n)) for n in built_in_corruptions()}
-    for case in shipped():
+def corruption_key(name):
+    """``corruption NAME``, with its version where that names the release of an encoder."""
+    version = version_of(CORRUPTIONS.entry(name))
+    return f"corruption {name} {version}" if " " in version else f"corruption {name}"
+
+
+def read():
+    """Outputs and versions by key."""
+    with np.load(FILE) as file:
+        outputs = {name: file[name] for name in file.files}
+    return outputs, json.loads(outputs.pop("versions").tobytes())
+
+
+def main(names):
+    outputs, versions = read()
+    if not names:  # of the encoders, those of other releases are kept
+        outputs, versions = (
+            {key: value for key, value in held.items() if key.endswith(")")}
+            for held in (outputs, versions)
+        )
+    for name in names or built_in_corruptions():
+        if name != CLEAN:
+            made = corruption_outputs(name)  # imports it, which decides the version
+            outputs[corruption_key(name)] = made
+            versions[corruption_key(name)] = version_of(CORRUPTIONS.entry(name))
+    for case in () if names else shipped():
         key = f"method {label(*case)}"
         outputs[key] = method_outputs(*case)
         versions[key] = version_of(METHODS.entry(case[0].partition("@")[0]))
@@ -105,4 +131,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

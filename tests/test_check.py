@@ -7,8 +7,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from robobench.checking.baseline import freeze, read_baseline
-from robobench.checking.check import check
+from robobench.analysis.outcomes import outcomes_of
+from robobench.checking import baseline as baselines
+from robobench.checking import check as checks
+from robobench.checking.baseline import read_baseline
 from robobench.checking.junit import as_junit
 from robobench.cli import _exit_code
 from robobench.errors import CheckFailed, RobobenchError
@@ -73,6 +75,14 @@ def changed(items, lost, gained=0.0, seed=1, only=None):
             correct[rng.choice(wrong, round(gained * len(correct)), replace=False)] = True
         result.append((replace(cell, weights="new"), predictions(correct, old.index)))
     return result
+
+
+def freeze(items, manifest):
+    return baselines.freeze(outcomes_of(items), manifest)
+
+
+def check(items, manifest, frozen, **settings):
+    return checks.check(outcomes_of(items), manifest, frozen, **settings)
 
 
 @pytest.fixture

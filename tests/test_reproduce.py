@@ -16,7 +16,13 @@ from robobench.reports.papers.files import files_of, read, write
 from robobench.reports.papers.page import result_blocks
 from robobench.reports.papers.sentences import comparison, verdict
 from robobench.reproductions import Column, Gain, Reproduction, Row, find_reproduction
-from robobench.reproductions.measuring import COLUMNS, Measured, gains_of, measured_table
+from robobench.reproductions.measuring import (
+    COLUMNS,
+    Measured,
+    evaluated,
+    gains_of,
+    measured_table,
+)
 from robobench.types import Cell, Predictions
 
 PROFILE = "cifar-c"
@@ -156,13 +162,13 @@ def claim(**more):
 
 def measured(items, reproduction=None, name="irdi-table3"):
     reproduction = reproduction or claim()
-    parts = reproduction.parts(PROFILE)
+    parts, found = reproduction.parts(PROFILE), evaluated(items)
     return Measured(
         name,
         "Doe 2031",
         reproduction,
-        measured_table(reproduction, items, parts, PROFILE),
-        gains_of(reproduction, items, parts, PROFILE),
+        measured_table(reproduction, found, parts, PROFILE),
+        gains_of(reproduction, found, parts, PROFILE),
         PROFILE,
     )
 
@@ -360,6 +366,6 @@ def test_two_trainings_of_one_method_are_two_rows():
         rows=(Row("afd@jpeg"), Row("afd@noise")),
     )
     parts = reproduction.parts(PROFILE)
-    table = measured_table(reproduction, made, parts, PROFILE).set_index("row")["ours"]
+    table = measured_table(reproduction, evaluated(made), parts, PROFILE).set_index("row")["ours"]
     assert table["afd@jpeg"] == pytest.approx(0.6)
     assert table["afd@noise"] == pytest.approx(0.8)

@@ -19,7 +19,7 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robobench.analysis.outcomes import Outcomes, outcomes_of
+from robobench.analysis.outcomes import Outcomes
 from robobench.errors import RobobenchError
-from robobench.types import Cell, Predictions
+from robobench.types import Cell
 
 BASELINE_FORMAT = 2
 _KEPT = ("command", "configuration", "profile", "versions", "machine")
@@ -50,17 +50,16 @@ class Baseline:
     facts: Mapping[str, Any]
 
 
-def freeze(cells: Iterable[tuple[Cell, Predictions]], manifest: Mapping[str, Any]) -> bytes:
+def freeze(found: Sequence[Outcomes], manifest: Mapping[str, Any]) -> bytes:
     """A run as the content of a baseline file.
 
     Args:
-        cells: All cells of the run with their predictions, read one at a time.
+        found: The outcomes of all cells of the run.
         manifest: The run's ``manifest.json``.
 
     Raises:
         RobobenchError: There are no cells.
     """
-    found = outcomes_of(cells)
     if not found:
         raise RobobenchError("the run has no cells to freeze: compute them with `robobench run`")
     rows = [asdict(one.cell) for one in found]

@@ -7,7 +7,7 @@ and a collapse in a single cell is not diluted by the others.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
 from typing import Any
@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robobench.analysis.outcomes import Outcomes, outcomes_of
+from robobench.analysis.outcomes import Outcomes
 from robobench.analysis.statistics import holm, loss_exceeds, paired_loss
 from robobench.checking.baseline import Baseline
 from robobench.errors import CheckFailed, RobobenchError
-from robobench.types import Cell, Predictions
+from robobench.types import Cell
 
 WORSE, BETTER, SAME, NOT_COMPARABLE = "worse", "better", "same", "not comparable"
 _MACHINE = ("device", "device_name", "precision", "threads", "platform")
@@ -107,7 +107,7 @@ class CheckResult:
 
 
 def check(
-    cells: Iterable[tuple[Cell, Predictions]],
+    now: Sequence[Outcomes],
     manifest: Mapping[str, Any],
     baseline: Baseline,
     *,
@@ -121,7 +121,7 @@ def check(
     train seed where both sides have only one; such differences are noted.
 
     Args:
-        cells: All cells of the run with their predictions, read one at a time.
+        now: The outcomes of all cells of the run.
         manifest: The run's ``manifest.json``.
         baseline: The baseline, from `robobench.checking.baseline.read_baseline`.
         tolerance: Tolerated loss in percentage points, 0 or more.
@@ -138,7 +138,6 @@ def check(
     if not 0 < alpha < 0.5:
         raise RobobenchError(f"alpha {alpha:g}: a number between 0 and 0.5 is expected (say 0.05)")
     _refuse_other_images(manifest.get("dataset", {}), baseline.facts["dataset"])
-    now = outcomes_of(cells)
     pairs, added, notes = _pair(now, baseline.outcomes)
     margin = tolerance / 100
     labels = _labels([o.cell for o in now])

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from robobench.analysis.outcomes import Outcomes
 from robobench.contracts import Dataset
 from robobench.errors import CheckFailed, RobobenchError
 from robobench.results.manifest import ListedCells, read_manifest, row_of
@@ -30,6 +32,7 @@ class Verification:
         predictions: Number of predictions in them.
         problems: What is wrong, one sentence each, naming files and what to do.
         notes: What could not be checked, or is merely worth knowing.
+        outcomes: Those of the intact cells, clean ones first.
     """
 
     folder: Path
@@ -37,6 +40,7 @@ class Verification:
     predictions: int = 0
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    outcomes: list[Outcomes] = field(default_factory=list)
 
     def raise_if_broken(self) -> None:
         """End as failed if anything is wrong.
@@ -71,6 +75,7 @@ def verify(folder: str | Path, dataset: Dataset | None = None) -> Verification:
     cells: list[Cell] = []
     images: dict[str, list[str]] = defaultdict(list)
     labels: dict[str, list[str]] = defaultdict(list)
+    indices: dict[str, NDArray[np.int64]] = {}
     for path in sorted(store.cells_folder.glob("*.npz")):
         if problem := _swollen(path, manifest):
             found.problems.append(f"{path.name} {problem}: remove it and run again")
@@ -85,12 +90,18 @@ def verify(folder: str | Path, dataset: Dataset | None = None) -> Verification:
             continue
         cells.append(cell)
         found.predictions += len(predictions)
-        found.problems += [f"{path.name}: {what}" for what in _wrong(predictions, manifest)]
-        images[_digest(predictions.index)].append(path.name)
+        wrong = _wrong(predictions, manifest)
+        found.problems += [f"{path.name}: {what}" for what in wrong]
+        digest = _digest(predictions.index)
+        images[digest].append(path.name)
+        if not wrong:
+            index = indices.setdefault(digest, predictions.index)  # shared: it takes most memory
+            found.outcomes.append(Outcomes(cell, index, predictions.correct))
         labels[_digest(predictions.label)].append(path.name)
         if dataset is not None:
             found.problems += _against_data(path.name, predictions, dataset)
     found.cells = len(cells)
+    found.outcomes.sort(key=lambda one: (not one.cell.degradation.is_clean, one.cell))
     if not cells:
         found.problems.append("it has no intact cell: repeat the command in its manifest")
     for what, groups in (("images", images), ("labels", labels)):
@@ -115,8 +126,10 @@ def verify(folder: str | Path, dataset: Dataset | None = None) -> Verification:
     return found
 
 
-def require_whole(folder: str | Path) -> None:
-    """Refuse a run that `verify` refuses: nothing is to be concluded from a part of it.
+def whole_outcomes(folder: str | Path) -> list[Outcomes]:
+    """The outcomes of a run, each cell read once and verified; clean cells come first.
+
+    A run that `verify` refuses is refused: nothing is to be concluded from a part of it.
 
     Raises:
         RobobenchError: With the first problem and, if cells are missing, how many and the command
@@ -124,7 +137,7 @@ def require_whole(folder: str | Path) -> None:
     """
     found = verify(folder)
     if not found.problems:
-        return
+        return found.outcomes
     manifest = read_manifest(Path(folder)) or {}
     planned, command = manifest.get("cells"), str(manifest.get("command", ""))
     advice = ""

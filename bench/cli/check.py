@@ -46,15 +46,15 @@ def check(
     from robobench.checking.baseline import read_baseline
     from robobench.checking.check import check as compare
     from robobench.checking.junit import as_junit
-    from robobench.checking.verify import require_whole
+    from robobench.checking.verify import whole_outcomes
     from robobench.files import write_aside
     from robobench.reports.verdicts import as_markdown, as_text
     from robobench.results.run import load
 
     frozen = read_baseline(baseline)
     loaded = load(run)
-    require_whole(run)
-    result = compare(loaded.each(), loaded.manifest, frozen, tolerance=tolerance, alpha=alpha)
+    now = whole_outcomes(run)
+    result = compare(now, loaded.manifest, frozen, tolerance=tolerance, alpha=alpha)
     click.echo(as_text(result), nl=False)
     if junit:
         write_aside(Path(junit), as_junit(result))

@@ -15,16 +15,15 @@ def freeze(run: str, out: str) -> None:
     from pathlib import Path
 
     from robobench.checking.baseline import freeze as frozen
-    from robobench.checking.verify import require_whole
+    from robobench.checking.verify import whole_outcomes
     from robobench.files import is_stream, write_aside
     from robobench.results.run import load
 
     loaded = load(run)
-    require_whole(run)
-    content = frozen(loaded.each(), loaded.manifest)
+    found = whole_outcomes(run)
+    content = frozen(found, loaded.manifest)
     write_aside(Path(out), content)
-    cells = len(loaded.cells)
     click.echo(
-        f"{out}: {cells} cells, {len(content) / 1024:.0f} KB; `robobench check RUN` reads it",
+        f"{out}: {len(found)} cells, {len(content) / 1024:.0f} KB; `robobench check RUN` reads it",
         err=is_stream(Path(out)),  # which may be the standard output
     )

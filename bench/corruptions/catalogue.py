@@ -257,12 +257,15 @@ def version_of(degradation: Degradation) -> str:
     elif degradation.is_clean:
         found = []
     else:
-        found = [
-            versions.version_of(CORRUPTIONS.entry(part)) for part in parts(degradation.corruption)
-        ]
+        found = [_version_of(part) for part in parts(degradation.corruption)]
     if degradation.profile.endswith(SAVED):
         found.append(versions.version_of(CORRUPTIONS.entry("jpeg_compression")))
     return "+".join(found)
+
+
+def _version_of(name: str) -> str:
+    _ = CORRUPTIONS[name]  # imported: the version may be computed there
+    return versions.version_of(CORRUPTIONS.entry(name))
 
 
 def native_level(degradation: Degradation) -> float:

@@ -14,6 +14,10 @@ from robobench.corruptions import jpeg, random
 from robobench.errors import RobobenchError
 from robobench.registry import corruption
 
+# Another release of an encoder makes other pixels: its version is part of a cell's identity.
+_LIBWEBP = f"1 (libwebp {features.version('webp')})"
+_LIBAVIF = f"1 (libavif {features.version('avif')})"
+
 _QUALITIES = (25, 18, 15, 10, 7)
 
 
@@ -38,6 +42,7 @@ def multi_jpeg(images: Tensor, level: float, keys: Tensor) -> Tensor:
     random=False,
     native={"unit": "WebP quality", "low": 1, "high": 100, "integer": True},
     severities=(),
+    version=_LIBWEBP,
 )
 def webp(images: Tensor, level: float, keys: Tensor) -> Tensor:
     """Saved as lossy WebP at a quality and loaded again, with Pillow's encoder."""
@@ -50,6 +55,7 @@ def webp(images: Tensor, level: float, keys: Tensor) -> Tensor:
     random=False,
     native={"unit": "AVIF quality", "low": 1, "high": 100, "integer": True},
     severities=(),
+    version=_LIBAVIF,
 )
 def avif(images: Tensor, level: float, keys: Tensor) -> Tensor:
     """Saved as AVIF at a quality and loaded again, with Pillow's encoder."""

@@ -5,7 +5,6 @@ import io
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -180,7 +179,7 @@ class _ArraysOnly(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("numpy.core.multiarray", "_reconstruct"):
-            return import_module("numpy._core.multiarray")._reconstruct  # renamed in numpy 1.26
+            return np.empty(0).__reduce__()[0]  # its module was renamed in NumPy 2
         if (module, name) in {("numpy", "ndarray"), ("numpy", "dtype")}:
             return getattr(np, name)
         raise pickle.UnpicklingError(f"{module}.{name} is not expected in a file of images")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robobench.analysis.series import Series, make_series
+from robobench.analysis.outcomes import Outcomes, keeping_outcomes
+from robobench.analysis.series import Series, series_of
 from robobench.analysis.statistics import (
     Floats,
     draw_train_seeds,
@@ -31,7 +32,6 @@ COLUMNS = ("row", "column", "published", "ours", "ci_low", "ci_high", "n", "trai
 _DRAWS = 1000
 _LEVEL = "estimated_level"
 
-Items = Sequence[tuple[Cell, Predictions]]
 Parts = Mapping[str, Sequence[Degradation]]
 
 
@@ -59,6 +59,53 @@ class Measured:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """What the tables need of the cells, a small part of their predictions.
+
+    Attributes:
+        outcomes: Right or wrong, image by image.
+        levels: Estimated level of each image, float32 N; of the cells whose method estimates it.
+    """
+
+    outcomes: Sequence[Outcomes]
+    levels: Mapping[Cell, NDArray[np.float32]]
+
+    def at(self, index: NDArray[np.int64]) -> Evaluated:
+        """The same on these images only.
+
+        Args:
+            index: int64 N, ascending: indices in the data set; every cell has them.
+        """
+        rows = {id(one.index): np.searchsorted(one.index, index) for one in self.outcomes}
+        chosen = {one.cell: rows[id(one.index)] for one in self.outcomes}
+        return Evaluated(
+            [Outcomes(one.cell, index, one.correct[chosen[one.cell]]) for one in self.outcomes],
+            {cell: levels[chosen[cell]] for cell, levels in self.levels.items()},
+        )
+
+    def of_trainings(self, seeds: Sequence[int]) -> Evaluated:
+        """The same of these train seeds only."""
+        return Evaluated(
+            [one for one in self.outcomes if one.cell.train_seed in seeds],
+            {cell: levels for cell, levels in self.levels.items() if cell.train_seed in seeds},
+        )
+
+
+def evaluated(cells: Iterable[tuple[Cell, Predictions]]) -> Evaluated:
+    """Keep what the tables need of cells.
+
+    Args:
+        cells: Cells with their predictions, read one at a time.
+    """
+    outcomes: list[Outcomes] = []
+    levels: dict[Cell, NDArray[np.float32]] = {}
+    for cell, predictions in keeping_outcomes(cells, outcomes):
+        if _LEVEL in predictions.extra:
+            levels[cell] = predictions.extra[_LEVEL]
+    return Evaluated(outcomes, levels)
+
+
 def measure(planned: PlannedReproduction) -> Measured:
     """Read the cells of a reproduction and compute its table.
 
@@ -68,8 +115,9 @@ def measure(planned: PlannedReproduction) -> Measured:
     from robobench.registry import REPRODUCTIONS
 
     plan, reproduction = planned.plans[0], planned.reproduction
-    items = _items(planned)
-    of_rows = [(cell, p) for cell, p in items if cell.train_seed in planned.train_seeds]
+    # This call's images only: more may be stored.
+    found = evaluated(_cells(planned)).at(np.sort(plan.source.order))
+    of_rows = found.of_trainings(planned.train_seeds)
     parts = reproduction.parts(plan.profile)
     notes = list(reproduction.notes) + planned.notes
     if len(plan.source) < len(plan.dataset):
@@ -81,40 +129,25 @@ def measure(planned: PlannedReproduction) -> Measured:
         paper=str(REPRODUCTIONS.entry(planned.name).options.get("paper", "")),
         reproduction=reproduction,
         table=measured_table(reproduction, of_rows, parts, plan.profile),
-        gains=gains_of(reproduction, items, parts, plan.profile),
+        gains=gains_of(reproduction, found, parts, plan.profile),
         profile=plan.profile,
         notes=tuple(notes),
     )
 
 
-def _items(planned: PlannedReproduction) -> list[tuple[Cell, Predictions]]:
-    """The cells of its plans, on the images of this call only, not on more that are stored."""
-    found: dict[Cell, Predictions] = {}
+def _cells(planned: PlannedReproduction) -> Iterator[tuple[Cell, Predictions]]:
+    """The cells of its plans, each once, read one at a time."""
+    known: set[Cell] = set()
     for plan in planned.plans:
-        index = np.sort(plan.source.order)
         store = Store(plan.configuration.folder)
         for cell in plan.grid.cells():
-            if cell not in found:
-                found[cell] = _at(store.get(cell), index)
-    return list(found.items())
-
-
-def _at(predictions: Predictions, index: NDArray[np.int64]) -> Predictions:
-    if len(predictions) == len(index):
-        return predictions
-    rows = np.searchsorted(predictions.index, index)
-    return Predictions(
-        index=index,
-        label=predictions.label[rows],
-        predicted=predictions.predicted[rows],
-        confidence=predictions.confidence[rows],
-        true_probability=predictions.true_probability[rows],
-        extra={name: values[rows] for name, values in predictions.extra.items()},
-    )
+            if cell not in known:
+                known.add(cell)
+                yield cell, store.get(cell)
 
 
 def measured_table(
-    reproduction: Reproduction, items: Items, parts: Parts, profile: str
+    reproduction: Reproduction, found: Evaluated, parts: Parts, profile: str
 ) -> pd.DataFrame:
     """The table of the paper with our numbers; see `Measured.table`.
 
@@ -122,29 +155,33 @@ def measured_table(
 
     Args:
         reproduction: The table or figure.
-        items: Cells on the same images.
+        found: Cells on the same images.
         parts: Column name -> its degradations.
         profile: Severity table.
     """
     rows = reproduction.rows + reproduction.further
-    found: list[dict[str, object]] = []
+    made: list[dict[str, object]] = []
     specs = [row.method for row in rows]
     accuracies = [row.method for row in rows if row.statistic == "accuracy"]
-    chosen = [(c, p) for c, p in items if any(_is_of(c, spec, specs) for spec in accuracies)]
-    series = make_series(chosen, draws=_DRAWS) if chosen else []
+    series = series_of(_of_any(found, accuracies, specs), draws=_DRAWS)
     for row in rows:
         published = reproduction.published(row, profile)
         if row.statistic == "accuracy":
             mine = [s for s in series if _is_of(s, row.method, specs)]
             numbers = _accuracies(mine[0] if mine else None, parts)
         else:
-            own = [(c, p) for c, p in items if _is_of(c, row.method, specs)]
+            own = {c: found.levels[c] for c in found.levels if _is_of(c, row.method, specs)}
             numbers = _levels(own, parts, row)
-        found += [
+        made += [
             {"row": row.name, "published": published.get(str(n["column"]), np.nan), **n}
             for n in numbers
         ]
-    return _frame(found)
+    return _frame(made)
+
+
+def _of_any(found: Evaluated, methods: Sequence[str], specs: Sequence[str]) -> list[Outcomes]:
+    """The outcomes of any of these methods."""
+    return [o for o in found.outcomes if any(_is_of(o.cell, spec, specs) for spec in methods)]
 
 
 def _is_of(found: Cell | Series, spec: str, specs: Sequence[str]) -> bool:
@@ -196,12 +233,14 @@ def _accuracies(series: Series | None, parts: Parts) -> list[dict[str, object]]:
     ]
 
 
-def _levels(items: Items, parts: Parts, row: Row) -> list[dict[str, object]]:
+def _levels(
+    levels: Mapping[Cell, NDArray[np.float32]], parts: Parts, row: Row
+) -> list[dict[str, object]]:
     """Mean or standard deviation of the estimated level over images, mean over trainings.
 
     Bootstrap over trainings, then images, the same images for all levels.
     """
-    by_key = {(c.degradation, c.train_seed): p for c, p in items if _LEVEL in p.extra}
+    by_key = {(cell.degradation, cell.train_seed): found for cell, found in levels.items()}
     if not by_key:
         return []
     seeds = sorted({seed for _, seed in by_key})
@@ -216,9 +255,7 @@ def _levels(items: Items, parts: Parts, row: Row) -> list[dict[str, object]]:
         )
     centre = np.array([d.level for d in columns.values()])
     count = len(next(iter(by_key.values())))
-    values = np.stack(
-        [[by_key[d, s].extra[_LEVEL].astype(np.float64) for d in columns.values()] for s in seeds]
-    )
+    values = np.stack([[by_key[d, s].astype(np.float64) for d in columns.values()] for s in seeds])
     shares = draw_train_seeds(len(seeds), _DRAWS, np.random.default_rng([0, len(seeds)]))
     away = (values - centre[None, :, None]).reshape(
         -1, count
@@ -247,7 +284,9 @@ def _moments(values: Floats, counts: NDArray[np.floating]) -> tuple[Floats, Floa
     return mean, np.sqrt(np.maximum(square - mean**2, 0.0))
 
 
-def gains_of(reproduction: Reproduction, items: Items, parts: Parts, profile: str) -> pd.DataFrame:
+def gains_of(
+    reproduction: Reproduction, found: Evaluated, parts: Parts, profile: str
+) -> pd.DataFrame:
     """The published gain, its control with shuffled levels, and the effect of another training.
 
     Rows, named as `robobench.reproductions.published.difference_name` has it:
@@ -261,7 +300,7 @@ def gains_of(reproduction: Reproduction, items: Items, parts: Parts, profile: st
 
     Args:
         reproduction: The table or figure; its `gain` is tested.
-        items: Cells on the same images.
+        found: Cells on the same images.
         parts: Column name -> its degradations.
         profile: Severity table.
     """
@@ -280,28 +319,24 @@ def gains_of(reproduction: Reproduction, items: Items, parts: Parts, profile: st
         pairs += [(gain.shuffled, gain.over), (gain.method, gain.shuffled)]
     rows: list[dict[str, object]] = []
     for one, other in pairs:
-        for number in _difference(items, one, other, parts):
+        for number in _difference(found, one, other, parts):
             published = (
                 published_gain.get(str(number["column"]), np.nan) if one == gain.method else np.nan
             )
             published = published if other == gain.over else np.nan
             rows.append({"row": difference_name(one, other), "published": published, **number})
-    return _frame(rows + _of_other_trainings(items, gain, parts))
+    return _frame(rows + _of_other_trainings(found.outcomes, gain, parts))
 
 
-def _difference(items: Items, one: str, other: str, parts: Parts) -> list[dict[str, object]]:
+def _difference(found: Evaluated, one: str, other: str, parts: Parts) -> list[dict[str, object]]:
     """`one` minus `other`, over the trainings that have both."""
     specs = (one, other)
-    trained = [{c.train_seed for c, _ in items if _is_of(c, spec, specs)} for spec in specs]
+    mine = _of_any(found, specs, specs)
+    trained = [{o.cell.train_seed for o in mine if _is_of(o.cell, spec, specs)} for spec in specs]
     seeds = sorted(trained[0] & trained[1])
     if not seeds:
         return []
-    chosen = [
-        (c, p)
-        for c, p in items
-        if c.train_seed in seeds and any(_is_of(c, spec, specs) for spec in specs)
-    ]
-    series = make_series(chosen, draws=_DRAWS)
+    series = series_of([o for o in mine if o.cell.train_seed in seeds], draws=_DRAWS)
     first, second = (next(s for s in series if _is_of(s, spec, specs)) for spec in specs)
     return _numbers(first, second, parts, seeds)
 
@@ -318,14 +353,16 @@ def _numbers(
     return found
 
 
-def _of_other_trainings(items: Items, gain: Gain, parts: Parts) -> list[dict[str, object]]:
-    own = [(c, p) for c, p in items if _is_of(c, gain.over, (gain.over, gain.method))]
-    seeds = sorted({c.train_seed for c, _ in own})
+def _of_other_trainings(
+    outcomes: Sequence[Outcomes], gain: Gain, parts: Parts
+) -> list[dict[str, object]]:
+    own = [o for o in outcomes if _is_of(o.cell, gain.over, (gain.over, gain.method))]
+    seeds = sorted({o.cell.train_seed for o in own})
     if not own:
         return []
     # Equal numbers of images give equal draws, so the differences are paired.
     alone = {
-        seed: make_series([(c, p) for c, p in own if c.train_seed == seed], draws=_DRAWS)[0]
+        seed: series_of([o for o in own if o.cell.train_seed == seed], draws=_DRAWS)[0]
         for seed in seeds
     }
     return [

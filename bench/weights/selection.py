@@ -23,6 +23,7 @@ from robobench.weights.coverage import (
     suggest_trainings,
 )
 from robobench.weights.missing import MissingTraining
+from robobench.weights.samples import answers_to
 from robobench.weights.storage import find, load, read_card
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ def select(
 
     Args:
         spec: ``NAME``, ``NAME@TRAINED_ON``, ``NAME@matched`` or ``NAME:ARGUMENT``; ``#TAG`` at the
-            end tells apart trainings that differ in images or recipe (`Card.answers_to`).
+            end tells apart trainings that differ in images or recipe (`robobench.weights.samples`).
         dataset: Name of the data set, as in `Cell.dataset`.
         backbone: The classifier.
         corruptions: Canonical names of the corruptions evaluated; clean is ignored.
@@ -327,7 +328,7 @@ def _stored(
     found: dict[str, list[tuple[Card, Path]]] = {}
     for path in paths:
         card = read_card(path)
-        if card.belongs_to == method.weights_of and (not tag or card.answers_to(tag)):
+        if card.belongs_to == method.weights_of and (not tag or answers_to(card, tag)):
             found.setdefault(card.trained_on, []).append((card, path))
     return {on: _first_choice(several) for on, several in found.items()}
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from robobench.backbones.backbone import Backbone
 from robobench.backbones.vision import import_timm, import_torchvision
+from robobench.cli import _exit_code
 from robobench.errors import RobobenchError
 from robobench.types import Geometry
 
@@ -297,3 +298,12 @@ def test_two_branches_from_the_image_on_cannot_be_split():
     assert not backbone.splittable
     with pytest.raises(RobobenchError, match="no layer that all data pass as a feature map"):
         _ = backbone.split
+
+
+def test_the_command_that_trains_a_missing_module_names_the_layer(capsys, tmp_path):
+    arguments = ["run", "--methods", "afd", "--corruptions", "jpeg", "--layer", "stages.0"]
+    assert _exit_code([*arguments, "--out", str(tmp_path / "run")]) == 2
+    assert "--backbone vgg-tiny --layer stages.0" in capsys.readouterr().err
+    arguments[-1] = "stages.7"
+    assert _exit_code([*arguments, "--out", str(tmp_path / "run")]) == 2
+    assert "(did you mean 'stages.2'?); it can be split after stem" in capsys.readouterr().err

@@ -69,7 +69,9 @@ _PATH = _options.PATH
 )
 @click.option("--weights", type=_PATH, help="The classifier's weights (safetensors, PyTorch).")
 @click.option(
-    "--layer", help="Layer at which modules are plugged in. [default: by the classifier's family]"
+    "--layer",
+    help="Layer after which modules are plugged in, see `robobench list layers`. [default: the first "
+    "convolution with its activation, or the patch embedding]",
 )
 @_options.train_seeds("0")
 @click.option("--train-missing", is_flag=True, default=None, help="Train missing weights first.")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from robobench.contracts import Dataset
+from robobench.datasets.order import arrival_order
 from robobench.errors import RobobenchError, foreign
 from robobench.types import Degradation, Geometry
 
@@ -67,6 +68,16 @@ class ImageSource:
     def is_small(self) -> bool:
         """Whether all images are kept in memory once read."""
         return 3 * self.side**2 * len(self) <= _CACHE_BYTES
+
+    def arriving(self, stream: str) -> ImageSource:
+        """The same images in the order in which they come to a method that adapts."""
+        return ImageSource(
+            self.dataset,
+            self.geometry,
+            arrival_order(self.order, self.labels, stream),
+            corrupt_at=self.corrupt_at,
+            device=self.device,
+        )
 
     def has(self, degradation: Degradation) -> bool:
         """Whether images under this condition are available (a data set may come degraded)."""

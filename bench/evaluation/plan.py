@@ -25,7 +25,7 @@ from robobench.evaluation.grid import (
     split_list,
 )
 from robobench.evaluation.images import ImageSource
-from robobench.registry import DATASETS, replacements
+from robobench.registry import DATASETS, METHODS, replacements
 from robobench.registry.versions import version_of
 from robobench.types import CLEAN, Degradation, Geometry
 from robobench.weights.classifiers import default_backbone, load_backbone
@@ -72,7 +72,7 @@ def make_plan(
     Raises:
         RobobenchError: Anything that would fail later: a wrong name or file, missing weights.
     """
-    specs = _with_reference(configuration)
+    specs = _with_adaptation(_with_reference(configuration), configuration)
     if dataset is None:
         DATASETS.canonical(configuration.dataset.partition(":")[0])  # before looking for a backbone
     train_seeds = parse_whole_numbers(configuration.train_seeds, "--train-seeds", 0, 999)
@@ -131,6 +131,27 @@ def _with_reference(configuration: Configuration) -> list[str]:
     if not names:
         raise RobobenchError("--methods: at least one is expected; see `robobench list methods`")
     return names
+
+
+def _with_adaptation(specs: list[str], configuration: Configuration) -> list[str]:
+    """The methods, with the chosen order and way of adapting written behind those that adapt."""
+    options = {"--stream": configuration.stream, "--adapt": configuration.adapt}
+    chosen = {option: word for option, word in options.items() if word is not None}
+    if not chosen:
+        return specs
+
+    def adapts(spec: str) -> bool:
+        name = METHODS.canonical(spec.partition(":")[0].partition("@")[0])
+        return bool(METHODS[name].adapts)
+
+    if not any(map(adapts, specs)):
+        option, word = next(iter(chosen.items()))
+        raise RobobenchError(
+            f"{option} {word}: none of the methods {', '.join(specs)} adapts to the images it sees; "
+            "leave it out, or add one that does, for example tent"
+        )
+    words = "+".join(chosen.values())
+    return [f"{s}{'+' if ':' in s else ':'}{words}" if adapts(s) else s for s in specs]
 
 
 def _dataset_options(configuration: Configuration) -> str:
@@ -285,8 +306,13 @@ def _notes(plan: Plan) -> list[str]:
         notes.append(f"A class-balanced subset of {len(plan.source)} of {len(dataset)} images.")
     for selected in plan.grid.methods:
         notes += [note for note in selected.method.notes if note not in notes]
-        if selected.method.adapts:
-            notes.append(f"{selected.name} adapts to batches of images under a single corruption.")
+        if (method := selected.method).adapts:
+            order = "shuffled (iid)" if method.stream == "iid" else "sorted by class"
+            notes.append(
+                f"{selected.name} adapts to images under a single corruption, "
+                f"{method.batch_size(plan.source.side)} at a time, which came {order}; it begins anew "
+                "with each condition."
+            )
     return notes
 
 

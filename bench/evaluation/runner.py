@@ -4,13 +4,18 @@ The same images give the same bytes whatever the batch size, the order of method
 an earlier run stopped: images have one fixed order (`robobench.datasets.nested_order`), divided
 into chunks of a fixed size, the last one padded, and networks only ever see such chunks. A larger
 ``limit`` continues the order, so stored chunks remain valid.
+
+Methods that adapt to the images they see get those of one condition after the other, in an order and in
+batches of their own; with a larger ``limit`` they begin anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +28,7 @@ from robobench.corruptions import catalogue
 from robobench.errors import RobobenchError
 from robobench.evaluation.grid import Grid
 from robobench.results.store import Store
-from robobench.types import Cell, Context, Degradation, Predictions
+from robobench.types import CLEAN, Cell, Context, Degradation, Predictions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,32 +99,81 @@ def evaluate(
         RobobenchError: An image is broken, or the store is not writable or holds other images.
     """
     chunk = chunk_size(source.side)
-    batch = chunk * max(1, -(-(batch_size or _IMAGES_OF_ONE_BATCH) // chunk))
     failures: list[Failure] = []
     conditions = grid.conditions()
     together = 1 if source.is_small else _CONDITIONS_OF_ONE_READING
-    for first in range(0, len(conditions), together):
-        passes = [
-            (condition, columns)
-            for condition in conditions[first : first + together]
-            if (columns := _missing(grid, source, store, *condition, chunk))
-        ]
-        for position, (condition, columns), clean, degraded in _ahead(source, passes, batch):
-            for offset in range(0, len(degraded), chunk):
-                piece = slice(offset, offset + chunk)
-                here = position + offset
-                open_columns = [c for c in columns if c.start <= here and c.failure is None]
-                _predict(
-                    open_columns, source, condition[0], here, chunk, degraded[piece], clean[piece]
-                )
-                advance(len(open_columns) * len(degraded[piece]))
+    arriving = cache(source.arriving)
+
+    def fill(passes: Sequence[_Pass], ordered: ImageSource, size: int) -> None:
+        batch = size * max(1, -(-(batch_size or _IMAGES_OF_ONE_BATCH) // size))
+        _fill(passes, ordered, size, batch, advance)
         for column in (c for _, columns in passes for c in columns):
             if column.failure is not None:
                 failures.append(Failure(column.cell, column.failure))
             else:
-                store.put(column.cell, _predictions(column, source))
+                store.put(column.cell, _predictions(column, ordered))
                 finished(column.cell)
+
+    for first in range(0, len(conditions), together):
+        missing = [
+            (condition, _missing(grid, source, store, *condition, chunk))
+            for condition in conditions[first : first + together]
+        ]
+        still = [
+            (condition, [c for c in found if not c.method.adapts]) for condition, found in missing
+        ]
+        fill([(condition, columns) for condition, columns in still if columns], source, chunk)
+        for condition, found in missing:
+            streams: dict[tuple[str, int], list[_Column]] = {}
+            for column in found:
+                if column.method.adapts:
+                    _begin(column, source)
+                    alike = column.method.stream, column.method.batch_size(source.side)
+                    streams.setdefault(alike, []).append(column)
+            for (stream, size), columns in streams.items():
+                fill([(condition, columns)], arriving(stream), size)
     return failures
+
+
+def _fill(
+    passes: Sequence[_Pass],
+    source: ImageSource,
+    chunk: int,
+    batch: int,
+    advance: Callable[[int], None],
+) -> None:
+    """Predict all images of the source for every column."""
+    for position, (condition, columns), clean, degraded in _ahead(source, passes, batch):
+        for offset in range(0, len(degraded), chunk):
+            piece = slice(offset, offset + chunk)
+            here = position + offset
+            open_columns = [c for c in columns if c.start <= here and c.failure is None]
+            _predict(open_columns, source, condition[0], here, chunk, degraded[piece], clean[piece])
+            advance(len(open_columns) * len(degraded[piece]))
+
+
+def _begin(column: _Column, source: ImageSource) -> None:
+    """Let a method that adapts forget the previous condition."""
+
+    def clean(count: int) -> Tensor:
+        if not source.has(Degradation(CLEAN)):
+            raise ValueError(f"needs undegraded images, which {source.dataset.name} does not have")
+        return source.clean(0, min(count, len(source)))
+
+    with _failing_alone(column):
+        column.method.begin(clean)
+
+
+@contextmanager
+def _failing_alone(column: _Column) -> Iterator[None]:
+    """Whatever foreign code raises here fails its cell, not the run."""
+    try:
+        with torch.inference_mode():
+            yield
+    except (RobobenchError, KeyboardInterrupt, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code
+        column.failure = f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def missing_cells(grid: Grid, source: ImageSource, store: Store) -> list[tuple[Method, Cell, int]]:
@@ -161,7 +215,7 @@ def _missing(
             )
         if known >= len(source):
             continue
-        start = known // chunk * chunk
+        start = 0 if selected.method.adapts else known // chunk * chunk
         column = _Column(cell, selected.method, start)
         if start:
             column.parts.append(_stored_part(stored, source.order[:start]))
@@ -227,18 +281,13 @@ def _predict(
     for column in columns:
         method = column.method
         context = context_for(method, source, degradation, indices, chunk)
-        try:
-            with torch.inference_mode():
-                if method.adapts:
-                    probabilities = method.predict(images, _cut(context, real))
-                else:
-                    probabilities = predict_chunk(method, padded, context, stems)
-                extra = method.columns(images, clean, _cut(context, real))
+        with _failing_alone(column):
+            if method.adapts:
+                probabilities = method.predict(images, _cut(context, real))
+            else:
+                probabilities = predict_chunk(method, padded, context, stems)
+            extra = method.columns(images, clean, _cut(context, real))
             column.parts.append(_judge(method, probabilities, labels, extra))
-        except (RobobenchError, KeyboardInterrupt, MemoryError):
-            raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code: its cell fails
-            column.failure = f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def predict_chunk(

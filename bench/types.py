@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 CLEAN = "clean"
 MATCHED = "matched"
 
+_SHORT: Final = 6  # digits of a digest in names
 _ALONE: Final = ("averaged", 1)  # a recipe's default, which a card need not state
+
+
+def is_matched(trained_on: str) -> bool:
+    """Whether `Cell.trained_on` says that weights are selected by the corruption: a bank."""
+    return trained_on.partition("#")[0] == MATCHED
 
 
 @dataclass(frozen=True, order=True)
@@ -250,6 +256,10 @@ class Card:
         versions: Versions of robobench, Python and torch.
         class_names: For classifiers, the classes in the order of the outputs.
         layer: For plug-in modules, the layer of the classifier after which they are plugged in.
+        images_count: Number of training images, where they were named or limited; 0 for all of a
+            data set.
+        images_digest: SHA-256 of what identifies them, hexadecimal; likewise.
+        recipe_name: Name of the settings; empty for the method's default.
         license: SPDX expression of the licence of the weights; empty where it is not known.
         source: Who trained them, and what they started from.
         format: Format version of the card.
@@ -273,9 +283,31 @@ class Card:
     versions: Mapping[str, str]
     class_names: Sequence[str] = ()
     layer: str = ""
+    images_count: int = 0
+    images_digest: str = ""
+    recipe_name: str = ""
     license: str = ""
     source: str = ""
     format: int = 1
+
+    @property
+    def sample(self) -> str:
+        """What tells apart trainings that differ in images or recipe only: ``10-3f2a1c-paper``."""
+        parts = [str(self.images_count or ""), self.images_digest[:_SHORT], self.recipe_name]
+        return "-".join(p for p in parts if p)
+
+    def answers_to(self, tag: str) -> bool:
+        """Whether a tag, as after ``#`` in ``afd@jpeg#10``, names this training.
+
+        Args:
+            tag: A number of images, the name of a recipe, the first six or more digits of the
+                images' digest, or several of them joined by ``-``.
+        """
+        known = {str(self.images_count), self.recipe_name or "standard"}
+        return all(
+            part in known or (len(part) >= _SHORT and self.images_digest.startswith(part))
+            for part in tag.split("-")
+        )
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from robobench.backbones.own import staged_network
 from robobench.baselines import recipe_endo_2020
 from robobench.methods.level_aware import JpgEstimatedQuality, LevelAware, NoisyEstimatedLevel
 from robobench.training.classifying import accuracies, taught_loss
-from robobench.training.pools import Degrader, degrade_all, validation_conditions
+from robobench.training.degrader import Degrader, degrade_all, validation_conditions
 from robobench.training.task import TrainingTask
 from robobench.types import CLEAN, Context, Cost, Degradation, Recipe, Weights
 

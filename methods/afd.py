@@ -49,35 +49,40 @@ class RepConv(nn.Module):
         if self.merged is not None:
             result: Tensor = self.merged(features)
             return result
-        first: Tensor = self.then_square(self.point_first(pad(features, (1, 1, 1, 1))))
-        second: Tensor = self.then_point(self.square_first(features))
-        third: Tensor = self.point(features)
-        return first + second + third
+        # The branches are linear: one convolution with their sum gives the same, gradients
+        # included, several times as fast.
+        kernel, bias = self._sum(torch.float32)
+        return conv2d(features, kernel, bias, padding=1)
 
     def merge(self) -> RepConv:
         """The equivalent single convolution."""
         if self.merged is not None:
             return self
-        first, first_bias = _numbers(self.point_first)
-        square, square_bias = _numbers(self.then_square)
-        early, early_bias = _numbers(self.square_first)
-        last, last_bias = _numbers(self.then_point)
-        point, point_bias = _numbers(self.point)
-        kernel = torch.einsum("omyx,miab->oiyx", square, first)
-        kernel += torch.einsum("omab,miyx->oiyx", last, early)
-        kernel[:, :, 1:2, 1:2] += point
-        bias = square_bias + torch.einsum("omyx,m->o", square, first_bias)
-        bias += last_bias + torch.einsum("omab,m->o", last, early_bias) + point_bias
+        with torch.no_grad():
+            kernel, bias = self._sum(torch.float64)  # so that merging rounds only once
         result = RepConv(self.point.in_channels, self.point.out_channels, merged=True)
         result.load_state_dict({"merged.weight": kernel.float(), "merged.bias": bias.float()})
         return result
 
+    def _sum(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Kernel and bias of the single convolution that equals the three branches."""
 
-def _numbers(convolution: nn.Conv2d) -> tuple[Tensor, Tensor]:
-    """Kernel and bias in double precision, so that merging rounds only once."""
-    bias = convolution.bias
-    assert bias is not None
-    return convolution.weight.detach().double(), bias.detach().double()
+        def numbers(convolution: nn.Conv2d) -> tuple[Tensor, Tensor]:
+            assert convolution.bias is not None
+            return convolution.weight.to(dtype), convolution.bias.to(dtype)
+
+        with torch.autocast(self.point.weight.device.type, enabled=False):
+            first, first_bias = numbers(self.point_first)
+            square, square_bias = numbers(self.then_square)
+            early, early_bias = numbers(self.square_first)
+            last, last_bias = numbers(self.then_point)
+            point, point_bias = numbers(self.point)
+            kernel = torch.einsum("omyx,mi->oiyx", square, first[:, :, 0, 0])
+            kernel = kernel + torch.einsum("om,miyx->oiyx", last[:, :, 0, 0], early)
+            kernel = kernel + pad(point, (1, 1, 1, 1))
+            bias = square_bias + torch.einsum("omyx,m->o", square, first_bias)
+            bias = bias + last[:, :, 0, 0] @ early_bias + last_bias + point_bias
+        return kernel, bias
 
 
 class FeatureEnhancer(nn.Module):
@@ -165,7 +170,7 @@ class DriftEstimator(nn.Module):
 
 
 class AdaptiveDeDrifting(nn.Module):
-    """AFD: ``relu(correction * gate + features)``.
+    """AFD: ``relu(correction * gate + features)``; untrained it changes nothing.
 
     For 64 channels and width 16: 78,561 + 37,120 parameters in inference (204,385 + 37,120 in
     training), in addition to 4,096 fixed ones of the DCT.
@@ -174,18 +179,26 @@ class AdaptiveDeDrifting(nn.Module):
         channels: Number of feature channels.
         width: See `FeatureEnhancer`.
         spatial: See `DriftEstimator`.
+        rectified: Whether there is a final ReLU, as in the paper, where the features follow one.
         merged: See `FeatureEnhancer`.
     """
 
     def __init__(
-        self, channels: int, width: int, *, spatial: bool = True, merged: bool = False
+        self,
+        channels: int,
+        width: int,
+        *,
+        spatial: bool = True,
+        rectified: bool = True,
+        merged: bool = False,
     ) -> None:
         super().__init__()
+        self.rectified = rectified
         self.enhancer = FeatureEnhancer(channels, width, merged=merged)
         self.estimator = DriftEstimator(channels, spatial=spatial)
 
     def forward(self, features: Tensor, images: Tensor) -> Tensor:
-        """Repaired, non-negative features.
+        """Repaired features, non-negative if rectified.
 
         Args:
             features: N x C x h x w.
@@ -195,14 +208,21 @@ class AdaptiveDeDrifting(nn.Module):
         if self.estimator.spatial:
             gate = interpolate(gate, features.shape[2:], mode="bilinear")
         correction: Tensor = self.enhancer(features) * gate
-        return (correction + features).relu()
+        repaired = correction + features
+        return repaired.relu() if self.rectified else repaired
 
     def merge(self) -> AdaptiveDeDrifting:
         """The same module with merged blocks; everything else is shared."""
         first = self.enhancer.blocks[0]
         assert isinstance(first, RepConv)
         channels, width = first.point.in_channels, first.point.out_channels
-        result = AdaptiveDeDrifting(channels, width, spatial=self.estimator.spatial, merged=True)
+        result = AdaptiveDeDrifting(
+            channels,
+            width,
+            spatial=self.estimator.spatial,
+            rectified=self.rectified,
+            merged=True,
+        )
         for index, block in enumerate(self.enhancer.blocks):
             assert isinstance(block, RepConv)
             result.enhancer.blocks[index] = block.merge()
@@ -236,10 +256,10 @@ class Afd(FeatureRepair):
     """A gated U-Net after the stem that adapts to the drift seen in the DCT (Peng et al. 2024)."""
 
     @classmethod
-    def settings(cls, channels: int) -> dict[str, Any]:
+    def settings(cls, channels: int, *, rectified: bool) -> dict[str, Any]:
         """Width 16 for 64 channels, and in proportion."""
         width = max(_LEAST_WIDTH, channels // 4)
-        return {"channels": channels, "width": width, "spatial": True}
+        return {"channels": channels, "width": width, "spatial": True, "rectified": rectified}
 
     @classmethod
     def build(cls, settings: Mapping[str, Any], *, training: bool = False) -> nn.Module:
@@ -248,6 +268,7 @@ class Afd(FeatureRepair):
             settings["channels"],
             settings["width"],
             spatial=settings["spatial"],
+            rectified=settings.get("rectified", True),
             merged=not training,
         )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 import robobench
 from robobench.backbones.backbone import Backbone, cost_of
-from robobench.training.classifying import divergence
-from robobench.training.task import TrainingTask, in_batches
+from robobench.errors import RobobenchError
+from robobench.methods.drift_loss import FIGURES, DriftLoss, fidelity
+from robobench.training.task import TrainingTask
 from robobench.types import Context, Cost, Recipe, Weights
 
 _SMALL_SIDE = 64
@@ -22,12 +23,18 @@ _SMALL_SIDE = 64
 class FeatureRepair(robobench.Method):
     """A small module between the stem and the rest of a frozen classifier.
 
-    It is trained without labels, on pairs of a clean and a degraded image: the loss is the l2
-    distance between the repaired features of the degraded image and the stem's features of the
-    clean one (Wang et al., CVPR 2020). Recipes may add ``distillation``, the weight of a
-    Kullback-Leibler divergence between the frozen network's outputs for the two. The papers have no
-    such term. On 32 x 32 images the distance alone recovers next to nothing, as it is smallest for
-    blurred features; the cards record the weight.
+    It is trained without labels, on pairs of a clean and a degraded image. The loss is a sum of up
+    to three parts, weighted by options of the recipe that the card records:
+
+    * ``stem``: squared distance between the repaired features of the degraded image and the stem's
+      features of the clean one (Wang et al., CVPR 2020): the whole loss of the recipe ``paper``.
+      It is smallest for blurred features, and recovers little.
+    * ``stages``: the same distance at the ends of the classifier's stages, averaged over them.
+    * ``distillation``: Kullback-Leibler divergence between the classifier's outputs for the two.
+
+    Every distance is divided by the variance of the clean features, as magnitudes differ between
+    networks and layers. Only ``stem`` is published; the others are what makes a few photographs
+    suffice.
     """
 
     weights_of = "plugin"
@@ -42,13 +49,21 @@ class FeatureRepair(robobench.Method):
 
     @classmethod
     @abstractmethod
-    def settings(cls, channels: int) -> dict[str, Any]:
-        """Arguments of `build` for features with this many channels; stored in the card."""
+    def settings(cls, channels: int, *, rectified: bool) -> dict[str, Any]:
+        """Arguments of `build`; stored in the card.
+
+        Args:
+            channels: Number of feature channels.
+            rectified: Whether the features follow a ReLU, and repaired ones must be non-negative.
+        """
 
     @classmethod
     @abstractmethod
     def build(cls, settings: Mapping[str, Any], *, training: bool = False) -> nn.Module:
-        """A module that maps features and images on 0..1 to repaired features of the same shape."""
+        """A module that maps features and images on 0..1 to repaired features of the same shape.
+
+        Untrained it changes nothing.
+        """
 
     @classmethod
     def deploy(cls, module: nn.Module) -> nn.Module:
@@ -78,7 +93,7 @@ class FeatureRepair(robobench.Method):
 
     @classmethod
     def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
-        """Settings for training on many small images, or on random crops of a few photographs."""
+        """Settings for many small images, or for crops of a few photographs; and the papers' loss."""
         small = Recipe(
             steps=1500,
             batch=64,
@@ -87,34 +102,44 @@ class FeatureRepair(robobench.Method):
             options={
                 "shift": 3,
                 "ranges": {"jpeg_compression": (5, 90)},
+                "stem": 1.0,
+                "stages": 0.0,
                 "distillation": 1.0,
             },
         )
         large = Recipe(
-            steps=400,
+            steps=1600,
             batch=8,
-            rate=3e-4,
+            rate=5e-4,
             minutes=5,
             clip=1.0,
+            warmup=0.05,
+            evaluations=2,
             options={
                 "crop": 128,
-                "ranges": {"jpeg_compression": (5, 50)},
-                "distillation": 1.0,
+                "smallest": 0.75,
+                "views": 40,
+                "ranges": {"jpeg_compression": (5, 40)},
+                "logarithmic": True,
+                "stem": 0.0,
+                "stages": 4.0,
+                "distillation": 0.1,
             },
         )
         is_large = backbone is not None and backbone.example.shape[-1] > _SMALL_SIDE
-        return (large if is_large else small).in_lengths()
+        chosen = large if is_large else small
+        published = replace(chosen, steps=2 * chosen.steps, minutes=2 * chosen.minutes)
+        published = published.with_options(stem=1.0, stages=0.0, distillation=0.0)
+        return {**chosen.in_lengths(), "paper": published}
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:
         """Train on pairs of clean and degraded images; labels are not used."""
         backbone = task.frozen
-        settings = cls.settings(backbone.stem_channels)
+        settings = cls.settings(backbone.stem_channels, rectified=backbone.stem_is_rectified)
         torch.manual_seed(task.train_seed)
         module = cls.build(settings, training=True).to(task.device)
-        weight = float(task.recipe.options["distillation"])
-        # Feature magnitudes differ between networks; the variance makes their losses comparable.
-        spread = _spread(backbone, task.clean[0])
+        error = DriftLoss(backbone, task.recipe.options, task.clean[0])
 
         def repaired(images: Tensor) -> Tensor:
             with torch.no_grad():
@@ -124,39 +149,30 @@ class FeatureRepair(robobench.Method):
 
         def objective(step: int) -> Tensor:
             clean, degraded, _, _ = task.degraded_batch(step)
-            with torch.no_grad():
-                target = backbone.stem(clean)
-                wanted = backbone.rest(target) if weight else None
-            features = repaired(degraded)
-            loss = (features - target).square().mean() / spread
-            if wanted is not None:
-                loss = loss + weight * divergence(backbone.rest(features), wanted)
-            return loss
+            return error(repaired(degraded), clean)
+
+        untreated = fidelity(task, backbone.logits)
 
         def validate() -> dict[str, float]:
-            return _fidelity(task, lambda images: backbone.rest(repaired(images)))
+            figures = fidelity(task, lambda images: backbone.rest(repaired(images)))
+            return figures | {f"untreated {name}": untreated[name] for name in FIGURES}
 
         fit = task.fit(module, objective, validate)
+        _refuse_if_worse(task, fit.figures)
         task.save(cls.deploy(module).state_dict(), fit, settings)
 
 
-def _spread(backbone: Backbone, images: Tensor) -> float:
-    with torch.no_grad():
-        return float(backbone.stem(images[:32]).var())
+def _refuse_if_worse(task: TrainingTask, figures: Mapping[str, float]) -> None:
+    """Refuse a module that is worse than none on the images held out.
 
-
-def _fidelity(task: TrainingTask, logits: Any) -> dict[str, float]:
-    """How closely outputs for degraded images match those for the clean ones.
-
-    The first figure, which selects the weights, is exp(-KL), averaged over conditions: no labels.
+    Raises:
+        RobobenchError: It is, and is not to be kept anyway.
     """
-    clean, _ = task.clean
-    wanted = in_batches(task.frozen.logits, clean)
-    figures = {}
-    agreement = []
-    for degradation, images in task.conditions:
-        answer = in_batches(logits, images)
-        figures[degradation.label] = math.exp(-float(divergence(answer, wanted)))
-        agreement.append(float((answer.argmax(1) == wanted.argmax(1)).float().mean()))
-    mean = sum(figures.values()) / len(figures)
-    return {"fidelity": mean, "agreement": sum(agreement) / len(agreement), **figures}
+    here, none = figures["fidelity"], figures["untreated fidelity"]
+    if here > none or task.keep_anyway:
+        return
+    raise RobobenchError(
+        f"{task.method}@{task.trained_on} is worse than no module on the images held out: fidelity "
+        f"{here:.1%}, {none:.1%} without it; it is not stored. More images, --recipe long or another "
+        "--layer may help; --keep-anyway stores it as it is"
+    )

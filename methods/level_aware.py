@@ -21,8 +21,8 @@ from robobench.backbones.own import staged_network
 from robobench.baselines import recipe_endo_2020
 from robobench.errors import RobobenchError
 from robobench.methods.estimators import BlockEstimator, EnergyEstimator, PixelwiseEstimator
-from robobench.training.classifying import accuracies, classification_loss
-from robobench.training.task import TrainingTask, in_batches
+from robobench.training.classifying import accuracies, classification_loss, in_batches
+from robobench.training.task import TrainingTask
 from robobench.types import CLEAN, Context, Cost, Recipe, Weights
 from robobench.weights import storage as stored
 

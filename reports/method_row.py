@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from robobench.types import MATCHED
+from robobench.types import is_matched
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,7 @@ class MethodRow:
     @property
     def marks(self) -> str:
         """The marks that are explained under a table."""
-        signs = ((self.oracle, ORACLE), (self.trained_on == MATCHED, BANK), (self.adapts, ADAPTS))
+        signs = ((self.oracle, ORACLE), (is_matched(self.trained_on), BANK), (self.adapts, ADAPTS))
         return "".join(sign for told, sign in signs if told)
 
     @property

@@ -15,7 +15,7 @@ from robobench.analysis.corruption_error import interval_name
 from robobench.reports.blocks import Table, Value
 from robobench.reports.leaderboard import MEAN
 from robobench.reports.screen import fits, print_table, screen
-from robobench.types import CLEAN, MATCHED
+from robobench.types import CLEAN, is_matched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,7 +138,7 @@ def _oracles(manifest: Mapping[str, Any]) -> set[_Trained]:
     return {
         (m["method"], m["trained_on"])
         for m in manifest.get("methods", [])
-        if m.get("oracle") or m["trained_on"] == MATCHED
+        if m.get("oracle") or is_matched(m["trained_on"])
     }
 
 

@@ -146,7 +146,7 @@ def test_published_weights_of_the_cifar_resnets_load(tmp_path):
     images = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(ours(images), published(images), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(folded(ours)(images), published(images), rtol=1e-4, atol=1e-3)
-    half = split(ours)
+    half = split(ours, images[:1])
     torch.testing.assert_close(half.rest(half.stem(images)), ours(images))
 
 
@@ -180,9 +180,9 @@ def test_known_families_are_cut_behind_their_stem(library, name, place):
     else:
         models = import_torchvision().models
         network = models.get_model(name, weights=None).eval()
-    halves = split(network)
-    assert halves.place == place
     x = torch.randn(1, 3, 64, 64)
+    halves = split(network, x)
+    assert halves.place == place
     with torch.inference_mode():
         features = halves.stem(x)
         torch.testing.assert_close(halves.rest(features), network(x))
@@ -196,14 +196,14 @@ def test_the_cut_can_be_named(toy):
     assert not backbone.splittable
 
 
-def test_an_unknown_family_asks_for_the_layer(toy):
-    with pytest.raises(RobobenchError, match="name the layer"):
-        split(toy["backbone"])
+def test_a_network_without_a_layer_that_all_data_pass_is_not_split(toy):
+    with pytest.raises(RobobenchError, match="no layer that all data pass"):
+        split(toy["backbone"].eval(), torch.randn(1, 3, 16, 16))
 
 
 def test_a_layer_that_is_not_there_is_named():
     with pytest.raises(RobobenchError, match="no module 'stemm'"):
-        split(Vgg(Shape((4, 8)), 2), "stemm")
+        split(Vgg(Shape((4, 8)), 2).eval(), torch.randn(1, 3, 32, 32), "stemm")
 
 
 def test_tokens_are_no_feature_maps():

@@ -67,7 +67,7 @@ def test_train_takes_classes(pictures, tmp_path, capsys):
 def test_classes_map_the_folders_of_a_training(pictures, tmp_path):
     file = tmp_path / "classes.csv"
     file.write_text("folder,class\none,zebra\ntwo,ape\n")
-    train, held, _, _ = open_pools(
+    images = open_pools(
         "folder:nowhere",
         Geometry(crop=32),
         images=str(pictures),
@@ -79,8 +79,8 @@ def test_classes_map_the_folders_of_a_training(pictures, tmp_path):
         seed=0,
         classes=str(file),
     )
-    assert train.dataset.labels.tolist() == [1, 1, 1, 0, 0, 0]
-    assert len(held.indices) == 1
+    assert images.train.dataset.labels.tolist() == [1, 1, 1, 0, 0, 0]
+    assert len(images.validation) == 1
 
 
 def onnx_file(path, shapes, out=("n", 4)):

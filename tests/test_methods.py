@@ -175,7 +175,7 @@ def test_org_is_the_backbone(backbone):
 def test_the_de_drifting_module_has_the_published_size():
     assert count(FeatureDeDrifting(64, (64, 32, 16))) == 117_472
     assert count(FeatureDeDrifting(64, (64, 32, 16), image=False)) == 115_744
-    assert Ddp.settings(64)["widths"] == [64, 32, 16]
+    assert Ddp.settings(64, rectified=True)["widths"] == [64, 32, 16]
     cost = cost_of(
         FeatureDeDrifting(64, (64, 32, 16)),
         torch.zeros(1, 64, 112, 112),
@@ -229,6 +229,12 @@ def test_merging_changes_nothing_even_at_the_border(size):
     x = torch.randn(2, 5, *size)
     merged = block.merge()
     torch.testing.assert_close(merged(x), block(x), rtol=1e-4, atol=1e-3)
+    branches = (
+        block.then_square(block.point_first(nn.functional.pad(x, (1, 1, 1, 1)))),
+        block.then_point(block.square_first(x)),
+        block.point(x),
+    )
+    torch.testing.assert_close(block(x), sum(branches), rtol=1e-4, atol=1e-3)
     assert count(merged) == 5 * 7 * 9 + 7
 
 
@@ -245,11 +251,17 @@ def test_merged_afd_is_the_trained_one(side, spatial):
     assert not torch.allclose(result, features)
 
 
-def test_afd_begins_by_leaving_features_alone():
-    features = torch.rand(1, 8, 16, 16)
-    torch.testing.assert_close(
-        AdaptiveDeDrifting(8, 8)(features, torch.rand(1, 3, 16, 16)), features
-    )
+@pytest.mark.parametrize("rectified", [True, False])
+@pytest.mark.parametrize("name", ["afd", "ddp"])
+def test_plugins_begin_by_leaving_features_alone(name, rectified):
+    torch.manual_seed(0)
+    features = torch.randn(2, 24, 16, 16)
+    features = features.relu() if rectified else features
+    kind = METHODS[name]
+    module = kind.build(kind.settings(24, rectified=rectified), training=True)
+    x = torch.rand(2, 3, 32, 32)
+    torch.testing.assert_close(module(features, x), features)
+    torch.testing.assert_close(kind.deploy(module)(features, x), features)
 
 
 @pytest.mark.parametrize("size", [(4, 4), (17, 9), (28, 31)])

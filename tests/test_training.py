@@ -10,15 +10,10 @@ from robobench.cli.train import seconds_in, train
 from robobench.errors import RobobenchError
 from robobench.methods.estimators import BlockEstimator
 from robobench.registry import METHODS
+from robobench.training.augmentation import move, warp
+from robobench.training.degrader import Degrader, degrade_all, validation_conditions
 from robobench.training.fitting import TimeLimitReached
-from robobench.training.pools import (
-    Degrader,
-    ImagePool,
-    degrade_all,
-    move,
-    validation_conditions,
-    warp,
-)
+from robobench.training.pools import ImagePool
 from robobench.training.recipes import default_trainings
 from robobench.training.trainer import TrainingRequest, requested_trainings, train_one
 from robobench.types import Card, Degradation, Geometry
@@ -57,7 +52,7 @@ def test_warping_rotates_about_the_centre_and_is_repeatable():
 
 
 def test_the_published_recipe_starts_from_scratch(brief):
-    request = TrainingRequest(limit=40, precision="fp32")
+    request = TrainingRequest(limit=40, precision="fp32", keep_anyway=True)
     scratch = replace(request, recipe="endo-2020-published")
     backbone = load_backbone("vgg-tiny", dataset="shapes10").module.state_dict()
     distance = []
@@ -225,7 +220,7 @@ TRAINED = [n for n in METHODS.names() if METHODS[n].recipes(None) and not METHOD
 @pytest.mark.parametrize("name", TRAINED)
 def test_every_method_trains_and_its_weights_are_found(name, brief):
     trained_on = METHODS[name].trained_on or "jpeg_compression"
-    request = TrainingRequest(limit=40, precision="fp32")
+    request = TrainingRequest(limit=40, precision="fp32", keep_anyway=True)
     if behind := getattr(METHODS[name], "restorer", None):
         train_one(request, behind, trained_on)
     made = train_one(request, name, trained_on, again=True)
@@ -251,7 +246,9 @@ def test_unlabelled_photographs_are_enough_for_a_plugin(brief, tmp_path):
     for number in range(6):
         pixels = rng.integers(0, 256, (40, 36, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"{number}.png")
-    request = TrainingRequest(images=str(tmp_path), limit=5, precision="fp32", seed=0)
+    request = TrainingRequest(
+        images=str(tmp_path), limit=5, precision="fp32", seed=0, keep_anyway=True
+    )
     made = train_one(request, "afd", "fog", again=True)
     assert "5 images of" in storage.read_card(made.card).images
     with pytest.raises(RobobenchError, match="class"):
@@ -260,9 +257,11 @@ def test_unlabelled_photographs_are_enough_for_a_plugin(brief, tmp_path):
 
 def test_the_command_prints_what_it_made(brief):
     arguments = ["--method", "ddp", "--trained-on", "noise", "--limit", "30", "--again"]
-    result = CliRunner().invoke(train, [*arguments, "--precision", "fp32"], catch_exceptions=False)
+    arguments += ["--precision", "fp32", "--keep-anyway"]
+    result = CliRunner().invoke(train, arguments, catch_exceptions=False)
     assert result.exit_code == 0
-    assert "ddp@noise: trained, validation fidelity" in result.output
+    assert "ddp@noise: trained, " in result.output
+    assert "of degraded validation images classified as without degradation" in result.output
     again = CliRunner().invoke(train, arguments[:-1], catch_exceptions=False)
     assert "already trained" in again.output
 
@@ -279,7 +278,7 @@ def test_the_command_stops_in_time_and_says_so(brief):
 
 
 def test_a_classifier_starts_from_a_file_of_weights(brief, tmp_path):
-    trained = train_one(TrainingRequest(limit=40, precision="fp32"), "org", "clean", again=True)
+    trained = train_one(TrainingRequest(limit=40, precision="fp32", keep_anyway=True), "org", "clean", again=True)
     file = trained.card.with_suffix(".safetensors")
     kept = storage.load(trained.card).tensors["stem.0.0.weight"]
     start = tmp_path / "start.safetensors"

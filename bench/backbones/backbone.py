@@ -18,12 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from robobench.backbones.layers import Layer, default_place, layers_of
 from robobench.backbones.networks import (
     class_names_for,
     fit_state,
     read_state,
 )
-from robobench.backbones.splitting import Split, channels, split
+from robobench.backbones.splitting import Split, split, surveyed
+from robobench.backbones.stages import Stage, find_stages, run_stages
 from robobench.errors import RobobenchError
 from robobench.registry.versions import source_digest
 from robobench.types import Cost, Geometry
@@ -133,6 +135,40 @@ class Backbone:
             logits: Tensor = self.split.rest(features)
         return logits.float()
 
+    def stages(self, features: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Feature maps at the ends of up to four stages behind the stem, and logits, from one pass.
+
+        The stages of a convolutional network end where the resolution changes, the coarsest four
+        count; those of a network of one resolution (a vision transformer) are evenly spaced blocks,
+        with patches as maps. Gradients reach the features.
+
+        Args:
+            features: Features at the split point, as from `stem`.
+
+        Returns:
+            One float32 N x C x h x w per stage, from the stem to the classifier, the stem's own
+            output not among them; and the logits, as from `rest`.
+
+        Raises:
+            RobobenchError: The network cannot be split.
+        """
+        with self.autocast():
+            maps, logits = run_stages(self.split, self._stages, features)
+        return [one.float() for one in maps], logits.float()
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """Names of the layers whose outputs `stages` returns.
+
+        Raises:
+            RobobenchError: The network cannot be split.
+        """
+        return tuple(stage.name for stage in self._stages)
+
+    @cached_property
+    def _stages(self) -> tuple[Stage, ...]:
+        return find_stages(self.split)
+
     def autocast(self) -> AbstractContextManager[Any]:
         """The context that applies the backbone's precision."""
         return torch.autocast(
@@ -146,35 +182,65 @@ class Backbone:
         Raises:
             RobobenchError: The network cannot be split; the message says why.
         """
-        if getattr(self.module, "opaque", False):
-            raise RobobenchError(
-                f"backbone {self.name} is an ONNX file, which cannot be split: ddp, afd and "
-                "other plug-in modules need the network as PyTorch code"
-            )
-        return split(self._running, self._layer)
+        self._check_not_opaque()
+        return split(self._running, self._noise(), self._layer)
 
     @cached_property
     def splittable(self) -> bool:
         """Whether modules can be plugged in."""
         try:
-            return self.stem_channels > 0
+            return self.split.channels > 0
         except RobobenchError:
             return False
 
-    @cached_property
+    @property
     def stem_channels(self) -> int:
         """Number of feature channels at the split point.
 
         Raises:
             RobobenchError: The network cannot be split.
         """
-        with torch.inference_mode():
-            return channels(self.split.stem, self.normalise(self.example))
+        return self.split.channels
 
-    @cached_property
+    @property
+    def stem_is_rectified(self) -> bool:
+        """Whether the stem's features are non-negative by construction: it ends in a ReLU or alike.
+
+        Only then may a plug-in module end in a ReLU itself.
+
+        Raises:
+            RobobenchError: The network cannot be split.
+        """
+        return self.split.rectified
+
+    @property
     def layer(self) -> str:
         """Name of the layer after which it is split; empty if it cannot be."""
         return self.split.place if self.splittable else ""
+
+    def layers(self) -> list[Layer]:
+        """The layers after which it can be split, from the image to the logits.
+
+        Raises:
+            RobobenchError: The network cannot be followed.
+        """
+        self._check_not_opaque()
+        found = surveyed(self._running, self._noise(), count=True)
+        return layers_of(found, default_place(self._running, found))
+
+    def _check_not_opaque(self) -> None:
+        if getattr(self.module, "opaque", False):
+            raise RobobenchError(
+                f"backbone {self.name} is an ONNX file, which cannot be split: ddp, afd and "
+                "other plug-in modules need the network as PyTorch code"
+            )
+
+    def _noise(self) -> Tensor:
+        """A normalised image of noise, of the size given by the geometry."""
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.rand(self.example.shape, generator=generator) * 255
+        with torch.inference_mode(False):
+            return self.normalise(noise).clone()
 
     @cached_property
     def digest(self) -> str:

@@ -33,7 +33,9 @@ def seconds_in(text: str) -> float:
 @click.option("--dataset", help="Data set. [default: shapes10, or all data sets of a study]")
 @click.option("--backbone", help="Classifier. [default: that of the data set]")
 @click.option("--weights", help="File with the classifier's weights.")
-@click.option("--trained-on", help="A corruption, a group, or several joined by commas.")
+@click.option(
+    "--trained-on", help="Corruption, levels (jpeg:5-40) or group; / joins some in one training."
+)
 @click.option("--images", help="Folder of training images. [default: the training split]")
 @click.option("--limit", type=click.IntRange(min=1), help="Number of training images.")
 @click.option(
@@ -55,6 +57,7 @@ def seconds_in(text: str) -> float:
     help="auto measures which is faster on this machine.",
 )
 @click.option("--plugin", multiple=True, help="Python file that registers more methods.")
+@click.option("--keep-anyway", is_flag=True, help="Store a module even if it is worse than none.")
 @click.option("--again", is_flag=True, help="Train again what is already trained.")
 def train(
     method: str | None,
@@ -101,10 +104,9 @@ def train(
         with progress(label, total=1.0) as update:
             result = train_one(one, name, on, again=again, progress=_shown_by(update, label))
         card = storage.read_card(result.card)
-        figures = ", ".join(f"{k} {_figure(k, v)}" for k, v in list(card.accuracy.items())[:2])
         state = "trained" if result.trained else "already trained"
         took = f", {card.minutes:g} minutes" if result.trained else ""
-        click.echo(f"{name}@{on}: {state}, validation {figures}{took}: {result.card}")
+        click.echo(f"{name}@{on}: {state}, {_worth(card.accuracy)}{took}: {result.card}")
         if time.monotonic() > deadline and number < len(trainings):
             raise _time_limit_reached([(name, on) for _, name, on in trainings[number:]])
 
@@ -129,6 +131,17 @@ def _shown_by(
         update(completed=share, description=" ".join(parts))
 
     return show
+
+
+def _worth(figures: Mapping[str, float]) -> str:
+    """What validation says of new weights."""
+    if (without := figures.get("untreated agreement")) is not None:
+        return (
+            f"{figures['agreement']:.1%} of degraded validation images classified as without "
+            f"degradation, {without:.1%} before"
+        )
+    first = list(figures.items())[:2]
+    return "validation " + ", ".join(f"{k} {_figure(k, v)}" for k, v in first)
 
 
 def _figure(name: str, value: float) -> str:

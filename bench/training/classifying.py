@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
-from robobench.training.task import TrainingTask, in_batches
+from robobench.training.task import TrainingTask
 from robobench.types import Degradation
 
 _SMOOTHING: Final = 0.05
 _TEMPERATURE: Final = 2.0
+_INFERENCE_BATCH: Final = 250
 
 
 def divergence(logits: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
@@ -75,3 +76,11 @@ def accuracies(
 
         scores[degradation.label] = accuracy(at_level, images, labels)
     return {"mean": sum(scores.values()) / len(scores), **scores}
+
+
+def in_batches(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """Apply a function to many images in batches, and concatenate the results."""
+    parts = [
+        function(images[i : i + _INFERENCE_BATCH]) for i in range(0, len(images), _INFERENCE_BATCH)
+    ]
+    return torch.cat(parts)

@@ -26,6 +26,8 @@ from robobench.backbones.own import own_names, own_network
 from robobench.backbones.staged import StagedNetwork
 from robobench.errors import MissingWeights, RobobenchError
 from robobench.registry import METHODS
+from robobench.training.augmentation import move, rescaled_crops, warp
+from robobench.training.degrader import Degrader, degrade_all, validation_conditions
 from robobench.training.fitting import (
     Fit,
     LoopSettings,
@@ -35,23 +37,17 @@ from robobench.training.fitting import (
     fit_network,
 )
 from robobench.training.origin import origin
-from robobench.training.pools import (
-    Degrader,
-    ImagePool,
-    degrade_all,
-    move,
-    validation_conditions,
-    warp,
-)
+from robobench.training.pools import ImagePool, TrainingImages
 from robobench.types import CLEAN, Card, Degradation, Recipe, Weights
 from robobench.weights import storage
-from robobench.weights.coverage import trained_corruptions
+from robobench.weights.coverage import trained_corruptions, trained_levels
+from robobench.weights.selection import select
 
 if TYPE_CHECKING:
     from robobench.contracts import Method
 
 _VALIDATION_IMAGES: Final = 1000
-_INFERENCE_BATCH: Final = 250
+_VIEWS_SEED: Final = 11
 
 
 @dataclass
@@ -66,18 +62,17 @@ class TrainingTask:
         trained_on: ``clean``, a corruption or a group.
         train_seed: Seed of all random numbers.
         recipe: Training settings.
-        train: Training images, with labels or without.
-        validation: Validation images, on which everything is chosen.
+        images: Training images, with labels or without, and those on which everything is chosen.
         class_names: Classes of the data set.
-        profile: Severity table.
         command: Command that starts this training, for the card.
-        images: Description of the training images, for the card.
         device: Torch device.
         precision: ``fp32``, ``bf16``, or ``auto``, which measures the faster one.
         deadline: In the time of `time.monotonic`.
         folder: Folder of the weights.
         progress: Called with the stage, the share done and the latest figures.
         start: File of weights from which one of our own classifiers starts.
+        recipe_name: Name of the recipe in the card; empty for the method's default.
+        keep_anyway: Whether a module that is worse than none is stored.
         saved: Path of the card, set by `save`.
     """
 
@@ -88,18 +83,17 @@ class TrainingTask:
     trained_on: str
     train_seed: int
     recipe: Recipe
-    train: ImagePool
-    validation: ImagePool
+    images: TrainingImages
     class_names: tuple[str, ...]
-    profile: str
     command: str
-    images: str
     device: str = "cpu"
     precision: str = "auto"
     deadline: float = math.inf
     folder: Path = field(default_factory=storage.user_folder)
     progress: Callable[[str, float, Mapping[str, float]], None] = lambda stage, share, figures: None
     start: Path | None = None
+    recipe_name: str = ""
+    keep_anyway: bool = False
     saved: Path | None = None
 
     @property
@@ -117,9 +111,29 @@ class TrainingTask:
         return self.backbone
 
     @property
+    def train(self) -> ImagePool:
+        """Training images."""
+        return self.images.train
+
+    @property
+    def validation(self) -> ImagePool:
+        """Images held out, on which everything is chosen."""
+        return self.images.validation
+
+    @property
+    def profile(self) -> str:
+        """Severity table."""
+        return self.images.profile
+
+    @property
     def labelled(self) -> bool:
         """Whether every training image has a label."""
         return bool((self.train.labels >= 0).all())
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Corruption -> lowest and highest level: of `trained_on`, else of the recipe."""
+        return {**self.recipe.options.get("ranges", {}), **trained_levels(self.trained_on)}
 
     @cached_property
     def degrader(self) -> Degrader:
@@ -128,27 +142,44 @@ class TrainingTask:
         return Degrader(
             trained_corruptions(self.trained_on),
             self.profile,
-            ranges=options.get("ranges", {}),
+            ranges=self.ranges,
             seed=self.train_seed,
             clean_share=options.get("clean_share", 0.0),
             emphasis=options.get("emphasis"),
+            logarithmic=options.get("logarithmic", False),
         )
 
     @cached_property
     def conditions(self) -> list[tuple[Degradation, Tensor]]:
         """The conditions of validation with the images under each; only clean if there are no others."""
-        images = self.validation.batch(np.arange(min(len(self.validation), _VALIDATION_IMAGES)))
-        images = images.to(self.device)
+        images, _ = self.clean
         names = trained_corruptions(self.trained_on)
-        found = validation_conditions(names, self.profile, self.recipe.options.get("ranges", {}))
+        found = validation_conditions(names, self.profile, self.ranges)
         return [(d, degrade_all(images, d)) for d in found or [Degradation(CLEAN)]]
 
     @cached_property
     def clean(self) -> tuple[Tensor, Tensor]:
-        """Validation images without degradation, and their labels, on the device."""
+        """Validation images without degradation, and their labels, on the device.
+
+        With the recipe's option ``views`` they are random crops like those of the training, several
+        per image where there are fewer images.
+        """
         count = min(len(self.validation), _VALIDATION_IMAGES)
-        images = self.validation.batch(np.arange(count)).to(self.device)
-        return images, self.validation.labels[:count].to(self.device)
+        places = np.arange(count)
+        views = self.recipe.options.get("views", 0)
+        if count < views:
+            places = np.resize(places, views)
+        images = self.validation.batch(places)
+        if (crop := self._crop) and views:
+            generator = np.random.default_rng(_VIEWS_SEED)
+            images = rescaled_crops(images, crop, self.recipe.options["smallest"], generator)
+        return images.to(self.device), self.validation.labels[places].to(self.device)
+
+    @property
+    def _crop(self) -> int | None:
+        """Side of the training crops; None for whole images."""
+        crop = self.recipe.options.get("crop")
+        return crop if crop and crop < self.train.side else None
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Clean training images of a step, augmented, and their labels."""
@@ -158,10 +189,12 @@ class TrainingTask:
         images = self.train.batch(positions)
         if warping := recipe.options.get("warping"):
             images = warp(images, warping, generator)
-        crop = recipe.options.get("crop")
-        if crop and crop >= self.train.side:
-            crop = None
-        moved = move(images, recipe.options.get("shift", 0), generator, crop)
+        crop = self._crop
+        smallest = recipe.options.get("smallest")
+        if crop and smallest:
+            moved = rescaled_crops(images, crop, smallest, generator)
+        else:
+            moved = move(images, recipe.options.get("shift", 0), generator, crop)
         return moved, self.train.labels[torch.from_numpy(positions)]
 
     def degraded_batch(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -266,30 +299,21 @@ class TrainingTask:
         Raises:
             MissingWeights: There are none; the message has the command that trains them.
         """
-        found = storage.find(
-            method,
-            dataset=self.dataset,
-            backbone_name=self.architecture,
-            trained_on=trained_on,
-            train_seed=self.train_seed,
-        )
-        if found:
-            return storage.load(found[0])
-        command = (
-            f"robobench train --method {method} --dataset {shlex.quote(self.dataset)} "
-            f"{self.frozen.command}"
-        )
-        if METHODS[method].trained_on is None:
-            command += f" --trained-on {trained_on}"
-        if self.train_seed:
-            command += f" --seed {self.train_seed}"
-        raise MissingWeights(
-            f"{self.method} is built on {method}, which has no weights for {self.dataset} and "
-            f"{self.architecture} trained on {trained_on} yet; `{command}` makes them",
-            method=method,
-            trainings=(trained_on,),
-            train_seed=self.train_seed,
-        )
+        spec = method if METHODS[method].trained_on else f"{method}@{trained_on}"
+        try:
+            found = select(
+                spec, dataset=self.dataset, backbone=self.frozen, corruptions=(),
+                train_seed=self.train_seed,
+            )  # fmt: skip
+        except MissingWeights as error:
+            raise MissingWeights(
+                f"{self.method} is built on {method}: {error}",
+                method=error.method,
+                trainings=error.trainings,
+                train_seed=error.train_seed,
+            ) from None
+        (card,) = found.cards.values()
+        return storage.load(card)
 
     def require_labels(self) -> None:
         """Check that every training image has a label.
@@ -359,7 +383,10 @@ class TrainingTask:
             file="",
             command=self.command,
             recipe=recipe,
-            images=self.images,
+            images=self.images.description,
+            images_count=self.images.count,
+            images_digest=self.images.digest,
+            recipe_name=self.recipe_name,
             accuracy={k: round(v, 5) for k, v in figures.items()},
             parameters=0,
             minutes=round(minutes, 2),
@@ -371,11 +398,3 @@ class TrainingTask:
             class_names=self.class_names if belongs_to == "classifier" else (),
             layer=self.frozen.layer if plugin else "",
         )
-
-
-def in_batches(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """Apply a function to many images in batches, and concatenate the results."""
-    parts = [
-        function(images[i : i + _INFERENCE_BATCH]) for i in range(0, len(images), _INFERENCE_BATCH)
-    ]
-    return torch.cat(parts)

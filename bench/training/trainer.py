@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 from robobench.backbones.backbone import Backbone
 from robobench.backbones.networks import network_named
 from robobench.backbones.own import own_names
+from robobench.corruptions import catalogue
 from robobench.datasets.files import image_files
 from robobench.environment import choose_device
 from robobench.errors import RobobenchError, unknown_name
 from robobench.registry import METHODS, STUDIES
-from robobench.training.pools import open_pools
+from robobench.training.pools import TrainingImages, open_pools
 from robobench.training.recipes import default_trainings, recipe_named
 from robobench.training.task import TrainingTask
-from robobench.types import CLEAN, Geometry
+from robobench.types import CLEAN, MATCHED, Geometry
 from robobench.weights import storage
 from robobench.weights.classifiers import default_backbone, load_backbone, own_classifier_card
 from robobench.weights.coverage import canonical_training
@@ -49,6 +50,7 @@ class TrainingRequest:
         start: File of weights from which the classifier itself starts.
         start_dataset: Data set whose `org` it starts from instead.
         classes: File that maps folders of training images to classes.
+        keep_anyway: Whether a module that is worse than none is stored.
     """
 
     dataset: str = "shapes10"
@@ -67,6 +69,7 @@ class TrainingRequest:
     start: str | None = None
     start_dataset: str = ""
     classes: str | None = None
+    keep_anyway: bool = False
 
     @property
     def architecture(self) -> str:
@@ -101,7 +104,8 @@ def requested_trainings(
     Args:
         request: What all of them share.
         method: ``NAME`` or ``NAME@TRAINED_ON``; everything that can be trained if None.
-        trained_on: Corruptions or groups joined by commas; what the method says if None.
+        trained_on: What to train on, as `canonical_training` reads it, one training each where commas
+            separate them, or ``matched``; what the method says if None.
 
     Raises:
         RobobenchError: An unknown name, or a method that cannot be trained on that.
@@ -124,8 +128,7 @@ def requested_trainings(
     kind: type[Method] = METHODS[name]
     if not kind.recipes(None) and kind.weights_of == "none":
         raise RobobenchError(f"{name} has nothing to train: run it as it is")
-    texts = (on or trained_on or "").split(",")
-    names = [canonical_training(text.strip()) for text in texts if text.strip()]
+    names = _trainings_named(on or trained_on or "")
     if kind.trained_on:
         if names not in ([], [kind.trained_on]):
             raise RobobenchError(
@@ -137,6 +140,14 @@ def requested_trainings(
             f"{name} is trained on degraded images: --trained-on clean does not apply"
         )
     return [(name, t) for t in names or METHODS.entry(name).options.get("trainings", ())]
+
+
+def _trainings_named(text: str) -> list[str]:
+    """What commas separate; ``matched`` stands for one training on each common corruption."""
+    names: list[str] = []
+    for one in filter(None, map(str.strip, text.split(","))):
+        names += catalogue.expand("common") if one == MATCHED else [canonical_training(one)]
+    return list(dict.fromkeys(names))
 
 
 def train_one(
@@ -178,22 +189,15 @@ def train_one(
     backbone = None if classifier else _backbone(request, device)
     if backbone is not None:
         check_applicable(name, method, backbone)
-    if not again:
-        found = storage.find(
-            name,
-            dataset=request.dataset_name,
-            backbone_name=request.architecture if backbone is None else backbone.name,
-            backbone_digest=None if backbone is None else backbone.digest,
-            trained_on=trained_on,
-            train_seed=request.seed,
-            layer=None if backbone is None else backbone.layer or None,
-        )
+    recipe_name = _recipe_name(request, name, backbone)
+    whole = request.images is None and request.limit is None  # a training split as it is
+    if whole and not again:
+        found = _found(request, name, trained_on, backbone, recipe_name)
         if found:
             return TrainingResult(found[0], trained=False)
-    geometry = _geometry(request) if backbone is None else backbone.geometry
-    train, validation, profile, text = open_pools(
+    images = open_pools(
         request.dataset,
-        geometry,
+        _geometry(request) if backbone is None else backbone.geometry,
         images=request.images,
         limit=request.limit,
         root=request.data_root,
@@ -203,30 +207,66 @@ def train_one(
         seed=request.seed,
         classes=request.classes,
     )
+    if not whole and not again:
+        found = _found(request, name, trained_on, backbone, recipe_name, images)
+        if found:
+            return TrainingResult(found[0], trained=False)
+    named = request.images is not None and method.weights_of == "plugin"
     task = TrainingTask(
         method=name,
-        dataset=request.dataset_name,
+        dataset=images.train.dataset.name if named else request.dataset_name,
         architecture=request.architecture if backbone is None else backbone.name,
         backbone=backbone,
         trained_on=trained_on,
         train_seed=request.seed,
         recipe=recipe_named(name, backbone, request.recipe),
-        train=train,
-        validation=validation,
-        class_names=tuple(train.dataset.class_names) if backbone is None else backbone.class_names,
-        profile=profile,
+        recipe_name=recipe_name,
+        images=images,
+        class_names=(
+            tuple(images.train.dataset.class_names) if backbone is None else backbone.class_names
+        ),
         command=_command(request, name, trained_on),
-        images=text,
         device=device,
         precision=request.precision,
         deadline=request.deadline,
         progress=progress,
         start=_start(request) if classifier else None,
+        keep_anyway=request.keep_anyway,
     )
     method.fit(task)
     if task.saved is None:
         raise RobobenchError(f"{name}: its fit stored no weights: it must call task.save")
     return TrainingResult(task.saved, trained=True)
+
+
+def _found(
+    request: TrainingRequest,
+    name: str,
+    trained_on: str,
+    backbone: Backbone | None,
+    recipe_name: str,
+    images: TrainingImages | None = None,
+) -> list[Path]:
+    """Cards of what is asked for: trained on these images with this recipe."""
+    paths = storage.find(
+        name,
+        dataset=request.dataset_name,
+        backbone_name=request.architecture if backbone is None else backbone.name,
+        backbone_digest=None if backbone is None else backbone.digest,
+        trained_on=trained_on,
+        train_seed=request.seed,
+        layer=None if backbone is None else backbone.layer or None,
+    )
+    wanted = recipe_name, images.digest if images else ""
+    cards = ((path, storage.read_card(path)) for path in paths)
+    return [path for path, card in cards if (card.recipe_name, card.images_digest) == wanted]
+
+
+def _recipe_name(request: TrainingRequest, name: str, backbone: Backbone | None) -> str:
+    """The recipe, if it is neither the method's default nor that of a study."""
+    first = next(iter(METHODS[name].recipes(backbone)), None)
+    named = request.recipe
+    return "" if named is None or named == first or named in STUDIES else named
 
 
 def _backbone(request: TrainingRequest, device: str) -> Backbone:

@@ -2,36 +2,90 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
 from robobench.corruptions import catalogue
+from robobench.errors import RobobenchError
 from robobench.types import CLEAN
 
 _MOST_LINES: Final = 3
 
 
 def canonical_training(text: str) -> str:
-    """The canonical name of a training set: ``clean``, a corruption or a group.
+    """The canonical name of what weights are trained on.
+
+    Args:
+        text: ``clean``, a corruption, a group, a corruption with its levels (``jpeg:5-40``), or
+            several of them joined by ``/``, which make one training.
 
     Raises:
-        RobobenchError: The name is unknown.
+        RobobenchError: A name is unknown, or levels are not two ascending numbers.
     """
     if text == CLEAN:
         return text
-    names = catalogue.expand(text)
-    return names[0] if len(names) == 1 else text
+    return "/".join(dict.fromkeys(_canonical_part(part) for part in text.split("/")))
+
+
+def _canonical_part(text: str) -> str:
+    name, colon, levels = text.partition(":")
+    names = catalogue.expand(name)
+    name = names[0] if len(names) == 1 else name
+    if not colon:
+        return name
+    low, high = _levels(text, levels)
+    if len(names) != 1 or (native := catalogue.native(name)) is None:
+        raise RobobenchError(
+            f"{text}: {name} has no unit of its own in which levels could be given; leave them out"
+        )
+    if native.integer and (low % 1 or high % 1):
+        raise RobobenchError(f"{text}: levels of {name} are integers, got {levels}")
+    for level in (low, high):
+        catalogue.at_level(name, level)  # refuses what is out of range
+    return f"{name}:{low:g}-{high:g}"
+
+
+def _levels(text: str, levels: str) -> tuple[float, float]:
+    low, dash, high = levels.partition("-")
+    try:
+        found = float(low), float(high)
+    except ValueError:
+        found = (math.nan, math.nan)
+    if not dash or not found[0] < found[1]:
+        raise RobobenchError(
+            f"{text}: expected the lowest and the highest level to train on, as in jpeg:5-40"
+        )
+    return found
 
 
 def trained_corruptions(trained_on: str) -> tuple[str, ...]:
     """Canonical names of the corruptions seen in a training."""
-    return () if trained_on == CLEAN else tuple(catalogue.expand(trained_on))
+    if trained_on == CLEAN:
+        return ()
+    parts = (part.partition(":")[0] for part in trained_on.split("/"))
+    return tuple(dict.fromkeys(name for part in parts for name in catalogue.expand(part)))
+
+
+def trained_levels(trained_on: str) -> dict[str, tuple[float, float]]:
+    """The levels that a training was confined to, by corruption."""
+    found = {}
+    for part in trained_on.split("/"):
+        name, colon, levels = part.partition(":")
+        if colon:
+            found[name] = _levels(part, levels)
+    return found
 
 
 def covers(trained_on: str, corruption: str) -> bool:
     """Whether a training covers a corruption; a mixture is covered if all its parts are."""
     known = trained_corruptions(trained_on)
     return corruption in known or ("+" in corruption and set(corruption.split("+")) <= set(known))
+
+
+def breadth(trained_on: str) -> tuple[int, int, str]:
+    """Sorts trainings, the most specific first; whole ranges come before confined levels."""
+    return len(trained_corruptions(trained_on)), len(trained_levels(trained_on)), trained_on
 
 
 def suggest_trainings(corruptions: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,18 +15,20 @@ from robobench.contracts import Method
 from robobench.errors import MissingWeights, RobobenchError, foreign
 from robobench.registry import DATASETS, METHODS
 from robobench.registry.versions import version_of
-from robobench.types import CLEAN, MATCHED, Card
+from robobench.types import CLEAN, MATCHED, Card, is_matched
 from robobench.weights.bank import bank
 from robobench.weights.coverage import (
+    breadth,
     canonical_training,
     covers,
     suggest_trainings,
-    trained_corruptions,
 )
 from robobench.weights.storage import base_dataset, find, load, read_card
 
 if TYPE_CHECKING:
     from robobench.backbones.backbone import Backbone
+
+_DIGITS_OF_DIGEST = 6
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class SelectedMethod:
     @property
     def is_bank(self) -> bool:
         """Whether it selects weights by the corruption, which it then has to know."""
-        return self.trained_on == MATCHED
+        return is_matched(self.trained_on)
 
     def refuses(self, corruption: str) -> bool:
         """Whether the method means nothing on a corruption."""
@@ -152,7 +155,8 @@ def select(
     failing that, a bank: for each corruption the most specific weights that cover it.
 
     Args:
-        spec: ``NAME``, ``NAME@TRAINED_ON``, ``NAME@matched`` or ``NAME:ARGUMENT``.
+        spec: ``NAME``, ``NAME@TRAINED_ON``, ``NAME@matched`` or ``NAME:ARGUMENT``; ``#TAG`` at the
+            end tells apart trainings that differ in images or recipe (`Card.answers_to`).
         dataset: Name of the data set, as in `Cell.dataset`.
         backbone: The classifier.
         corruptions: Canonical names of the corruptions evaluated; clean is ignored.
@@ -163,7 +167,13 @@ def select(
         RobobenchError: The method does not work with this backbone, or weights are missing; the
             message gives the command that trains them.
     """
+    spec, hash_sign, tag = spec.partition("#")
     name, method, at, wanted = _parsed(spec)
+    if hash_sign and (not tag or method.weights_of == "none"):
+        raise RobobenchError(
+            f"{spec}#{tag}: expected a number of images, a recipe or a digest after #, for a method "
+            "that is trained"
+        )
     check_applicable(name, method, backbone)
     fixed_by_name = method.weights_of == "none" or method.trained_on
     if at and fixed_by_name and wanted != method.trained_on:
@@ -173,12 +183,13 @@ def select(
         seed = train_seed if method.trained_on else 0
         return SelectedMethod(name, method, backbone, method.trained_on or "", seed, {})
 
-    stored = _stored(method.trained_as or name, method, dataset, backbone, train_seed)
+    stored = _stored(method.trained_as or name, method, dataset, backbone, train_seed, tag)
     evaluated = [c for c in dict.fromkeys(corruptions) if c != CLEAN and method.applies_to(c)]
-    missing = _Missing(name, method, dataset, backbone, train_seed, command)
+    missing = _Missing(name, method, dataset, backbone, train_seed, command, tag)
 
     def selected(trained_on: str, cards: Mapping[str, Path]) -> SelectedMethod:
-        return SelectedMethod(name, method, backbone, trained_on, train_seed, cards)
+        label = f"{trained_on}#{tag}" if tag else trained_on
+        return SelectedMethod(name, method, backbone, label, train_seed, cards)
 
     fixed = method.trained_on or (canonical_training(wanted) if at and wanted != MATCHED else None)
     if fixed:
@@ -188,13 +199,13 @@ def select(
     if not at:
         whole = [on for on in stored if all(covers(on, c) for c in evaluated)]
         if whole:
-            best = min(whole, key=_breadth)
+            best = min(whole, key=breadth)
             return selected(best, {"": stored[best]})
     cards = {}
     for corruption in evaluated:
         fitting = [on for on in stored if covers(on, corruption)]
         if fitting:
-            cards[corruption] = stored[min(fitting, key=_breadth)]
+            cards[corruption] = stored[min(fitting, key=breadth)]
     left = [c for c in evaluated if c not in cards]
     if left or not evaluated:
         raise missing.error(suggest_trainings(left))
@@ -250,14 +261,19 @@ def check_applicable(name: str, method: type[Method], backbone: Backbone) -> Non
             raise RobobenchError(f"{name} cannot be plugged in: {error}") from error
 
 
-def _breadth(trained_on: str) -> tuple[int, str]:
-    return len(trained_corruptions(trained_on)), trained_on
-
-
 def _stored(
-    name: str, method: type[Method], dataset: str, backbone: Backbone, train_seed: int
+    name: str,
+    method: type[Method],
+    dataset: str,
+    backbone: Backbone,
+    train_seed: int,
+    tag: str,
 ) -> dict[str, Path]:
-    """Training set -> card of the first such weights on the search path."""
+    """What it was trained on -> card of such weights, those that the tag names if there is one.
+
+    Of several, the first folder of the search path counts; in it the default recipe comes first,
+    then the one with most images.
+    """
     paths = find(
         name,
         dataset=dataset,
@@ -266,12 +282,23 @@ def _stored(
         train_seed=train_seed,
         layer=backbone.layer if method.weights_of == "plugin" else None,
     )
-    found: dict[str, Path] = {}
+    found: dict[str, list[tuple[Card, Path]]] = {}
     for path in paths:
-        card: Card = read_card(path)
-        if card.belongs_to == method.weights_of:
-            found.setdefault(card.trained_on, path)
-    return found
+        card = read_card(path)
+        if card.belongs_to == method.weights_of and (not tag or card.answers_to(tag)):
+            found.setdefault(card.trained_on, []).append((card, path))
+    return {on: _first_choice(several) for on, several in found.items()}
+
+
+def _first_choice(several: list[tuple[Card, Path]]) -> Path:
+    folder = several[0][1].parent
+    here = [(card, path) for card, path in several if path.parent == folder]
+
+    def rank(item: tuple[Card, Path]) -> tuple[bool, float, Path]:
+        card, path = item
+        return card.recipe_name != "", -(card.images_count or math.inf), path
+
+    return min(here, key=rank)[1]
 
 
 @dataclass(frozen=True)
@@ -284,6 +311,7 @@ class _Missing:
     backbone: Backbone
     train_seed: int
     command: str
+    tag: str = ""
 
     @property
     def owner(self) -> str:
@@ -297,6 +325,8 @@ class _Missing:
                 f"name a training, {self.name}@CORRUPTION"
             )
         what = self.name if self.method.trained_on else f"{self.name}@{','.join(trainings)}"
+        if self.tag:
+            what += f"#{self.tag}"
         recipes = self.method.recipes(self.backbone)
         minutes = sum(next(iter(recipes.values())).minutes for _ in trainings) if recipes else 0
         lasts = f" (about {max(1, round(minutes))} minutes on two cores)" if recipes else ""
@@ -316,6 +346,11 @@ class _Missing:
             parts.append("--images DIR")
         if not self.method.trained_on:
             parts.append(f"--trained-on {','.join(trainings)}")
+        for part in self.tag.split("-"):
+            if part.isdecimal() and len(part) < _DIGITS_OF_DIGEST:
+                parts.append(f"--limit {part}")
+            elif part in self.method.recipes(self.backbone):
+                parts.append(f"--recipe {part}")
         if self.train_seed:
             parts.append(f"--seed {self.train_seed}")
         return " ".join(parts)

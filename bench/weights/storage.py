@@ -167,6 +167,8 @@ def file_stem(card: Card) -> str:
         parts.append(card.backbone_digest[:8])  # one architecture, many weights
     if card.layer not in ("", "stem"):  # that of the built-in classifiers
         parts.append(card.layer)
+    if card.sample:
+        parts.append(f"n{card.sample}" if card.images_count else card.sample)
     text = "-".join(p for p in parts if p)
     return "".join(c if c.isalnum() or c in "-_.+" else "-" for c in text)
 

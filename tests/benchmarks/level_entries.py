@@ -26,7 +26,8 @@ from robobench.backbones.level_network import ENTRIES
 from robobench.datasets import open_dataset
 from robobench.files import write_whole
 from robobench.registry import METHODS
-from robobench.training.pools import degrade_all, open_pools, validation_order
+from robobench.training.degrader import degrade_all
+from robobench.training.pools import open_pools, validation_order
 from robobench.training.recipes import recipe_named
 from robobench.training.task import TrainingTask
 from robobench.types import Context, Degradation
@@ -68,7 +69,7 @@ def trained(entry: str, seed: int, backbone: Backbone, steps: int, place: Path) 
     folder.mkdir(parents=True, exist_ok=True)
     cards = list(folder.glob("*.json"))
     if not cards:
-        train, validation, profile, text = open_pools(
+        images = open_pools(
             DATASET, backbone.geometry, images=None, limit=None, root=None, download=False,
             class_names=None, labelled=True, seed=seed,
         )  # fmt: skip
@@ -76,9 +77,9 @@ def trained(entry: str, seed: int, backbone: Backbone, steps: int, place: Path) 
         recipe = recipe.in_one_cycle(steps=steps).with_options(entry=entry)
         task = TrainingTask(
             method=name, dataset=DATASET, architecture=backbone.name, backbone=backbone,
-            trained_on="jpeg_compression", train_seed=seed, recipe=recipe, train=train,
-            validation=validation, class_names=backbone.class_names, profile=profile,
-            command="tests/benchmarks/level_entries.py", images=text, folder=folder,
+            trained_on="jpeg_compression", train_seed=seed, recipe=recipe, images=images,
+            class_names=backbone.class_names, command="tests/benchmarks/level_entries.py",
+            folder=folder,
         )  # fmt: skip
         METHODS[name].fit(task)
         cards = list(folder.glob("*.json"))

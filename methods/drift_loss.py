@@ -1,0 +1,88 @@
+"""How far the features and answers for degraded images drift from those for the clean ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from robobench.backbones.backbone import Backbone
+from robobench.training.classifying import divergence, in_batches
+from robobench.training.task import TrainingTask
+
+FIGURES: Final = ("fidelity", "agreement")
+_IMAGES_OF_VARIANCE: Final = 32
+
+
+class DriftLoss:
+    """The drift that a repair leaves, as the options ``stem``, ``stages`` and ``distillation`` weigh it.
+
+    Args:
+        backbone: The frozen classifier, whose features and answers for clean images are the target.
+        options: Those of the recipe; see `robobench.methods.feature_repair.FeatureRepair`.
+        images: uint8, N x 3 x H x W, clean images by which the variances are measured.
+    """
+
+    def __init__(self, backbone: Backbone, options: Mapping[str, Any], images: Tensor) -> None:
+        self.backbone = backbone
+        self.stem = float(options.get("stem", 0.0))
+        self.stages = float(options.get("stages", 0.0))
+        self.distillation = float(options.get("distillation", 0.0))
+        with torch.no_grad():
+            stem, stages, _ = self._features(backbone.stem(images[:_IMAGES_OF_VARIANCE]))
+        self._variance = float(stem.var())
+        self._variances = [float(stage.var()) for stage in stages]
+
+    def __call__(self, repaired: Tensor, clean: Tensor) -> Tensor:
+        """The loss, a scalar.
+
+        Args:
+            repaired: Features of degraded images, N x C x h x w, to be followed by the `rest`.
+            clean: The same images without degradation, uint8 N x 3 x H x W.
+        """
+        with torch.no_grad():
+            target, wanted_stages, wanted = self._features(self.backbone.stem(clean))
+        loss = repaired.new_zeros(())
+        if self.stem:
+            loss = loss + self.stem * (repaired - target).square().mean() / self._variance
+        if not self.stages and not self.distillation:
+            return loss
+        _, stages, answers = self._features(repaired)
+        for stage, aim, variance in zip(stages, wanted_stages, self._variances, strict=True):
+            part = self.stages / len(stages)
+            loss = loss + part * (stage - aim).square().mean() / variance
+        if self.distillation:
+            loss = loss + self.distillation * divergence(answers, wanted)
+        return loss
+
+    def _features(self, stem: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
+        if self.stages:
+            return stem, *self.backbone.stages(stem)
+        return stem, [], self.backbone.rest(stem)
+
+
+@torch.no_grad()
+def fidelity(task: TrainingTask, logits: Callable[[Tensor], Tensor]) -> dict[str, float]:
+    """How closely answers for degraded validation images match the classifier's for the clean ones.
+
+    Args:
+        task: Has the images, and the conditions of validation.
+        logits: Maps uint8 images to logits.
+
+    Returns:
+        ``fidelity``, which selects the weights: exp(-KL), averaged over conditions, needs no labels;
+        ``agreement``: share of equal classes; and the fidelity under each condition.
+    """
+    clean, _ = task.clean
+    wanted = in_batches(task.frozen.logits, clean)
+    figures = {}
+    agreement = []
+    for degradation, images in task.conditions:
+        answer = in_batches(logits, images)
+        figures[degradation.label] = math.exp(-float(divergence(answer, wanted)))
+        agreement.append(float((answer.argmax(1) == wanted.argmax(1)).float().mean()))
+    mean = sum(figures.values()) / len(figures)
+    return {"fidelity": mean, "agreement": sum(agreement) / len(agreement), **figures}

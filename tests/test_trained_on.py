@@ -1,0 +1,161 @@
+"""What weights were trained on: corruptions, levels, images, recipe; and how a run names them."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from robobench.errors import MissingWeights, RobobenchError
+from robobench.training.fitting import Fit
+from robobench.training.task import TrainingTask
+from robobench.training.trainer import TrainingRequest, requested_trainings, train_one
+from robobench.types import Card
+from robobench.weights import storage
+from robobench.weights.classifiers import load_backbone
+from robobench.weights.coverage import (
+    breadth,
+    canonical_training,
+    covers,
+    trained_corruptions,
+    trained_levels,
+)
+from robobench.weights.selection import select
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("jpeg", "jpeg_compression"),
+        ("noise", "noise"),
+        ("jpeg:5-40", "jpeg_compression:5-40"),
+        ("jpeg:05-40.0", "jpeg_compression:5-40"),
+        ("jpeg/fog", "jpeg_compression/fog"),
+        ("noise/jpeg:5-40/noise", "noise/jpeg_compression:5-40"),
+        ("clean", "clean"),
+    ],
+)
+def test_trainings_have_one_canonical_name(text, name):
+    assert canonical_training(text) == name
+    assert canonical_training(name) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("jpeg:40-5", "lowest and the highest"),
+        ("jpeg:7", "as in jpeg:5-40"),
+        ("jpeg:a-b", "as in jpeg:5-40"),
+        ("jpeg:5-nan", "as in jpeg:5-40"),
+        ("jpeg:0-40", "jpeg_compression"),
+        ("jpeg:5.5-40", "integers"),
+        ("noise:1-2", "no unit"),
+        ("fog:1-2", "no unit"),
+        ("jpeg/", "unknown"),
+        ("jpegg:1-2", "did you mean"),
+    ],
+)
+def test_malformed_trainings_are_refused(text, message):
+    with pytest.raises(RobobenchError, match=message):
+        canonical_training(text)
+
+
+def test_a_training_covers_what_it_has_seen():
+    assert trained_corruptions("noise/jpeg_compression:5-40")[-1] == "jpeg_compression"
+    assert trained_levels("noise/jpeg_compression:5-40") == {"jpeg_compression": (5, 40)}
+    assert covers("fog/jpeg_compression:5-40", "jpeg_compression")
+    assert not covers("fog/jpeg_compression:5-40", "snow")
+    several = ["common", "jpeg_compression:5-40", "fog/jpeg_compression", "jpeg_compression"]
+    assert sorted(several, key=breadth) == [
+        "jpeg_compression",
+        "jpeg_compression:5-40",
+        "fog/jpeg_compression",
+        "common",
+    ]
+
+
+def test_matched_stands_for_one_training_on_each_common_corruption():
+    request = TrainingRequest()
+    trainings = requested_trainings(request, "afd", "matched")
+    assert len(trainings) == 15
+    assert ("afd", "fog") in trainings
+    assert requested_trainings(request, "afd@jpeg:5-40", None) == [("afd", "jpeg_compression:5-40")]
+
+
+def card(**changes):
+    values = {"method": "afd", "belongs_to": "plugin", "dataset": "d", "backbone": "b"}
+    values |= {"backbone_digest": "", "trained_on": "fog", "train_seed": 0, "digest": ""}
+    values |= {"file": "", "command": "", "recipe": {}, "images": "", "accuracy": {}}
+    values |= {"parameters": 0, "minutes": 0, "versions": {}}
+    return Card(**(values | changes))
+
+
+def test_a_tag_names_images_or_recipe():
+    one = card(images_count=10, images_digest="abcdef0123", recipe_name="paper")
+    for tag in ("10", "paper", "abcdef", "10-paper", "paper-abcdef01"):
+        assert one.answers_to(tag)
+    for tag in ("100", "standard", "abc", "10-standard", "abcdee"):
+        assert not one.answers_to(tag)
+    assert card().answers_to("standard")
+    assert storage.file_stem(one) == "d-b-afd-fog-s0-n10-abcdef-paper"
+    assert storage.file_stem(card()) == "d-b-afd-fog-s0"
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        pixels = rng.integers(0, 256, (40, 36, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number:02}.png")
+    return folder
+
+
+@pytest.fixture
+def instant(monkeypatch):
+    """Trainings keep the module as it begins."""
+
+    def fit(self, network, objective, validate, **_):
+        return Fit(dict(validate()), 0.0, "fp32")
+
+    monkeypatch.setattr(TrainingTask, "fit", fit)
+
+
+def test_modules_of_different_images_stand_side_by_side(photographs, instant):
+    def trained(**changes):
+        settings = {"images": str(photographs), "precision": "fp32", "keep_anyway": True}
+        return train_one(TrainingRequest(**settings | changes), "afd", "fog")
+
+    six = trained(limit=6)
+    assert six.trained
+    assert not trained(limit=6).trained
+    twelve = trained()
+    assert twelve.trained
+    paper = trained(limit=6, recipe="paper")
+    assert paper.trained
+    assert len({six.card, twelve.card, paper.card}) == 3
+    read = storage.read_card(six.card)
+    assert (read.images_count, read.dataset) == (6, "images:photographs")
+    assert len(read.images_digest) == 64
+
+    backbone = load_backbone("vgg-tiny", dataset="shapes10")
+
+    def chosen(spec):
+        found = select(spec, dataset="shapes10", backbone=backbone, corruptions=["fog"])
+        return found.trained_on, *found.cards.values()
+
+    assert chosen("afd@fog#6") == ("fog#6", six.card)
+    assert chosen("afd@fog#12") == ("fog#12", twelve.card)
+    assert chosen("afd#6-paper") == ("fog#6-paper", paper.card)
+    assert chosen("afd@fog") == ("fog", twelve.card)  # most images, default recipe
+    with pytest.raises(MissingWeights, match=r"afd@fog#7.*--limit 7"):
+        chosen("afd@fog#7")
+    with pytest.raises(RobobenchError, match="after #"):
+        chosen("afd@fog#")
+    with pytest.raises(RobobenchError, match="after #"):
+        chosen("median#6")
+
+
+def test_a_module_that_is_worse_than_none_is_refused(photographs, instant):
+    request = TrainingRequest(images=str(photographs), precision="fp32")
+    with pytest.raises(RobobenchError, match=r"worse than no module.*--keep-anyway"):
+        train_one(request, "ddp", "fog")  # as it begins it is as good as none, not better

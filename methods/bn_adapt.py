@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import robobench
 from robobench.backbones.backbone import Backbone
 from robobench.contracts import Method
 from robobench.errors import RobobenchError
-from robobench.methods.online_adaptation import BATCH_NORM, OnlineAdaptation, network_of
+from robobench.methods.online_adaptation import OnlineAdaptation, batch_norms, network_of
 from robobench.types import Context, Weights
 
 
@@ -34,7 +34,7 @@ class BnAdapt(OnlineAdaptation):
 
     def __init__(self, backbone: Backbone, weights: Weights | None = None) -> None:
         super().__init__(backbone, weights)
-        for layer in _layers(self.network.module):
+        for layer in batch_norms(self.network.module):
             given = layer.running_mean, layer.running_var
             layer.register_forward_pre_hook(
                 _Mixing(self.prior, *cast(tuple[Tensor, Tensor], given))
@@ -50,7 +50,7 @@ class BnAdapt(OnlineAdaptation):
     @classmethod
     def check_backbone(cls, backbone: Backbone) -> None:
         """Refuse a network without batch normalisation that has statistics."""
-        if not _layers(network_of(backbone)):
+        if not batch_norms(network_of(backbone)):
             raise RobobenchError(
                 f"backbone {backbone.name} has no batch normalisation with statistics (layer and "
                 "group normalisation take theirs from each image, and it may have been folded into "
@@ -79,7 +79,3 @@ class _Mixing:
         share = self.prior / (self.prior + len(features))
         layer.running_mean = share * self.mean + (1 - share) * mean
         layer.running_var = share * self.variance + (1 - share) * variance
-
-
-def _layers(module: nn.Module) -> list[nn.BatchNorm1d | nn.BatchNorm2d]:
-    return [m for m in module.modules() if isinstance(m, BATCH_NORM) and m.running_mean is not None]

@@ -232,6 +232,11 @@ def network_of(backbone: Backbone) -> nn.Module:
     return backbone.module
 
 
+def batch_norms(module: nn.Module) -> list[nn.BatchNorm1d | nn.BatchNorm2d]:
+    """The batch normalisations that hold statistics of training images."""
+    return [m for m in module.modules() if isinstance(m, BATCH_NORM) and m.running_mean is not None]
+
+
 def affine_parameters(
     module: nn.Module, skipped: Callable[[str], bool] = lambda name: False
 ) -> list[nn.Parameter]:

@@ -278,7 +278,9 @@ def test_the_command_stops_in_time_and_says_so(brief):
 
 
 def test_a_classifier_starts_from_a_file_of_weights(brief, tmp_path):
-    trained = train_one(TrainingRequest(limit=40, precision="fp32", keep_anyway=True), "org", "clean", again=True)
+    trained = train_one(
+        TrainingRequest(limit=40, precision="fp32", keep_anyway=True), "org", "clean", again=True
+    )
     file = trained.card.with_suffix(".safetensors")
     kept = storage.load(trained.card).tensors["stem.0.0.weight"]
     start = tmp_path / "start.safetensors"

@@ -254,7 +254,8 @@ def check_applicable(name: str, method: type[Method], backbone: Backbone) -> Non
         method.check_backbone(backbone)
     except RobobenchError as error:
         raise RobobenchError(f"{name}: {error}") from error
-    if method.weights_of == "plugin" and not backbone.splittable:
+    in_between = method.weights_of == "plugin" and method.from_stem is not Method.from_stem
+    if in_between and not backbone.splittable:
         try:
             _ = backbone.stem_channels
         except RobobenchError as error:

@@ -28,6 +28,7 @@ from robobench.methods.afd import (
 )
 from robobench.methods.ddp import Ddp, FeatureDeDrifting
 from robobench.methods.estimators import PixelwiseEstimator
+from robobench.methods.finetune import Finetune
 from robobench.registry import METHODS
 from robobench.types import Card, Context, Weights
 from robobench.weights.classifiers import load_backbone
@@ -83,6 +84,9 @@ def make(name, backbone):
         state = {f"restorer.{k}": v for k, v in restorer.state_dict().items()}
         state |= {f"classifier.{k}": v for k, v in backbone.module.state_dict().items()}
         return kind(backbone, in_memory(name, state, {"restorer": {}}))
+    if issubclass(kind, Finetune):
+        state = {k: t.clone() for k, t in kind.tuned(backbone.module).items()}
+        return kind(backbone, in_memory(name, state, {}, "plugin"))
     if issubclass(kind, TrainedRestorer):
         return kind(backbone, in_memory(name, kind.build().state_dict(), {}, "restorer"))
     if name == "adaptive":

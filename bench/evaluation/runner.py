@@ -11,10 +11,10 @@ batches of their own; with a larger ``limit`` they begin anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
@@ -26,9 +26,10 @@ from torch import Tensor
 from robobench.contracts import Method
 from robobench.corruptions import catalogue
 from robobench.errors import RobobenchError
+from robobench.evaluation.column import Column, judge, predictions_of, stored_part
 from robobench.evaluation.grid import Grid
 from robobench.results.store import Store
-from robobench.types import CLEAN, Cell, Context, Degradation, Predictions
+from robobench.types import CLEAN, Cell, Context, Degradation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,19 +59,8 @@ class Failure:
     reason: str
 
 
-@dataclass
-class _Column:
-    """The growing predictions of one cell, in the fixed order of images."""
-
-    cell: Cell
-    method: Method
-    start: int
-    parts: list[dict[str, NDArray[Any]]] = field(default_factory=list)
-    failure: str | None = None
-
-
 # A condition (degradation and seed) and the cells that it has to fill.
-_Pass = tuple[tuple[Degradation, int], list[_Column]]
+_Pass = tuple[tuple[Degradation, int], list[Column]]
 
 
 def evaluate(
@@ -111,7 +101,7 @@ def evaluate(
             if column.failure is not None:
                 failures.append(Failure(column.cell, column.failure))
             else:
-                store.put(column.cell, _predictions(column, ordered))
+                store.put(column.cell, predictions_of(column, ordered))
                 finished(column.cell)
 
     for first in range(0, len(conditions), together):
@@ -124,7 +114,7 @@ def evaluate(
         ]
         fill([(condition, columns) for condition, columns in still if columns], source, chunk)
         for condition, found in missing:
-            streams: dict[tuple[str, int], list[_Column]] = {}
+            streams: dict[tuple[str, int], list[Column]] = {}
             for column in found:
                 if column.method.adapts:
                     _begin(column, source)
@@ -152,7 +142,7 @@ def _fill(
             advance(len(open_columns) * len(degraded[piece]))
 
 
-def _begin(column: _Column, source: ImageSource) -> None:
+def _begin(column: Column, source: ImageSource) -> None:
     """Let a method that adapts forget the previous condition."""
 
     def clean(count: int) -> Tensor:
@@ -165,7 +155,7 @@ def _begin(column: _Column, source: ImageSource) -> None:
 
 
 @contextmanager
-def _failing_alone(column: _Column) -> Iterator[None]:
+def _failing_alone(column: Column) -> Iterator[None]:
     """Whatever foreign code raises here fails its cell, not the run."""
     try:
         with torch.inference_mode():
@@ -193,7 +183,7 @@ def _missing(
     degradation: Degradation,
     seed: int,
     chunk: int,
-) -> list[_Column]:
+) -> list[Column]:
     """The cells of a condition that are not stored, or stored for fewer images."""
     if not source.has(degradation):
         return []
@@ -203,7 +193,7 @@ def _missing(
         if cell is None:
             continue
         if not store.has(cell):
-            columns.append(_Column(cell, selected.method, 0))
+            columns.append(Column(cell, selected.method, 0))
             continue
         stored = store.get(cell)
         known = len(stored)
@@ -216,23 +206,11 @@ def _missing(
         if known >= len(source):
             continue
         start = 0 if selected.method.adapts else known // chunk * chunk
-        column = _Column(cell, selected.method, start)
+        column = Column(cell, selected.method, start)
         if start:
-            column.parts.append(_stored_part(stored, source.order[:start]))
+            column.parts.append(stored_part(stored, source.order[:start]))
         columns.append(column)
     return columns
-
-
-def _stored_part(stored: Predictions, order: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    """The stored predictions for these images, in this order."""
-    rows = np.searchsorted(stored.index, order)
-    part: dict[str, NDArray[Any]] = {
-        "predicted": stored.predicted[rows],
-        "confidence": stored.confidence[rows],
-        "true_probability": stored.true_probability[rows],
-    }
-    part.update({f"extra.{name}": values[rows] for name, values in stored.extra.items()})
-    return part
 
 
 def _ahead(
@@ -264,7 +242,7 @@ def _ahead(
 
 
 def _predict(
-    columns: Sequence[_Column],
+    columns: Sequence[Column],
     source: ImageSource,
     degradation: Degradation,
     position: int,
@@ -287,7 +265,7 @@ def _predict(
             else:
                 probabilities = predict_chunk(method, padded, context, stems)
             extra = method.columns(images, clean, _cut(context, real))
-            column.parts.append(_judge(method, probabilities, labels, extra))
+            column.parts.append(judge(method, probabilities, labels, extra))
 
 
 def predict_chunk(
@@ -348,53 +326,4 @@ def _cut(context: Context, real: int) -> Context:
         context,
         header_quality=None if quality is None else quality[:real],
         indices=None if indices is None else indices[:real],
-    )
-
-
-def _judge(
-    method: Method, probabilities: Tensor, labels: Tensor, extra: Mapping[str, Tensor]
-) -> dict[str, NDArray[Any]]:
-    """The stored columns of one chunk.
-
-    Raises:
-        ValueError: The method did not return N x classes.
-    """
-    real, classes = len(labels), method.backbone.num_classes
-    if probabilities.ndim != 2 or len(probabilities) < real or probabilities.shape[1] != classes:
-        raise ValueError(
-            f"predict returned {tuple(probabilities.shape)}, expected images x {classes} classes"
-        )
-    rows = probabilities[:real].float().cpu()
-    good = torch.isfinite(rows).all(dim=1)
-    confidence, predicted = torch.where(good[:, None], rows, 0.0).max(dim=1)
-    nothing = torch.tensor(torch.nan)
-    part = {
-        "predicted": torch.where(good, predicted, -1).numpy(),
-        "confidence": torch.where(good, confidence, nothing).numpy(),
-        "true_probability": torch.where(
-            good, rows.gather(1, labels[:, None])[:, 0], nothing
-        ).numpy(),
-    }
-    part.update({f"extra.{n}": v[:real].float().cpu().numpy() for n, v in extra.items()})
-    return part
-
-
-def _predictions(column: _Column, source: ImageSource) -> Predictions:
-    """The collected predictions, in data-set order."""
-    index = source.order[: len(source)]
-    joined = {
-        name: np.concatenate([part[name] for part in column.parts]) for name in column.parts[0]
-    }
-    rows = np.argsort(index, kind="stable")
-    return Predictions(
-        index=index[rows],
-        label=source.labels[index[rows]],
-        predicted=joined["predicted"][rows],
-        confidence=joined["confidence"][rows],
-        true_probability=joined["true_probability"][rows],
-        extra={
-            name.removeprefix("extra."): values[rows]
-            for name, values in joined.items()
-            if name.startswith("extra.")
-        },
     )

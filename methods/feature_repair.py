@@ -158,11 +158,11 @@ class FeatureRepair(robobench.Method):
             return figures | {f"untreated {name}": untreated[name] for name in FIGURES}
 
         fit = task.fit(module, objective, validate)
-        _refuse_if_worse(task, fit.figures)
+        refuse_if_worse(task, fit.figures)
         task.save(cls.deploy(module).state_dict(), fit, settings)
 
 
-def _refuse_if_worse(task: TrainingTask, figures: Mapping[str, float]) -> None:
+def refuse_if_worse(task: TrainingTask, figures: Mapping[str, float]) -> None:
     """Refuse a module that is worse than none on the images held out.
 
     Raises:

@@ -279,10 +279,11 @@ def _parsed(spec: str) -> tuple[str, type[Method], str, str]:
             raise RobobenchError(f"{spec}: {name} takes no argument; leave :{argument} out")
         if argument:
             label, method = METHODS[name].with_argument(argument)
-            return f"{name}:{label}", method, "", ""
+            return f"{name}:{label}" if label else name, method, "", ""
     name, at, wanted = spec.partition("@")
     name = METHODS.canonical(name.rstrip(":"))
-    if wants := METHODS.entry(name).options.get("argument"):
+    wants = METHODS.entry(name).options.get("argument", "")
+    if wants and not is_optional(wants):
         raise RobobenchError(f"{spec}: expected {name}:{wants}")
     if at and not wanted:
         raise RobobenchError(
@@ -291,13 +292,24 @@ def _parsed(spec: str) -> tuple[str, type[Method], str, str]:
     return name, METHODS[name], at, wanted
 
 
+def is_optional(argument: str) -> bool:
+    """Whether an argument, as a method declares it, may be left out: it is in brackets."""
+    return argument.startswith("[")
+
+
 def check_applicable(name: str, method: type[Method], backbone: Backbone) -> None:
     """Refuse a method that does not work with a backbone.
 
     Raises:
-        RobobenchError: The method is a plug-in module and the backbone cannot be split.
+        RobobenchError: The method is a plug-in module and the backbone cannot be split, or the
+            method itself refuses it.
     """
-    if method.weights_of == "plugin" and not backbone.splittable:
+    try:
+        method.check_backbone(backbone)
+    except RobobenchError as error:
+        raise RobobenchError(f"{name}: {error}") from error
+    in_between = method.weights_of == "plugin" and method.from_stem is not Method.from_stem
+    if in_between and not backbone.splittable:
         try:
             _ = backbone.stem_channels
         except RobobenchError as error:

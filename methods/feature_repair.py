@@ -151,10 +151,10 @@ class FeatureRepair(robobench.Method):
             clean, degraded, _, _ = task.degraded_batch(step)
             return error(repaired(degraded), clean)
 
-        untreated = fidelity(task, backbone.logits)
+        untreated = fidelity(task, lambda _: backbone.logits)
 
         def validate() -> dict[str, float]:
-            figures = fidelity(task, lambda images: backbone.rest(repaired(images)))
+            figures = fidelity(task, lambda _: lambda images: backbone.rest(repaired(images)))
             return figures | {f"untreated {name}": untreated[name] for name in FIGURES}
 
         fit = task.fit(module, objective, validate)

@@ -102,10 +102,10 @@ class Finetune(robobench.Method):
                 wanted = teacher.logits(clean)
             return divergence(network(student.normalise(degraded)).float(), wanted)
 
-        untreated = fidelity(task, teacher.logits)
+        untreated = fidelity(task, lambda _: teacher.logits)
 
         def validate() -> Mapping[str, float]:
-            figures = fidelity(task, student.logits)
+            figures = fidelity(task, lambda _: student.logits)
             return figures | {f"untreated {name}": untreated[name] for name in FIGURES}
 
         fit = task.fit(network, objective, validate)

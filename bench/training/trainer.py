@@ -172,6 +172,7 @@ def train_one(
         TimeLimitReached: The deadline passed; the same call resumes the training.
     """
     method: type[Method] = METHODS[name]
+    trained_on = canonical_training(trained_on)
     classifier = method.weights_of == "none"  # the backbone itself
     if classifier and (request.architecture not in own_names() or request.weights):
         raise RobobenchError(

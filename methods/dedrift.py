@@ -150,7 +150,7 @@ class Dedrift(robobench.Method):
             options={
                 **common,
                 "crop": 128,
-                "smallest": 0.75,
+                "smallest": 1.5,
                 "views": 40,
                 "ranges": {JPEG: (5, 40)},
                 "depth": 2,

@@ -155,6 +155,8 @@ def test_modules_of_different_images_stand_side_by_side(photographs, instant):
         chosen("afd@fog#")
     with pytest.raises(RobobenchError, match="after #"):
         chosen("median#6")
+    with pytest.raises(RobobenchError, match="a#6"):  # a file's name, not a tag
+        chosen("restore:a#6")
 
 
 def test_a_module_that_is_worse_than_none_is_refused(photographs, instant):

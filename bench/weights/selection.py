@@ -221,7 +221,7 @@ def select(
         RobobenchError: The method does not work with this backbone, or weights are missing; the
             message gives the command that trains them.
     """
-    spec, hash_sign, tag = spec.partition("#")
+    spec, hash_sign, tag = _tagged(spec)
     name, method, at, wanted = _parsed(spec)
     if hash_sign and (not tag or method.weights_of == "none"):
         raise RobobenchError(
@@ -264,6 +264,14 @@ def select(
     if left or not evaluated:
         raise missing.error(suggest_trainings(left))
     return selected(MATCHED, cards)
+
+
+def _tagged(spec: str) -> tuple[str, str, str]:
+    """The specification, ``#`` or nothing, and the tag; an argument may contain any character."""
+    head, colon, _ = spec.partition(":")
+    if colon and not {"@", "#"} & set(head):
+        return spec, "", ""
+    return spec.partition("#")
 
 
 def _parsed(spec: str) -> tuple[str, type[Method], str, str]:

@@ -20,10 +20,7 @@ from torch import Tensor, nn
 
 from robobench.backbones.deployed import DeployedClassifier, PluggedClassifier
 from robobench.backbones.layers import Layer, default_place, layers_of
-from robobench.backbones.networks import (
-    class_names_for,
-    fit_state,
-)
+from robobench.backbones.networks import class_names_for, fit_state
 from robobench.backbones.splitting import Split, split, surveyed
 from robobench.backbones.stages import Stage, find_stages, run_stages
 from robobench.backbones.stored import read_state

@@ -13,6 +13,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from robobench.backbones.export_card import unnormalised
 from robobench.backbones.own import own_geometry, own_network
 from robobench.backbones.resnet import translated
 from robobench.backbones.stored import read_state
@@ -36,6 +37,7 @@ class Network:
         class_names: Names of the classes in the order of its outputs, or None if unknown.
         own: Whether it is built in, with weights from ``robobench train``.
         version: Version of its code, where it is known better than by the network's class.
+        normalises: Whether it normalises images itself: its geometry has mean 0 and deviation 1.
     """
 
     module: nn.Module
@@ -44,6 +46,7 @@ class Network:
     class_names: tuple[str, ...] | None
     own: bool = False
     version: str | None = None
+    normalises: bool = False
 
 
 def network_named(
@@ -337,7 +340,15 @@ def load_onnx(
     from robobench.backbones.onnx_network import OnnxNetwork
 
     module = OnnxNetwork(argument)
-    side = module.side
+    side, card = module.side, module.card
     geometry = Geometry(resize=round(side / 0.875), crop=side)
+    if card is not None:
+        geometry = card.geometry
+        class_names = card.class_names if class_names is None else class_names
+    elif module.takes_pixels:
+        geometry = unnormalised(geometry.resize, geometry.crop)
     names = class_names_for(module.classes, class_names)
-    return Network(module, f"onnx:{Path(argument).name}", geometry, names)
+    return Network(
+        *(module, f"onnx:{Path(argument).name}", geometry, names),
+        normalises=module.takes_pixels,
+    )

@@ -15,23 +15,6 @@ if TYPE_CHECKING:
     from robobench.results.run import Run
 
 
-class _Three(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
-    """Three comma-separated numbers."""
-
-    name = "R,G,B"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
-        try:
-            numbers = tuple(
-                float(v) for v in (value.split(",") if isinstance(value, str) else value)
-            )
-        except ValueError:
-            numbers = ()
-        if len(numbers) != 3:
-            self.fail(f"expected three numbers like 0.485,0.456,0.406, got {value!r}")
-        return numbers
-
-
 _PATH = _options.PATH
 
 
@@ -77,8 +60,8 @@ _PATH = _options.PATH
 @click.option("--resize", type=int, help="Shorter side to resize to.")
 @click.option("--crop", type=int, help="Side of the central square cut out.")
 @click.option("--interpolation", help="bilinear, bicubic, lanczos, nearest, box.")
-@click.option("--mean", type=_Three(), help="Mean that the classifier normalises by.")
-@click.option("--std", type=_Three(), help="Standard deviation that it normalises by.")
+@click.option("--mean", type=_options.Three(), help="Mean that the classifier normalises by.")
+@click.option("--std", type=_options.Three(), help="Standard deviation that it normalises by.")
 @click.option(
     "--corrupt-at", help="crop (as ImageNet-C) or native (full-size image). [default: crop]"
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from robobench.errors import RobobenchError
@@ -26,7 +26,11 @@ class Method:
     Attributes:
         needs: The fields of `Context` it requires: any of ``corruption``, ``severity``, ``level``,
             ``header_quality``. Reports mark a method that needs any of the first three as *oracle*.
-        adapts: Whether a prediction depends on the other images of the batch.
+        adapts: Whether a prediction depends on the other images of the batch, or on those before it.
+            It then gets the images of each condition in its own order and batches: see `stream`,
+            `batch_size` and `begin`.
+        stream: The order in which images come to a method that adapts: ``iid`` (shuffled) or
+            ``by-class`` (one class after the other).
         weights_of: What its trained weights belong to: ``none`` (nothing is trained),
             ``classifier`` (to a data set's classes and an architecture), ``plugin`` (to the digest
             of one frozen classifier's weights) or ``restorer`` (image to image, any classifier).
@@ -41,6 +45,7 @@ class Method:
 
     needs: ClassVar[frozenset[str]] = frozenset()
     adapts: ClassVar[bool] = False
+    stream: ClassVar[Literal["iid", "by-class"]] = "iid"
     weights_of: ClassVar[Literal["none", "classifier", "plugin", "restorer"]] = "none"
     trained_on: ClassVar[str | None] = None
     trained_as: ClassVar[str | None] = None
@@ -78,6 +83,19 @@ class Method:
         """
         return None
 
+    @classmethod
+    def batch_size(cls, side: int) -> int:
+        """How many images of this side, in pixels, a method that adapts gets at once."""
+        return 64
+
+    def begin(self, clean: Callable[[int], Tensor]) -> None:
+        """Forget what earlier images taught: called before each condition of a method that adapts.
+
+        Args:
+            clean: Undegraded images of the run, uint8 N x 3 x H x W: at most as many as asked for,
+                always the same ones.
+        """
+
     def columns(self, images: Tensor, clean: Tensor, context: Context) -> dict[str, Tensor]:
         """Extra columns by name, float32 N each (psnr, estimated_level); `clean` is undegraded."""
         return {}
@@ -86,6 +104,14 @@ class Method:
     def applies_to(cls, corruption: str) -> bool:
         """Whether the method makes sense on this corruption; else the cell is not applicable."""
         return True
+
+    @classmethod
+    def check_backbone(cls, backbone: Backbone) -> None:
+        """Refuse a classifier that the method cannot work with.
+
+        Raises:
+            RobobenchError: It cannot; the message says why.
+        """
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -96,14 +122,16 @@ class Method:
     def with_argument(cls, argument: str) -> tuple[str, type[Method]]:
         """The method that ``NAME:ARGUMENT`` on the command line means.
 
-        For methods registered with ``argument="FILE"`` or another placeholder.
+        For methods registered with ``argument="FILE"`` or another placeholder; in brackets
+        (``[SETTINGS]``) the argument may be left out.
 
         Args:
             argument: The text after the colon.
 
         Returns:
-            The text after the colon in cells and tables (short, without folders) and the method,
-            whose `argument_digest` identifies the argument.
+            The text after the colon in cells and tables (short, without folders; empty for what the
+            plain name means) and the method, whose `argument_digest` identifies the argument where
+            that text does not.
 
         Raises:
             RobobenchError: The argument is invalid.

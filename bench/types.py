@@ -25,12 +25,11 @@ if TYPE_CHECKING:
 CLEAN = "clean"
 MATCHED = "matched"
 
-_SHORT: Final = 6  # digits of a digest in names
 _ALONE: Final = ("averaged", 1)  # a recipe's default, which a card need not state
 
 
 def is_matched(trained_on: str) -> bool:
-    """Whether `Cell.trained_on` says that weights are selected by the corruption: a bank."""
+    """Whether `Cell.trained_on` says that the corruption selects the weights."""
     return trained_on.partition("#")[0] == MATCHED
 
 
@@ -243,7 +242,7 @@ class Card:
         dataset: The data set whose labels (classifier) or images were trained on.
         backbone: Architecture that the weights are for; empty for restorers.
         backbone_digest: Digest of the frozen classifier's weights, for plug-in modules.
-        trained_on: ``clean``, a corruption or a group.
+        trained_on: As `robobench.weights.coverage.canonical_training` writes it.
         train_seed: Seed of the training.
         digest: SHA-256 of the safetensors file, hexadecimal.
         file: Name of that file.
@@ -256,11 +255,10 @@ class Card:
         versions: Versions of robobench, Python and torch.
         class_names: For classifiers, the classes in the order of the outputs.
         layer: For plug-in modules, the layer of the classifier after which they are plugged in.
-        images_count: Number of training images, where they were named or limited; 0 for all of a
-            data set.
+        images_count: Number of training images if they were named or limited; 0 for a whole split.
         images_digest: SHA-256 of what identifies them, hexadecimal; likewise.
         recipe_name: Name of the settings; empty for the method's default.
-        license: SPDX expression of the licence of the weights; empty where it is not known.
+        license: SPDX expression of the weights' licence; empty where it is not known.
         source: Who trained them, and what they started from.
         format: Format version of the card.
     """
@@ -289,25 +287,6 @@ class Card:
     license: str = ""
     source: str = ""
     format: int = 1
-
-    @property
-    def sample(self) -> str:
-        """What tells apart trainings that differ in images or recipe only: ``10-3f2a1c-paper``."""
-        parts = [str(self.images_count or ""), self.images_digest[:_SHORT], self.recipe_name]
-        return "-".join(p for p in parts if p)
-
-    def answers_to(self, tag: str) -> bool:
-        """Whether a tag, as after ``#`` in ``afd@jpeg#10``, names this training.
-
-        Args:
-            tag: A number of images, the name of a recipe, the first six or more digits of the
-                images' digest, or several of them joined by ``-``.
-        """
-        known = {str(self.images_count), self.recipe_name or "standard"}
-        return all(
-            part in known or (len(part) >= _SHORT and self.images_digest.startswith(part))
-            for part in tag.split("-")
-        )
 
 
 @dataclass(frozen=True)
@@ -343,8 +322,7 @@ class Recipe:
         clip: Maximum gradient norm; infinite for no clipping.
         restarts: First step and peak rate of each further cycle (Loshchilov and Hutter
             2017); the first cycle starts at step 0.
-        keep: Which weights are kept: the ``best`` in validation, or the ``last`` ones where
-            validation is meaningless because its images were trained on.
+        keep: ``best`` in validation, or ``last`` where its images were trained on.
         averaged: How many of the last cycles are averaged: the mean of the weights at their ends is
             kept (Izmailov et al. 2018), with its own batch statistics; with ``last`` only.
         options: Further settings of the method.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from robobench.backbones.backbone import Backbone
 from robobench.training.classifying import divergence, in_batches
 from robobench.training.task import TrainingTask
+from robobench.types import Degradation
 
 FIGURES: Final = ("fidelity", "agreement")
 _IMAGES_OF_VARIANCE: Final = 32
@@ -32,25 +33,28 @@ class DriftLoss:
         self.stages = float(options.get("stages", 0.0))
         self.distillation = float(options.get("distillation", 0.0))
         with torch.no_grad():
-            stem, stages, _ = self._features(backbone.stem(images[:_IMAGES_OF_VARIANCE]))
+            features = backbone.stem(images[:_IMAGES_OF_VARIANCE])
+            stem, stages, _ = self._features(backbone, features)
         self._variance = float(stem.var())
         self._variances = [float(stage.var()) for stage in stages]
 
-    def __call__(self, repaired: Tensor, clean: Tensor) -> Tensor:
+    def __call__(self, repaired: Tensor, clean: Tensor, student: Backbone | None = None) -> Tensor:
         """The loss, a scalar.
 
         Args:
-            repaired: Features of degraded images, N x C x h x w, to be followed by the `rest`.
+            repaired: Stem features of degraded images, N x C x h x w.
             clean: The same images without degradation, uint8 N x 3 x H x W.
+            student: The classifier whose `rest` follows, if it is not the frozen one.
         """
         with torch.no_grad():
-            target, wanted_stages, wanted = self._features(self.backbone.stem(clean))
+            stem = self.backbone.stem(clean)
+            target, wanted_stages, wanted = self._features(self.backbone, stem)
         loss = repaired.new_zeros(())
         if self.stem:
             loss = loss + self.stem * (repaired - target).square().mean() / self._variance
         if not self.stages and not self.distillation:
             return loss
-        _, stages, answers = self._features(repaired)
+        _, stages, answers = self._features(student or self.backbone, repaired)
         for stage, aim, variance in zip(stages, wanted_stages, self._variances, strict=True):
             part = self.stages / len(stages)
             loss = loss + part * (stage - aim).square().mean() / variance
@@ -58,19 +62,24 @@ class DriftLoss:
             loss = loss + self.distillation * divergence(answers, wanted)
         return loss
 
-    def _features(self, stem: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
+    def _features(self, backbone: Backbone, stem: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
         if self.stages:
-            return stem, *self.backbone.stages(stem)
-        return stem, [], self.backbone.rest(stem)
+            return stem, *backbone.stages(stem)
+        return stem, [], backbone.rest(stem)
 
 
 @torch.no_grad()
-def fidelity(task: TrainingTask, logits: Callable[[Tensor], Tensor]) -> dict[str, float]:
+def fidelity(
+    task: TrainingTask,
+    logits_at: Callable[[float], Callable[[Tensor], Tensor]],
+    conditions: Sequence[tuple[Degradation, Tensor]] | None = None,
+) -> dict[str, float]:
     """How closely answers for degraded validation images match the classifier's for the clean ones.
 
     Args:
         task: Has the images, and the conditions of validation.
-        logits: Maps uint8 images to logits.
+        logits_at: For a native level, what maps uint8 images to logits.
+        conditions: Some of the conditions; all if None.
 
     Returns:
         ``fidelity``, which selects the weights: exp(-KL), averaged over conditions, needs no labels;
@@ -80,8 +89,8 @@ def fidelity(task: TrainingTask, logits: Callable[[Tensor], Tensor]) -> dict[str
     wanted = in_batches(task.frozen.logits, clean)
     figures = {}
     agreement = []
-    for degradation, images in task.conditions:
-        answer = in_batches(logits, images)
+    for degradation, images in task.conditions if conditions is None else conditions:
+        answer = in_batches(logits_at(degradation.level), images)
         figures[degradation.label] = math.exp(-float(divergence(answer, wanted)))
         agreement.append(float((answer.argmax(1) == wanted.argmax(1)).float().mean()))
     mean = sum(figures.values()) / len(figures)

@@ -80,9 +80,10 @@ class EnergyEstimator(nn.Module):
         differences = [[1 / root2, -1 / root2, 0], [1 / root6, 1 / root6, -2 / root6]]
         mixtures = torch.cat([torch.eye(3), torch.tensor([*differences, [1 / root3] * 3])])
         self.register_buffer("mixtures", mixtures, persistent=False)
-        self.register_buffer("basis", _cosines(3)[1:], persistent=False)
+        self.register_buffer("basis", cosines(3)[1:], persistent=False)
         of_plane = 2 * len(self.basis) + len(_ORDERS) + len(_FLATTEST)
-        self.reading = _reading(len(mixtures) * of_plane + 4 * 3, hidden, 128)
+        self.count = len(mixtures) * of_plane + 4 * 3
+        self.reading = reading(self.count, hidden, 128)
 
     def forward(self, images: Tensor) -> Tensor:
         """Level per image, N, scaled to about 0..1, for images on 0..1 of 5 x 5 pixels or more.
@@ -90,10 +91,10 @@ class EnergyEstimator(nn.Module):
         Always in full precision: weak noise amounts to single grey levels.
         """
         with torch.autocast(images.device.type, enabled=False):
-            levels: Tensor = self.reading(self._statistics(images))[:, 0]
+            levels: Tensor = self.reading(self.statistics(images))[:, 0]
         return levels
 
-    def _statistics(self, images: Tensor) -> Tensor:
+    def statistics(self, images: Tensor) -> Tensor:
         """Statistics N x 156; energies are in units of the strongest noise's standard deviation."""
         count, _, height, width = images.shape
         planes = torch.einsum("dc,nchw->ndhw", self.mixtures, images) * (255 / _STRONGEST)
@@ -135,12 +136,12 @@ class BlockEstimator(nn.Module):
 
     def __init__(self, thresholds: int = 8, hidden: int = 256) -> None:
         super().__init__()
-        self.register_buffer("basis", _cosines(_BLOCK), persistent=False)
+        self.register_buffer("basis", cosines(_BLOCK), persistent=False)
         self.register_buffer("colours", torch.tensor(_YCBCR), persistent=False)
         coefficients = 3 * _BLOCK**2
         self.slopes = nn.Parameter(torch.randn(coefficients, 1, thresholds))
         self.offsets = nn.Parameter(torch.randn(coefficients, 1, thresholds))
-        self.reading = _reading(coefficients * thresholds, hidden, 64)
+        self.reading = reading(coefficients * thresholds, hidden, 64)
 
     def forward(self, images: Tensor) -> Tensor:
         """Level per image, N, scaled to about 0..1, for images on 0..1 of 16 x 16 pixels or more.
@@ -166,18 +167,18 @@ class BlockEstimator(nn.Module):
         return answers.mean(2).flatten(1)
 
 
-def _cosines(side: int) -> Tensor:
+def cosines(side: int) -> Tensor:
     """The orthonormal 2-D cosine basis, side**2 x 1 x side x side; the first is constant."""
     waves = torch.from_numpy(dct(np.eye(side), norm="ortho", axis=0)).float()
     return torch.einsum("ai,bj->abij", waves, waves).reshape(-1, 1, side, side)
 
 
-def _reading(inputs: int, hidden: int, narrow: int) -> nn.Sequential:
-    """Three linear layers that map an image's statistics to its level."""
+def reading(inputs: int, hidden: int, narrow: int, outputs: int = 1) -> nn.Sequential:
+    """Three linear layers that map an image's statistics to its level, or to logits."""
     return nn.Sequential(
         nn.Linear(inputs, hidden),
         nn.ReLU(),
         nn.Linear(hidden, narrow),
         nn.ReLU(),
-        nn.Linear(narrow, 1),
+        nn.Linear(narrow, outputs),
     )

@@ -156,18 +156,18 @@ class FeatureRepair(robobench.Method):
             clean, degraded, _, _ = task.degraded_batch(step)
             return error(repaired(degraded), clean)
 
-        untreated = fidelity(task, backbone.logits)
+        untreated = fidelity(task, lambda _: backbone.logits)
 
         def validate() -> dict[str, float]:
-            figures = fidelity(task, lambda images: backbone.rest(repaired(images)))
+            figures = fidelity(task, lambda _: lambda images: backbone.rest(repaired(images)))
             return figures | {f"untreated {name}": untreated[name] for name in FIGURES}
 
         fit = task.fit(module, objective, validate)
-        _refuse_if_worse(task, fit.figures)
+        refuse_if_worse(task, fit.figures)
         task.save(cls.deploy(module).state_dict(), fit, settings)
 
 
-def _refuse_if_worse(task: TrainingTask, figures: Mapping[str, float]) -> None:
+def refuse_if_worse(task: TrainingTask, figures: Mapping[str, float]) -> None:
     """Refuse a module that is worse than none on the images held out.
 
     Raises:

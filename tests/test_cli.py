@@ -43,6 +43,21 @@ def test_every_list_names_and_explains(capsys, kind):
     assert all(len(line.split(maxsplit=1)) == 2 for line in lines), "each name has a summary"
 
 
+def test_layers_are_listed_with_the_default_and_what_is_behind_a_relu(capsys):
+    lines = out_of(capsys, ["list", "layers", "--backbone", "torchvision:resnet18"]).splitlines()
+    told = {line.split()[0]: line for line in lines}
+    assert list(told)[:5] == ["layer", "conv1", "bn1", "relu", "maxpool"]
+    assert told["bn1"].split() == ["bn1", "64", "112", "x", "112", "6.5%"]
+    assert told["relu"].endswith(" 112 x 112                  6.5%  non-negative, default")
+    assert told["layer2"].endswith("54.7%  non-negative")
+    assert "layer1.1" not in told
+
+
+def test_layers_of_what_cannot_be_split_are_refused(capsys):
+    out_of(capsys, ["list", "layers", "--backbone", "timm:crossvit_9_240"], code=2)
+    out_of(capsys, ["list", "layers", "--backbone", "torchvision:resnet19"], code=2)
+
+
 def test_backbones_are_listed_as_they_are_written(capsys):
     lines = out_of(capsys, ["list", "backbones"]).splitlines()
     told = [line.split()[0] for line in lines if not line.startswith(" ")]

@@ -48,7 +48,7 @@ class TestEnergies:
         """The filters and mixtures are orthonormal: noise of sigma 25 answers with half of 50."""
         generator = torch.Generator().manual_seed(0)
         images = 0.5 + torch.randn(4, 3, 64, 64, generator=generator) * 25 / 255
-        statistics = EnergyEstimator()._statistics(images)
+        statistics = EnergyEstimator().statistics(images)
         planes, filters = 6, 8
         root_mean_squares = statistics[:, planes * filters : 2 * planes * filters]
         torch.testing.assert_close(
@@ -56,7 +56,7 @@ class TestEnergies:
         )
 
     def test_of_a_flat_image_they_are_zero(self):
-        statistics = EnergyEstimator()._statistics(torch.full((1, 3, 32, 32), 0.3))
+        statistics = EnergyEstimator().statistics(torch.full((1, 3, 32, 32), 0.3))
         assert statistics[:, :-12].abs().max() < 1e-5
 
     def test_it_learns_the_level_of_noise(self):

@@ -28,6 +28,7 @@ from robobench.methods.afd import (
 )
 from robobench.methods.ddp import Ddp, FeatureDeDrifting
 from robobench.methods.estimators import PixelwiseEstimator
+from robobench.methods.finetune import Finetune
 from robobench.registry import METHODS
 from robobench.types import Card, Context, Weights
 from robobench.weights.classifiers import load_backbone
@@ -69,7 +70,9 @@ def make(name, backbone):
     """A method with its shipped weights, or with fresh ones where none are shipped."""
     kind = METHODS[name]
     if kind.weights_of == "none":
-        return kind(backbone)
+        method = kind(backbone)
+        method.begin(lambda count: images()[:count])
+        return method
     found = find(
         name, dataset="shapes10", backbone_name="vgg-tiny", backbone_digest=backbone.digest
     )
@@ -81,6 +84,9 @@ def make(name, backbone):
         state = {f"restorer.{k}": v for k, v in restorer.state_dict().items()}
         state |= {f"classifier.{k}": v for k, v in backbone.module.state_dict().items()}
         return kind(backbone, in_memory(name, state, {"restorer": {}}))
+    if issubclass(kind, Finetune):
+        state = {k: t.clone() for k, t in kind.tuned(backbone.module).items()}
+        return kind(backbone, in_memory(name, state, {}, "plugin"))
     if issubclass(kind, TrainedRestorer):
         return kind(backbone, in_memory(name, kind.build().state_dict(), {}, "restorer"))
     if name == "adaptive":
@@ -97,7 +103,7 @@ def make(name, backbone):
     return kind(backbone, in_memory(name, state, {"architecture": "vgg-tiny"}))
 
 
-NAMES = [n for n in METHODS.names() if "argument" not in METHODS.entry(n).options]
+NAMES = [n for n in METHODS.names() if METHODS.entry(n).options.get("argument", "[")[0] == "["]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -119,6 +125,7 @@ class TestEveryMethod:
         method = make(name, backbone)
         with torch.inference_mode():
             first = method.predict(images(), CONTEXT)
+            method.begin(lambda count: images()[:count])
             assert torch.equal(method.predict(images(), CONTEXT), first)
             assert torch.equal(make(name, backbone).predict(images(), CONTEXT), first)
 

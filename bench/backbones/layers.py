@@ -34,7 +34,7 @@ class Call:
         flops: Operations of the pass until then.
         dominates: Whether everything behind depends on the image through its output alone.
         rectified: Whether its output is non-negative by construction.
-        node: What stands for its output in the graph of the pass.
+        node: What stands for its output in the graph of the pass; after it, a number.
     """
 
     name: str
@@ -75,6 +75,16 @@ class Survey:
         names = [call.name for call in self.calls]
         return [c for c in self.calls if c.name and c.dominates and names.count(c.name) == 1]
 
+    def outermost(self, preferred: str = "") -> list[Call]:
+        """The `places`; of modules that return the same tensor the outermost one, or a preferred one."""
+        listed: dict[Any, Call] = {}
+        for call in self.places:
+            known = listed.setdefault(call.node, call)
+            around = known.name.startswith(f"{call.name}.") and known.name != preferred
+            if around or call.name == preferred:
+                listed[call.node] = call
+        return list(listed.values())
+
 
 def survey(network: nn.Module, example: Tensor, *, count: bool = False) -> Survey:
     """Run a network once and note what each module returns.
@@ -98,6 +108,7 @@ def survey(network: nn.Module, example: Tensor, *, count: bool = False) -> Surve
             call,
             dominates=call.layout is not None and call.node in graph.gates,
             rectified=call.layout is not None and graph.is_rectified(call.node),
+            node=graph.number(call.node),  # not the step, which keeps all activations in memory
         )
         for call in watch.calls
     ]
@@ -217,6 +228,7 @@ class _Graph:
 
     def __init__(self, image: Tensor, logits: Tensor) -> None:
         self._known: dict[Any, bool] = {}
+        self._numbers: dict[Any, int] = {}
         source = image.view_as(image).grad_fn.next_functions[0][0]  # type: ignore[union-attr]
         order = [s for s in _in_order(logits.grad_fn) if s is not None]
         behind = {source}  # what depends on the image
@@ -236,6 +248,10 @@ class _Graph:
             if furthest <= place:
                 self.gates.add(step)
             furthest = max(furthest, reach[step])
+
+    def number(self, node: Any) -> int:
+        """A number for a step."""
+        return self._numbers.setdefault(node, len(self._numbers))
 
     def is_rectified(self, node: Any) -> bool:
         """Whether a step's result is non-negative by construction."""
@@ -298,7 +314,7 @@ def default_place(network: nn.Module, found: Survey) -> str:
             chosen = call
         elif chosen.name.startswith(f"{name}.") and call.shape == chosen.shape:
             # Around it, and nothing else or one normalised convolution.
-            if call.node is not chosen.node and _weights(module) > 1:
+            if call.node != chosen.node and _weights(module) > 1:
                 break
             chosen = call
         elif active or _weights(module) or call.shape != chosen.shape or _drops(module):
@@ -353,11 +369,6 @@ def layers_of(found: Survey, default: str) -> list[Layer]:
 
     Of modules that return the same tensor, the outermost one is listed, or the default.
     """
-    listed: dict[Any, Call] = {}
-    for call in found.places:
-        known = listed.setdefault(call.node, call)
-        if known.name != default:
-            listed[call.node] = call  # an outer module ends after its last inner one
     return [
         Layer(
             call.name,
@@ -366,5 +377,5 @@ def layers_of(found: Survey, default: str) -> list[Layer]:
             rectified=call.rectified,
             default=call.name == default,
         )
-        for call in listed.values()
+        for call in found.outermost(default)
     ]

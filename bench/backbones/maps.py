@@ -46,13 +46,13 @@ class MapsWithTokens(Tensor):
     ) -> Any:
         """Run an operation; its result carries tokens if they are still those of its images."""
         result = super().__torch_function__(func, types, args, dict(kwargs or {}))  # type: ignore[no-untyped-call]
-        if not isinstance(result, MapsWithTokens):
+        if not isinstance(result, MapsWithTokens) or any(result is one for one in args):
             return result
         given = {id(t): t for t in _tokens_in((*args, *(kwargs or {}).values()))}
         plain = result.as_subclass(Tensor)
         if len(given) != 1 or plain.ndim != 4 or func in _REORDERING:
             return plain
-        (tokens,) = given.values()
+        (tokens,) = (t.detach() if func is Tensor.detach else t for t in given.values())
         return cls.carrying(plain, tokens) if len(tokens) == len(plain) else plain
 
 

@@ -13,7 +13,6 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from robobench.backbones.export_card import unnormalised
 from robobench.backbones.own import own_geometry, own_network
 from robobench.backbones.resnet import translated
 from robobench.backbones.stored import read_state
@@ -207,9 +206,7 @@ def load_timm(
     """Any classifier from timm, with --weights FILE or its own (--download)."""
     timm = import_timm()
     name = f"timm:{argument}"
-    architecture = argument.partition(".")[0]
-    if not timm.is_model(architecture):
-        raise unknown_name("timm network", architecture, timm.list_models())
+    check_timm_name(argument)
     if weights is None and not download:
         raise _no_weights(name, "timm")
     module: Any
@@ -227,16 +224,28 @@ def load_timm(
         if classes != module.num_classes:
             module = timm.create_model(argument, pretrained=False, num_classes=classes)
         fit_state(module, tensors, str(weights), name)
-    config: Any = timm.data.resolve_data_config(model=module)
+    names = class_names_for(module.num_classes, class_names)
+    return Network(module, name, timm_geometry(module), names)
+
+
+def check_timm_name(argument: str) -> None:
+    """Raise `RobobenchError` for a network that timm does not have."""
+    timm, architecture = import_timm(), argument.partition(".")[0]
+    if not timm.is_model(architecture):
+        raise unknown_name("timm network", architecture, timm.list_models())
+
+
+def timm_geometry(module: nn.Module) -> Geometry:
+    """The geometry that a network of timm was trained with."""
+    config: Any = import_timm().data.resolve_data_config(model=module)
     crop = int(config["input_size"][-1])
-    geometry = Geometry(
+    return Geometry(
         resize=math.floor(crop / config["crop_pct"]),
         crop=crop,
         interpolation=config["interpolation"],
         mean=tuple(config["mean"]),
         std=tuple(config["std"]),
     )
-    return Network(module, name, geometry, class_names_for(module.num_classes, class_names))
 
 
 @backbone("torchvision", argument="NAME")
@@ -251,9 +260,7 @@ def load_torchvision(
     from torchvision import models
 
     name = f"torchvision:{argument}"
-    known = models.list_models(module=models)
-    if argument not in known:
-        raise unknown_name("torchvision network", argument, known)
+    check_torchvision_name(argument)
     if weights is None and not download:
         raise _no_weights(name, "torchvision")
     pretrained = models.get_model_weights(argument).DEFAULT
@@ -276,15 +283,30 @@ def load_torchvision(
         if classes != _IMAGENET_CLASSES:
             module = models.get_model(argument, weights=None, num_classes=classes, **options)
         fit_state(module, tensors, str(weights), name)
+    names = class_names_for(classes, class_names)
+    return Network(module, name, torchvision_geometry(pretrained), names)
+
+
+def check_torchvision_name(argument: str) -> None:
+    """Raise `RobobenchError` for a network that torchvision does not have."""
+    import_torchvision()
+    from torchvision import models
+
+    known = models.list_models(module=models)
+    if argument not in known:
+        raise unknown_name("torchvision network", argument, known)
+
+
+def torchvision_geometry(pretrained: Any) -> Geometry:
+    """The geometry that goes with weights that torchvision publishes."""
     preset = pretrained.transforms()
-    geometry = Geometry(
+    return Geometry(
         resize=int(preset.resize_size[0]),
         crop=int(preset.crop_size[0]),
         interpolation=str(preset.interpolation.value),
         mean=tuple(preset.mean),
         std=tuple(preset.std),
     )
-    return Network(module, name, geometry, class_names_for(classes, class_names))
 
 
 def _no_download(name: str, error: Exception) -> RobobenchError:
@@ -324,31 +346,4 @@ def _factory(name: str, weights: str | Path | None, class_names: Sequence[str] |
         geometry if isinstance(geometry, Geometry) else Geometry(),
         tuple(class_names) if class_names is not None else None,
         version=source_digest(make),
-    )
-
-
-@backbone("onnx", argument="FILE")
-def load_onnx(
-    argument: str,
-    weights: str | Path | None,
-    class_names: Sequence[str] | None,
-    download: bool,
-) -> Network:
-    """An ONNX classifier (extra: onnx); not for methods that need its internals."""
-    if weights is not None:
-        raise RobobenchError("an ONNX file contains its own weights: leave --weights out")
-    from robobench.backbones.onnx_network import OnnxNetwork
-
-    module = OnnxNetwork(argument)
-    side, card = module.side, module.card
-    geometry = Geometry(resize=round(side / 0.875), crop=side)
-    if card is not None:
-        geometry = card.geometry
-        class_names = card.class_names if class_names is None else class_names
-    elif module.takes_pixels:
-        geometry = unnormalised(geometry.resize, geometry.crop)
-    names = class_names_for(module.classes, class_names)
-    return Network(
-        *(module, f"onnx:{Path(argument).name}", geometry, names),
-        normalises=module.takes_pixels,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from robobench.backbones.export_card import PROPERTY, ExportCard
+from robobench.backbones.export_card import PROPERTY, ExportCard, unnormalised
+from robobench.backbones.networks import Network, class_names_for
 from robobench.errors import RobobenchError, foreign
-from robobench.types import Cost
+from robobench.registry import backbone
+from robobench.types import Cost, Geometry
 
 
 class OnnxNetwork(nn.Module):
@@ -149,3 +152,28 @@ def _onnx_cost(onnx: Any, model: Any, side: int) -> Cost:
         else:
             macs += math.prod(weight) * math.prod(size[1:-1])
     return Cost(parameters=parameters, macs=macs)
+
+
+@backbone("onnx", argument="FILE")
+def load_onnx(
+    argument: str,
+    weights: str | Path | None,
+    class_names: Sequence[str] | None,
+    download: bool,
+) -> Network:
+    """An ONNX classifier (extra: onnx); not for methods that need its internals."""
+    if weights is not None:
+        raise RobobenchError("an ONNX file contains its own weights: leave --weights out")
+    module = OnnxNetwork(argument)
+    side, card = module.side, module.card
+    geometry = Geometry(resize=round(side / 0.875), crop=side)
+    if card is not None:
+        geometry = card.geometry
+        class_names = card.class_names if class_names is None else class_names
+    elif module.takes_pixels:
+        geometry = unnormalised(geometry.resize, geometry.crop)
+    names = class_names_for(module.classes, class_names)
+    return Network(
+        *(module, f"onnx:{Path(argument).name}", geometry, names),
+        normalises=module.takes_pixels,
+    )

@@ -167,9 +167,11 @@ def _checked(
             logits = _tried(halves, example)
         except Exception as error:  # noqa: BLE001 - whatever a user's network raises
             return None, f"running it in two parts raised {_said(error)}"
-    if (logits - found.logits).abs().max() <= _TOLERANCE * found.logits.abs().max():  # no NaN
-        return halves, ""
-    return None, "what follows also needs what comes before it"
+    if not (logits - found.logits).abs().max() <= _TOLERANCE * found.logits.abs().max():  # or NaN
+        return None, "what follows also needs what comes before it"
+    if place.layout and place.layout.prefix and _ignores_maps(halves, example):
+        return None, "what follows reads its class token only"
+    return halves, ""
 
 
 def _tried(halves: Split, example: Tensor) -> Tensor:
@@ -181,8 +183,15 @@ def _tried(halves: Split, example: Tensor) -> Tensor:
         return halves.rest(halves.stem(example)) if halves.entry.copies else logits
 
 
+def _ignores_maps(halves: Split, example: Tensor) -> bool:
+    with plain_arithmetic(example), torch.enable_grad():
+        features = halves.stem(example).detach().requires_grad_()
+        halves.rest(features).square().sum().backward()  # type: ignore[no-untyped-call]
+    return features.grad is None or not features.grad.any()
+
+
 def _candidates(found: Survey) -> str:
-    names = list({call.node: call.name for call in found.places}.values())
+    names = [call.name for call in found.outermost()]
     more = ", ..." if len(names) > _LISTED else ""
     return f"; it can be split after {', '.join(names[:_LISTED])}{more}" if names else ""
 

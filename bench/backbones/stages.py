@@ -47,9 +47,12 @@ def find_stages(halves: Split) -> tuple[Stage, ...]:
     passed = [c for c in behind if c.name in places and not isinstance(modules[c.name], _IDLE)]
     ends: dict[int, Call] = {}
     weighted = set()  # resolutions with weights so far
+    pending = False  # whether weights were used for what is no map, such as attention
     for call in behind:
-        if call.weighted and call.area > 1:
+        pending |= call.weighted
+        if pending and call.area > 1:
             weighted.add(call.area)
+            pending = False
         if call in passed and call.area in weighted and _may_end(call, passed):
             ends.pop(call.area, None)  # so that the order is that of the ends
             ends[call.area] = call

@@ -15,15 +15,18 @@ _FACTORY = (
 )
 KINDS = (
     *("methods", "corruptions", "datasets", "backbones", "metrics", "sections"),
-    *("reproductions", "commands"),
+    *("reproductions", "commands", "layers"),
 )
 
 
 @click.command("list", short_help="List methods, corruptions, datasets, backbones, ...")
 @click.argument("kind", metavar="|".join(KINDS))
 @click.option("--dataset", help="With --backbone: which methods are ready for this data set.")
-@click.option("--backbone", help="With --dataset: which methods are ready for this classifier.")
+@click.option(
+    "--backbone", help="Which methods are ready for this classifier, or which layers it has."
+)
 @click.option("--weights", type=click.Path(), help="The classifier's weights, with --backbone.")
+@click.option("--download", is_flag=True, help="Allow downloads of pretrained weights.")
 @click.option(
     "--plugin", multiple=True, type=click.Path(), help="Python file that registers additions."
 )
@@ -32,6 +35,7 @@ def list_(
     dataset: str | None,
     backbone: str | None,
     weights: str | None,
+    download: bool,
     plugin: tuple[str, ...],
 ) -> None:
     """List what is available, by KIND."""
@@ -46,6 +50,9 @@ def list_(
         from robobench.weights.readiness import readiness
 
         table(readiness(dataset or "shapes10", backbone, weights))
+        return
+    if kind == "layers":
+        _list_layers(dataset or "shapes10", backbone, weights, download)
         return
     if kind == "commands":
         root = click.get_current_context().find_root()
@@ -70,6 +77,32 @@ def list_(
 
         click.echo("\ngroups")
         table([(name, ", ".join(members)) for name, members in GROUPS.items()])
+
+
+def _list_layers(dataset: str, name: str | None, weights: str | None, download: bool) -> None:
+    """Print the layers after which a classifier can be split, a line each."""
+    from robobench.backbones.backbone import Backbone
+    from robobench.backbones.untrained import architecture
+    from robobench.errors import RobobenchError
+    from robobench.weights.classifiers import default_backbone
+
+    network = architecture(name or default_backbone(dataset), weights, download)
+    backbone = Backbone(network.module, name=network.name, geometry=network.geometry)
+    layers = backbone.layers()
+    if not layers:
+        raise RobobenchError(
+            f"--backbone {network.name} has no layer that all data pass as a feature map"
+        )
+    rows = [("layer", "channels", "height x width", "multiply-adds before", "")]
+    for layer in layers:
+        notes = ["non-negative"] * layer.rectified + ["default"] * layer.default
+        size = f"{layer.height} x {layer.width}"
+        rows.append((layer.name, f"{layer.channels}", size, f"{layer.share:.1%}", ", ".join(notes)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:4], widths[1:4], strict=True)]
+        click.echo("  ".join([*cells, row[4]]).rstrip())
 
 
 def _written(entry: Entry) -> str:

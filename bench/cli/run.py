@@ -52,11 +52,18 @@ _PATH = _options.PATH
 )
 @click.option("--weights", type=_PATH, help="The classifier's weights (safetensors, PyTorch).")
 @click.option(
-    "--layer", help="Layer at which modules are plugged in. [default: by the classifier's family]"
+    "--layer",
+    help="Layer after which modules are plugged in, see `robobench list layers`. [default: the first "
+    "convolution with its activation, or the patch embedding]",
 )
 @_options.train_seeds("0")
 @click.option("--train-missing", is_flag=True, default=None, help="Train missing weights first.")
 @click.option("--no-reference", is_flag=True, default=None, help="Leave out org.")
+@click.option("--stream", help="Images come to methods that adapt iid or by-class. [default: iid]")
+@click.option(
+    "--adapt",
+    help="They adapt continual(ly) or episodic(ally, batch by batch). [default: continual]",
+)
 @click.option("--resize", type=int, help="Shorter side to resize to.")
 @click.option("--crop", type=int, help="Side of the central square cut out.")
 @click.option("--interpolation", help="bilinear, bicubic, lanczos, nearest, box.")

@@ -48,7 +48,7 @@ def seconds_in(text: str) -> float:
 @click.option("--data-root", help="Folder of the data sets. [default: ROBOBENCH_DATA]")
 @click.option("--download", is_flag=True, help="Allow downloads of data and pretrained weights.")
 @click.option("--classes", help="File that maps folder names to classes, or the word sorted.")
-@click.option("--layer", help="Layer after which a module is plugged in.")
+@click.option("--layer", help="Layer after which a module is plugged in, see list layers.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps.")
 @click.option(
     "--precision",

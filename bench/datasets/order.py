@@ -1,11 +1,12 @@
-"""The order in which subsets of a data set are chosen, the same on every machine."""
+"""In which order images are chosen, and come to a method: the same on every machine."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["hold_out", "nested_order"]
+__all__ = ["arrival_order", "hold_out", "nested_order"]
 
-_PURPOSE = 0x6E657374  # separates this random stream from others of the same seed
+# Each separates a random stream from others of the same seed.
+_PURPOSE, _ARRIVAL = 0x6E657374, 0x61727276
 
 
 def nested_order(labels: NDArray[np.int64], seed: int = 0) -> NDArray[np.int64]:
@@ -34,6 +35,30 @@ def nested_order(labels: NDArray[np.int64], seed: int = 0) -> NDArray[np.int64]:
     turn = np.empty(count, dtype=np.int64)
     turn[by_class] = np.arange(count) - np.repeat(starts, np.diff(starts, append=count))
     return np.lexsort((draws[1], turn)).astype(np.int64)
+
+
+def arrival_order(
+    indices: NDArray[np.int64], labels: NDArray[np.int64], stream: str
+) -> NDArray[np.int64]:
+    """The order in which images come to a method that learns from those before.
+
+    Args:
+        indices: int64 N, the images' indices in their data set, in any order.
+        labels: int64, the labels of the whole data set.
+        stream: ``iid``, shuffled; or ``by-class``, one class after the other, each shuffled.
+
+    Returns:
+        int64 N, the same indices; the order of any two does not depend on the others.
+
+    Raises:
+        ValueError: Another stream.
+    """
+    if stream not in ("iid", "by-class"):
+        raise ValueError(f"stream 'iid' or 'by-class' is expected, got {stream!r}")
+    key = np.array([0, _ARRIVAL], dtype=np.uint64)
+    draws = np.random.Philox(key=key).random_raw(len(labels))[indices]
+    classes = labels[indices] if stream == "by-class" else np.zeros(len(indices), np.int64)
+    return indices[np.lexsort((draws, classes))].astype(np.int64)
 
 
 def hold_out(labels: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -40,6 +40,9 @@ class Configuration:
         train_seeds: Which trainings to evaluate, e.g. ``0-2``.
         train_missing: Train what is missing first.
         no_reference: Leave out ``org``.
+        stream: Order in which images come to methods that adapt: ``iid`` (shuffled) or ``by-class``.
+        adapt: ``continual``: such methods carry on from batch to batch of a condition; ``episodic``:
+            they start anew with every batch.
         resize: Shorter side to resize to. This and the next four override the backbone's geometry.
         crop: Side of the central square.
         interpolation: Resampling filter of the resize.
@@ -76,6 +79,8 @@ class Configuration:
     train_seeds: str | int | tuple[int, ...] = "0"
     train_missing: bool = False
     no_reference: bool = False
+    stream: str | None = None
+    adapt: str | None = None
     resize: int | None = None
     crop: int | None = None
     interpolation: str | None = None
@@ -101,6 +106,12 @@ class Configuration:
         _one_of("--corrupt-at", self.corrupt_at, ("crop", "native"))
         _one_of("--engine", self.engine, ("native", "imagecorruptions"))
         _one_of("--precision", self.precision, ("fp32", "bf16"))
+        for option, chosen, allowed in (
+            ("--stream", self.stream, ("iid", "by-class")),
+            ("--adapt", self.adapt, ("continual", "episodic")),
+        ):
+            if chosen is not None:
+                _one_of(option, chosen, allowed)
         _one_of("--executor", self.executor, ("local", "ray"))
         for option, value in (
             ("--limit", self.limit),

@@ -13,6 +13,7 @@ from robobench.results.manifest import IDENTITY, row_of
 from robobench.types import CLEAN, ORACLE_NEEDS
 
 if TYPE_CHECKING:
+    from robobench.contracts import Method
     from robobench.evaluation.plan import Plan
 
 
@@ -133,6 +134,7 @@ def _describe_methods(plan: Plan, before: list[dict[str, Any]]) -> list[dict[str
             "backbone_version": selected.backbone.version,
             "needs": needs,
             "adapts": selected.method.adapts,
+            **_stream(selected.method, plan.source.side),
             "oracle": bool(ORACLE_NEEDS.intersection(needs)),
             "weights": {c: selected.digest(c) for c in ("", CLEAN, *corruptions)},
             "cards": [asdict(read_card(path)) for path in sorted(set(selected.cards.values()))],
@@ -146,3 +148,10 @@ def _describe_methods(plan: Plan, before: list[dict[str, Any]]) -> list[dict[str
             entry["cards"] = [c for c in known["cards"] if c not in entry["cards"]] + entry["cards"]
         rows[row_of(entry)] = entry
     return list(rows.values())
+
+
+def _stream(method: Method, side: int) -> dict[str, Any]:
+    """In which order and how many at a time images came to a method that adapts."""
+    if not method.adapts:
+        return {}
+    return {"stream": method.stream, "batch_size": method.batch_size(side)}

@@ -103,7 +103,8 @@ class _Trial:
 
     def _measure(self, method: Method, cell: Cell) -> None:
         source = self._source
-        indices = source.order[: min(chunk_size(source.side), len(source))]
+        size = method.batch_size(source.side) if method.adapts else chunk_size(source.side)
+        indices = source.order[: min(size, len(source))]
         clean, images = source.batch(0, len(indices), cell.degradation, cell.seed)
         context = context_for(method, source, cell.degradation, indices, len(indices))
         stems: dict[int, Tensor] = {}
@@ -114,6 +115,7 @@ class _Trial:
 
         try:
             with torch.inference_mode():
+                method.begin(lambda count: source.clean(0, min(count, len(source))))
                 predict()  # fills `stems`
                 self._own[id(method)] = _timed(predict) / len(images)
                 if _uses_stem(method) and id(method.backbone) not in self._stem:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from robobench.contracts import Dataset
+from robobench.datasets.order import arrival_order
 from robobench.errors import RobobenchError, foreign
 from robobench.types import Degradation, Geometry
 
@@ -77,6 +78,16 @@ class ImageSource:
         look = getattr(self.dataset, "check", None)
         if look is not None:
             look(np.sort(self.order), self.geometry)
+
+    def arriving(self, stream: str) -> ImageSource:
+        """The same images in the order in which they come to a method that adapts."""
+        return ImageSource(
+            self.dataset,
+            self.geometry,
+            arrival_order(self.order, self.labels, stream),
+            corrupt_at=self.corrupt_at,
+            device=self.device,
+        )
 
     def has(self, degradation: Degradation) -> bool:
         """Whether images under this condition are available (a data set may come degraded)."""

@@ -23,17 +23,15 @@ from robobench.evaluation.grid import (
     parse_corruptions,
     parse_whole_numbers,
     saved_as_jpeg85,
-    split_list,
 )
 from robobench.evaluation.images import ImageSource
+from robobench.evaluation.specs import method_specs
 from robobench.registry import DATASETS, load_plugin_file, replacements
 from robobench.registry.versions import version_of
 from robobench.types import CLEAN, Degradation, Geometry
 from robobench.weights.classifiers import default_backbone, load_backbone
 from robobench.weights.selection import SelectedMethod, select
 from robobench.weights.storage import base_dataset
-
-REFERENCE = "org"
 
 
 @dataclass
@@ -74,7 +72,7 @@ def make_plan(
     Raises:
         RobobenchError: Anything that would fail later: a wrong name or file, missing weights.
     """
-    specs = _with_reference(configuration)
+    specs = method_specs(configuration)
     if dataset is None:  # before looking for a backbone
         check_dataset_name(configuration.dataset)
     train_seeds = parse_whole_numbers(configuration.train_seeds, "--train-seeds", 0, 999)
@@ -126,15 +124,6 @@ def make_plan(
     plan.in_memory = dataset is not None or module is not None
     plan.notes += _notes(plan)
     return plan
-
-
-def _with_reference(configuration: Configuration) -> list[str]:
-    names = split_list(configuration.methods)
-    if not configuration.no_reference and not any(n.partition("@")[0] == REFERENCE for n in names):
-        names.insert(0, REFERENCE)
-    if not names:
-        raise RobobenchError("--methods: at least one is expected; see `robobench list methods`")
-    return names
 
 
 def _dataset_options(configuration: Configuration) -> str:
@@ -297,8 +286,13 @@ def _notes(plan: Plan) -> list[str]:
         notes.append(f"A class-balanced subset of {len(plan.source)} of {len(dataset)} images.")
     for selected in plan.grid.methods:
         notes += [note for note in selected.notes if note not in notes]
-        if selected.method.adapts:
-            notes.append(f"{selected.name} adapts to batches of images under a single corruption.")
+        if (method := selected.method).adapts:
+            order = "shuffled (iid)" if method.stream == "iid" else "sorted by class"
+            notes.append(
+                f"{selected.name} adapts to images under a single corruption, "
+                f"{method.batch_size(plan.source.side)} at a time, which came {order}; it begins anew "
+                "with each condition."
+            )
     return notes
 
 

@@ -4,13 +4,18 @@ The same images give the same bytes whatever the batch size, the order of method
 an earlier run stopped: images have one fixed order (`robobench.datasets.nested_order`), divided
 into chunks of a fixed size, the last one padded, and networks only ever see such chunks. A larger
 ``limit`` continues the order, so stored chunks remain valid.
+
+Methods that adapt to the images they see get those of one condition after the other, in an order and in
+batches of their own; with a larger ``limit`` they begin anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +26,10 @@ from torch import Tensor
 from robobench.contracts import Method
 from robobench.corruptions import catalogue
 from robobench.errors import RobobenchError
+from robobench.evaluation.column import Column, judge, predictions_of, stored_part
 from robobench.evaluation.grid import Grid
 from robobench.results.store import Store
-from robobench.types import Cell, Context, Degradation, Predictions
+from robobench.types import CLEAN, Cell, Context, Degradation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,19 +59,8 @@ class Failure:
     reason: str
 
 
-@dataclass
-class _Column:
-    """The growing predictions of one cell, in the fixed order of images."""
-
-    cell: Cell
-    method: Method
-    start: int
-    parts: list[dict[str, NDArray[Any]]] = field(default_factory=list)
-    failure: str | None = None
-
-
 # A condition (degradation and seed) and the cells that it has to fill.
-_Pass = tuple[tuple[Degradation, int], list[_Column]]
+_Pass = tuple[tuple[Degradation, int], list[Column]]
 
 
 def evaluate(
@@ -94,32 +89,81 @@ def evaluate(
         RobobenchError: An image is broken, or the store is not writable or holds other images.
     """
     chunk = chunk_size(source.side)
-    batch = chunk * max(1, -(-(batch_size or _IMAGES_OF_ONE_BATCH) // chunk))
     failures: list[Failure] = []
     conditions = grid.conditions()
     together = 1 if source.is_small else _CONDITIONS_OF_ONE_READING
-    for first in range(0, len(conditions), together):
-        passes = [
-            (condition, columns)
-            for condition in conditions[first : first + together]
-            if (columns := _missing(grid, source, store, *condition, chunk))
-        ]
-        for position, (condition, columns), clean, degraded in _ahead(source, passes, batch):
-            for offset in range(0, len(degraded), chunk):
-                piece = slice(offset, offset + chunk)
-                here = position + offset
-                open_columns = [c for c in columns if c.start <= here and c.failure is None]
-                _predict(
-                    open_columns, source, condition[0], here, chunk, degraded[piece], clean[piece]
-                )
-                advance(len(open_columns) * len(degraded[piece]))
+    arriving = cache(source.arriving)
+
+    def fill(passes: Sequence[_Pass], ordered: ImageSource, size: int) -> None:
+        batch = size * max(1, -(-(batch_size or _IMAGES_OF_ONE_BATCH) // size))
+        _fill(passes, ordered, size, batch, advance)
         for column in (c for _, columns in passes for c in columns):
             if column.failure is not None:
                 failures.append(Failure(column.cell, column.failure))
             else:
-                store.put(column.cell, _predictions(column, source))
+                store.put(column.cell, predictions_of(column, ordered))
                 finished(column.cell)
+
+    for first in range(0, len(conditions), together):
+        missing = [
+            (condition, _missing(grid, source, store, *condition, chunk))
+            for condition in conditions[first : first + together]
+        ]
+        still = [
+            (condition, [c for c in found if not c.method.adapts]) for condition, found in missing
+        ]
+        fill([(condition, columns) for condition, columns in still if columns], source, chunk)
+        for condition, found in missing:
+            streams: dict[tuple[str, int], list[Column]] = {}
+            for column in found:
+                if column.method.adapts:
+                    _begin(column, source)
+                    alike = column.method.stream, column.method.batch_size(source.side)
+                    streams.setdefault(alike, []).append(column)
+            for (stream, size), columns in streams.items():
+                fill([(condition, columns)], arriving(stream), size)
     return failures
+
+
+def _fill(
+    passes: Sequence[_Pass],
+    source: ImageSource,
+    chunk: int,
+    batch: int,
+    advance: Callable[[int], None],
+) -> None:
+    """Predict all images of the source for every column."""
+    for position, (condition, columns), clean, degraded in _ahead(source, passes, batch):
+        for offset in range(0, len(degraded), chunk):
+            piece = slice(offset, offset + chunk)
+            here = position + offset
+            open_columns = [c for c in columns if c.start <= here and c.failure is None]
+            _predict(open_columns, source, condition[0], here, chunk, degraded[piece], clean[piece])
+            advance(len(open_columns) * len(degraded[piece]))
+
+
+def _begin(column: Column, source: ImageSource) -> None:
+    """Let a method that adapts forget the previous condition."""
+
+    def clean(count: int) -> Tensor:
+        if not source.has(Degradation(CLEAN)):
+            raise ValueError(f"needs undegraded images, which {source.dataset.name} does not have")
+        return source.clean(0, min(count, len(source)))
+
+    with _failing_alone(column):
+        column.method.begin(clean)
+
+
+@contextmanager
+def _failing_alone(column: Column) -> Iterator[None]:
+    """Whatever foreign code raises here fails its cell, not the run."""
+    try:
+        with torch.inference_mode():
+            yield
+    except (RobobenchError, KeyboardInterrupt, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code
+        column.failure = f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def missing_cells(grid: Grid, source: ImageSource, store: Store) -> list[tuple[Method, Cell, int]]:
@@ -139,7 +183,7 @@ def _missing(
     degradation: Degradation,
     seed: int,
     chunk: int,
-) -> list[_Column]:
+) -> list[Column]:
     """The cells of a condition that are not stored, or stored for fewer images."""
     if not source.has(degradation):
         return []
@@ -149,7 +193,7 @@ def _missing(
         if cell is None:
             continue
         if not store.has(cell):
-            columns.append(_Column(cell, selected.method, 0))
+            columns.append(Column(cell, selected.method, 0))
             continue
         stored = store.get(cell)
         known = len(stored)
@@ -161,24 +205,12 @@ def _missing(
             )
         if known >= len(source):
             continue
-        start = known // chunk * chunk
-        column = _Column(cell, selected.method, start)
+        start = 0 if selected.method.adapts else known // chunk * chunk
+        column = Column(cell, selected.method, start)
         if start:
-            column.parts.append(_stored_part(stored, source.order[:start]))
+            column.parts.append(stored_part(stored, source.order[:start]))
         columns.append(column)
     return columns
-
-
-def _stored_part(stored: Predictions, order: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    """The stored predictions for these images, in this order."""
-    rows = np.searchsorted(stored.index, order)
-    part: dict[str, NDArray[Any]] = {
-        "predicted": stored.predicted[rows],
-        "confidence": stored.confidence[rows],
-        "true_probability": stored.true_probability[rows],
-    }
-    part.update({f"extra.{name}": values[rows] for name, values in stored.extra.items()})
-    return part
 
 
 def _ahead(
@@ -210,7 +242,7 @@ def _ahead(
 
 
 def _predict(
-    columns: Sequence[_Column],
+    columns: Sequence[Column],
     source: ImageSource,
     degradation: Degradation,
     position: int,
@@ -227,18 +259,13 @@ def _predict(
     for column in columns:
         method = column.method
         context = context_for(method, source, degradation, indices, chunk)
-        try:
-            with torch.inference_mode():
-                if method.adapts:
-                    probabilities = method.predict(images, _cut(context, real))
-                else:
-                    probabilities = predict_chunk(method, padded, context, stems)
-                extra = method.columns(images, clean, _cut(context, real))
-            column.parts.append(_judge(method, probabilities, labels, extra))
-        except (RobobenchError, KeyboardInterrupt, MemoryError):
-            raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code: its cell fails
-            column.failure = f"{type(error).__name__}: {error}".splitlines()[0]
+        with _failing_alone(column):
+            if method.adapts:
+                probabilities = method.predict(images, _cut(context, real))
+            else:
+                probabilities = predict_chunk(method, padded, context, stems)
+            extra = method.columns(images, clean, _cut(context, real))
+            column.parts.append(judge(method, probabilities, labels, extra))
 
 
 def predict_chunk(
@@ -299,59 +326,4 @@ def _cut(context: Context, real: int) -> Context:
         context,
         header_quality=None if quality is None else quality[:real],
         indices=None if indices is None else indices[:real],
-    )
-
-
-def _judge(
-    method: Method, probabilities: Tensor, labels: Tensor, extra: Mapping[str, Tensor]
-) -> dict[str, NDArray[Any]]:
-    """The stored columns of one chunk.
-
-    Raises:
-        ValueError: The method did not return N x classes.
-        TypeError: It returned something else than a tensor.
-    """
-    real, classes = len(labels), method.backbone.num_classes
-    if not isinstance(probabilities, Tensor):
-        raise TypeError(
-            f"predict returned a {type(probabilities).__name__}, expected a float Tensor, images x "
-            f"{classes} classes"
-        )
-    if probabilities.ndim != 2 or len(probabilities) < real or probabilities.shape[1] != classes:
-        raise ValueError(
-            f"predict returned {tuple(probabilities.shape)}, expected images x {classes} classes"
-        )
-    rows = probabilities[:real].float().cpu()
-    good = torch.isfinite(rows).all(dim=1)
-    confidence, predicted = torch.where(good[:, None], rows, 0.0).max(dim=1)
-    nothing = torch.tensor(torch.nan)
-    part = {
-        "predicted": torch.where(good, predicted, -1).numpy(),
-        "confidence": torch.where(good, confidence, nothing).numpy(),
-        "true_probability": torch.where(
-            good, rows.gather(1, labels[:, None])[:, 0], nothing
-        ).numpy(),
-    }
-    part.update({f"extra.{n}": v[:real].float().cpu().numpy() for n, v in extra.items()})
-    return part
-
-
-def _predictions(column: _Column, source: ImageSource) -> Predictions:
-    """The collected predictions, in data-set order."""
-    index = source.order[: len(source)]
-    joined = {
-        name: np.concatenate([part[name] for part in column.parts]) for name in column.parts[0]
-    }
-    rows = np.argsort(index, kind="stable")
-    return Predictions(
-        index=index[rows],
-        label=source.labels[index[rows]],
-        predicted=joined["predicted"][rows],
-        confidence=joined["confidence"][rows],
-        true_probability=joined["true_probability"][rows],
-        extra={
-            name.removeprefix("extra."): values[rows]
-            for name, values in joined.items()
-            if name.startswith("extra.")
-        },
     )

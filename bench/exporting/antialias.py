@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, onnx
 from torch.nn.functional import interpolate
 
 _OPERATOR: Final = "aten::_upsample_bilinear2d_aa"
@@ -20,11 +20,12 @@ _OPERATOR: Final = "aten::_upsample_bilinear2d_aa"
 @contextmanager
 def antialiased_resize(opset: int) -> Iterator[None]:
     """Teach torch's ONNX exporter the operator while it is entered."""
-    torch.onnx.register_custom_op_symbolic(_OPERATOR, _as_products, opset)
+    exporter: Any = onnx  # what it exports is not declared
+    exporter.register_custom_op_symbolic(_OPERATOR, _as_products, opset)
     try:
         yield
     finally:
-        torch.onnx.unregister_custom_op_symbolic(_OPERATOR, opset)
+        exporter.unregister_custom_op_symbolic(_OPERATOR, opset)
 
 
 def resizing_matrix(before: int, after: int) -> Tensor:

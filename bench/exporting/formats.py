@@ -139,14 +139,16 @@ def _read_program(content: bytes) -> Callable[[Tensor], Tensor]:
 
 
 def _write_torchscript(network: nn.Module, example: Tensor, card: ExportCard) -> bytes:
-    traced: Any = torch.jit.trace(network, (example,), check_trace=False)  # it is checked later
+    jit: Any = torch.jit  # which has no types
+    traced = jit.trace(network, (example,), check_trace=False)  # it is checked later
     content = io.BytesIO()
-    torch.jit.save(traced, content, _extra_files={FILE: card.to_json()})
+    jit.save(traced, content, _extra_files={FILE: card.to_json()})
     return content.getvalue()
 
 
 def _read_torchscript(content: bytes) -> Callable[[Tensor], Tensor]:
-    run: Callable[[Tensor], Tensor] = torch.jit.load(io.BytesIO(content))
+    jit: Any = torch.jit
+    run: Callable[[Tensor], Tensor] = jit.load(io.BytesIO(content))
     return run
 
 

@@ -41,7 +41,8 @@ def method(
         version: Raised whenever its results change: part of the identity of every cell. Without it a
             plug-in's definition is known by its source file.
         override: Whether it may replace the definition that has the name.
-        argument: What ``NAME:ARGUMENT`` expects after the colon (``FILE``), if anything.
+        argument: What ``NAME:ARGUMENT`` expects after the colon (``FILE``), if anything; in brackets
+            (``[SETTINGS]``) if it may be left out.
         trainings: What it is trained on by default, for ``robobench train``.
         worth: Its position in ``robobench train``'s list; small numbers come first.
 

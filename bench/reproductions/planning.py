@@ -13,7 +13,7 @@ from robobench.environment import choose_device
 from robobench.errors import MissingWeights, RobobenchError
 from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.grid import parse_whole_numbers
-from robobench.evaluation.plan import REFERENCE
+from robobench.evaluation.specs import REFERENCE
 from robobench.registry import METHODS
 from robobench.reproductions.published import Reproduction, find_reproduction
 from robobench.types import CLEAN

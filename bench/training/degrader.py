@@ -73,7 +73,7 @@ class Degrader:
         which[generator.random(count) < self.clean_share] = -1
         draws = generator.random(count)
         severities = generator.integers(1, 6, count)
-        indices = torch.arange(count) + _FIRST_TRAINING_INDEX + step * count
+        indices = self.indices(count, step)
         degraded = images.clone()
         for number, corruption in enumerate(self.corruptions):
             places = np.flatnonzero(which == number)
@@ -93,6 +93,11 @@ class Degrader:
             if unit is not None:
                 levels[rows] = drawn
         return degraded, levels
+
+    @staticmethod
+    def indices(count: int, step: int) -> Tensor:
+        """The image indices on which the randomness of a step's corruptions depends, int64 N."""
+        return torch.arange(count) + _FIRST_TRAINING_INDEX + step * count
 
     def _levels(
         self, corruption: str, draws: NDArray[np.float64], severities: NDArray[np.int64]

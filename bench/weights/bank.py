@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,11 @@ class Bank(Method):
         """Probabilities of the member for ``context.corruption``."""
         member, told = self._member(context)
         return self.backbone(images) if member is None else member.predict(images, told)
+
+    def begin(self, clean: Callable[[int], Tensor]) -> None:
+        """Begin a condition with every member."""
+        for member in self.members.values():
+            member.begin(clean)
 
     def columns(self, images: Tensor, clean: Tensor, context: Context) -> dict[str, Tensor]:
         """Columns of the member for ``context.corruption``."""
@@ -68,6 +73,8 @@ def bank(backbone: Backbone, members: Mapping[str, Method]) -> Bank:
     needs = frozenset({"corruption"}).union(*(m.needs for m in members.values()))
     shares = all(type(m).from_stem is not Method.from_stem for m in members.values())
     kind: type[Bank] = _StemBank if shares else Bank
-    adapts = any(m.adapts for m in members.values())
-    told: type[Bank] = type(kind.__name__, (kind,), {"needs": needs, "adapts": adapts})
-    return told(backbone, members)
+    told: dict[str, Any] = {"needs": needs}
+    for member in members.values():  # of one method: they adapt alike
+        told |= {name: getattr(member, name) for name in ("adapts", "stream", "batch_size")}
+    made: type[Bank] = type(kind.__name__, (kind,), told)
+    return made(backbone, members)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from robobench.contracts import Method
 from robobench.errors import MissingWeights, RobobenchError
 from robobench.registry import DATASETS
+from robobench.weights.samples import SHORT
 from robobench.weights.storage import base_dataset
 
 if TYPE_CHECKING:
     from robobench.backbones.backbone import Backbone
-
-_DIGITS_OF_DIGEST: Final = 6
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class MissingTraining:
         if not self.method.trained_on:
             parts.append(f"--trained-on {','.join(trainings)}")
         for part in self.tag.split("-"):
-            if part.isdecimal() and len(part) < _DIGITS_OF_DIGEST:
+            if part.isdecimal() and len(part) < SHORT:
                 parts.append(f"--limit {part}")
             elif part in self.method.recipes(self.backbone):
                 parts.append(f"--recipe {part}")

@@ -8,7 +8,7 @@ from robobench.contracts import Method
 from robobench.errors import RobobenchError
 from robobench.registry import METHODS
 from robobench.weights.classifiers import default_backbone, load_backbone
-from robobench.weights.selection import check_applicable
+from robobench.weights.selection import check_applicable, is_optional
 from robobench.weights.storage import find, read_card
 
 
@@ -35,7 +35,8 @@ def readiness(
         except RobobenchError as error:
             rows.append((method_name, f"not applicable: {error}"))
             continue
-        if argument := METHODS.entry(method_name).options.get("argument"):
+        argument = METHODS.entry(method_name).options.get("argument", "")
+        if argument and not is_optional(argument):
             rows.append((f"{method_name}:{argument}", f"ready: with a {argument} of your own"))
             continue
         if method.weights_of == "none":

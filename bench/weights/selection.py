@@ -23,6 +23,7 @@ from robobench.weights.coverage import (
     suggest_trainings,
 )
 from robobench.weights.missing import MissingTraining
+from robobench.weights.samples import answers_to
 from robobench.weights.storage import find, load, read_card
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ def select(
 
     Args:
         spec: ``NAME``, ``NAME@TRAINED_ON``, ``NAME@matched`` or ``NAME:ARGUMENT``; ``#TAG`` at the
-            end tells apart trainings that differ in images or recipe (`Card.answers_to`).
+            end tells apart trainings that differ in images or recipe (`robobench.weights.samples`).
         dataset: Name of the data set, as in `Cell.dataset`.
         backbone: The classifier.
         corruptions: Canonical names of the corruptions evaluated; clean is ignored.
@@ -299,10 +300,11 @@ def _parsed(spec: str) -> tuple[str, type[Method], str, str]:
             raise RobobenchError(f"{spec}: {name} takes no argument; leave :{argument} out")
         if argument:
             label, method = METHODS[name].with_argument(argument)
-            return f"{name}:{label}", method, "", ""
+            return f"{name}:{label}" if label else name, method, "", ""
     name, at, wanted = spec.partition("@")
     name = METHODS.canonical(name.rstrip(":"))
-    if wants := METHODS.entry(name).options.get("argument"):
+    wants = METHODS.entry(name).options.get("argument", "")
+    if wants and not is_optional(wants):
         raise RobobenchError(f"{spec}: expected {name}:{wants}")
     if at and not wanted:
         raise RobobenchError(
@@ -311,13 +313,24 @@ def _parsed(spec: str) -> tuple[str, type[Method], str, str]:
     return name, METHODS[name], at, wanted
 
 
+def is_optional(argument: str) -> bool:
+    """Whether an argument, as a method declares it, may be left out: it is in brackets."""
+    return argument.startswith("[")
+
+
 def check_applicable(name: str, method: type[Method], backbone: Backbone) -> None:
     """Refuse a method that does not work with a backbone.
 
     Raises:
-        RobobenchError: The method is a plug-in module and the backbone cannot be split.
+        RobobenchError: The method is a plug-in module and the backbone cannot be split, or the
+            method itself refuses it.
     """
-    if method.weights_of == "plugin" and not backbone.splittable:
+    try:
+        method.check_backbone(backbone)
+    except RobobenchError as error:
+        raise RobobenchError(f"{name}: {error}") from error
+    in_between = method.weights_of == "plugin" and method.from_stem is not Method.from_stem
+    if in_between and not backbone.splittable:
         try:
             _ = backbone.stem_channels
         except RobobenchError as error:
@@ -348,7 +361,7 @@ def _stored(
     found: dict[str, list[tuple[Card, Path]]] = {}
     for path in paths:
         card = read_card(path)
-        if card.belongs_to == method.weights_of and (not tag or card.answers_to(tag)):
+        if card.belongs_to == method.weights_of and (not tag or answers_to(card, tag)):
             found.setdefault(card.trained_on, []).append((card, path))
     return {on: _first_choice(several) for on, several in found.items()}
 

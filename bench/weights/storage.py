@@ -19,6 +19,7 @@ from robobench.errors import RobobenchError
 from robobench.files import write_whole
 from robobench.registry import DATASETS
 from robobench.types import Card, Weights
+from robobench.weights.samples import sample_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -167,8 +168,8 @@ def file_stem(card: Card) -> str:
         parts.append(card.backbone_digest[:8])  # one architecture, many weights
     if card.layer not in ("", "stem"):  # that of the built-in classifiers
         parts.append(card.layer)
-    if card.sample:
-        parts.append(f"n{card.sample}" if card.images_count else card.sample)
+    if sample := sample_of(card):
+        parts.append(f"n{sample}" if card.images_count else sample)
     text = "-".join(p for p in parts if p)
     return "".join(c if c.isalnum() or c in "-_.+" else "-" for c in text)
 

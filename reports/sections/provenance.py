@@ -114,6 +114,8 @@ def _methods(run: Run, suffix: str) -> Table:
         digests = [_short(digest) for digest in entry.get("weights", {}).values() if digest]
         needs = f"needs {', '.join(entry['needs'])}" if entry.get("needs") else ""
         adapts = "adapts to the batch" if entry.get("adapts") else ""
+        if "stream" in entry:
+            adapts += f" ({entry['batch_size']} images, {entry['stream']})"
         lines.append(
             {
                 "method": entry["label"],

@@ -1,0 +1,226 @@
+"""`dedrift`: first stages of the classifier tuned to each kind of degradation, behind a gate.
+
+What plug-in modules teach: their few convolutions after the stem are worth no more than the same
+training of the stages that are there already, which costs nothing in inference; and one module for
+all corruptions is spread thin. So the first stages are tuned once for each kind of degradation
+(the expert), without labels, on a few photographs, and a gate decides for each image which expert
+classifies it, if any. Where the gate finds no degradation the classifier answers as it is.
+
+JPEG is found exactly, by the search for its quantisation tables; the weights of its expert are a
+function of the quality. Other kinds are told apart by a `DegradationDetector`.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+import robobench
+from robobench.backbones.backbone import Backbone, cost_of
+from robobench.corruptions.jpeg_quality import search_quality
+from robobench.methods.degradation_detector import DegradationDetector, train_detector
+from robobench.methods.experts import Expert, expert_names, train_expert
+from robobench.methods.feature_repair import refuse_if_worse
+from robobench.training.fitting import Fit
+from robobench.training.task import TrainingTask
+from robobench.types import Context, Cost, Recipe, Weights
+from robobench.weights.coverage import trained_corruptions
+
+_SMALL_SIDE: Final = 64
+_NETWORKS_KEPT: Final = 8
+_DETECTOR_STEPS: Final = 600
+JPEG: Final = "jpeg_compression"
+# Corruptions that do the same to features have one expert.
+KINDS: Final[dict[str, tuple[str, ...]]] = {
+    "noise": ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"),
+    "blur": (
+        "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "gaussian_blur",
+        "pixelate", "elastic_transform",
+    ),
+    "haze": ("fog", "contrast"),
+    "weather": ("snow", "frost", "brightness", "spatter", "saturate"),
+}  # fmt: skip
+_Route = tuple[int, float]  # number of the expert, -1 for none; level
+
+
+@robobench.method("dedrift", trainings=("jpeg_compression", "noise"), worth=16)
+class Dedrift(robobench.Method):
+    """First stages tuned to the degradation that a gate finds; untouched where it finds none."""
+
+    weights_of = "plugin"
+
+    def __init__(self, backbone: Backbone, weights: Weights | None = None) -> None:
+        super().__init__(backbone, weights)
+        if weights is None:
+            return
+        self.settings: Mapping[str, Any] = weights.card.recipe["network"]
+        self.experts = [
+            Expert.loaded(name, self.settings, weights.part(f"expert-{name}."))
+            for name in self.settings["experts"]
+        ]
+        self.learned = [e for e in self.experts if e.name != JPEG]
+        self.detector: DegradationDetector | None = None
+        if self.learned:
+            self.detector = DegradationDetector(len(self.learned))
+            self.detector.load_state_dict(weights.part("detector."))
+            self.detector.to(backbone.device).eval().requires_grad_(False)
+        self._network = lru_cache(_NETWORKS_KEPT)(self._merged)
+
+    def predict(self, images: Tensor, context: Context) -> Tensor:
+        """Probabilities, each image's from the network that its route says."""
+        routes = self.routes(images)
+        result = torch.empty(len(images), self.backbone.num_classes, device=images.device)
+        for route in dict.fromkeys(routes):
+            rows = torch.tensor([r == route for r in routes], device=images.device)
+            result[rows] = self._network(route)(images[rows])
+        return result
+
+    def routes(self, images: Tensor) -> list[_Route]:
+        """For each image the number of its expert, -1 for none, and the level it is tuned to."""
+        found: list[_Route] = [(-1, 0.0)] * len(images)
+        if self.detector is not None:
+            with torch.inference_mode():
+                shares = self.detector(images.float() / 255).softmax(dim=1)
+            sure = (shares[:, 0] < self.settings["caution"]).tolist()
+            best = (shares[:, 1:].argmax(dim=1)).tolist()
+            numbers = [self.experts.index(e) for e in self.learned]
+            found = [(numbers[b], 0.0) if s else (-1, 0.0) for s, b in zip(sure, best, strict=True)]
+        for number, expert in enumerate(self.experts):
+            if expert.name == JPEG:
+                qualities = search_quality(images).tolist()
+                for place, quality in enumerate(qualities):
+                    if not math.isnan(quality) and quality <= self.settings["highest"]:
+                        found[place] = number, expert.node(quality)
+        return found
+
+    def columns(self, images: Tensor, clean: Tensor, context: Context) -> dict[str, Tensor]:
+        """``repaired``: 1 where an expert answers, 0 where the classifier itself does."""
+        return {"repaired": torch.tensor([float(number >= 0) for number, _ in self.routes(images)])}
+
+    def _merged(self, route: _Route) -> Backbone:
+        number, level = route
+        if number < 0:
+            return self.backbone
+        state = dict(self.backbone.module.state_dict())
+        return self.backbone.with_state(self.experts[number].at(level, state), "dedrift")
+
+    def cost(self) -> Cost:
+        """Cost of the classifier, the detector, and the parameters that experts add."""
+        around = self.backbone.cost()
+        added = sum(tensor.numel() for expert in self.experts for tensor in expert.changes.values())
+        if self.detector is None:
+            return Cost(around.parameters + added, around.macs)
+        own = cost_of(self.detector, self.backbone.example.float() / 255)
+        return Cost(around.parameters + added + own.parameters, around.macs + own.macs)
+
+    @classmethod
+    def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
+        """Settings of each expert, for many small images or for crops of a few photographs."""
+        common = {"logarithmic": True, "stored_as": "float16", "caution": 0.2}
+        small = Recipe(
+            steps=1000,
+            batch=64,
+            rate=5e-4,
+            minutes=5,
+            clip=1.0,
+            evaluations=2,
+            options={
+                **common,
+                "shift": 3,
+                "ranges": {JPEG: (5, 90)},
+                "depth": 4,
+                "stages": 4.0,
+                "distillation": 1.0,
+            },
+        )
+        large = Recipe(
+            steps=1600,
+            batch=8,
+            rate=1e-4,
+            minutes=5,
+            clip=1.0,
+            warmup=0.05,
+            evaluations=2,
+            options={
+                **common,
+                "crop": 128,
+                "smallest": 0.75,
+                "views": 40,
+                "ranges": {JPEG: (5, 40)},
+                "depth": 2,
+                "stages": 4.0,
+                "distillation": 0.1,
+            },
+        )
+        is_large = backbone is not None and backbone.example.shape[-1] > _SMALL_SIDE
+        return (large if is_large else small).in_lengths()
+
+    @classmethod
+    def fit(cls, task: TrainingTask) -> None:
+        """Train the experts and the detector; labels are not used."""
+        kinds = kinds_of(trained_corruptions(task.trained_on))
+        names = expert_names(task.frozen, task.recipe.options["depth"])
+        tensors: dict[str, Tensor] = {}
+        fits: list[Fit] = []
+        minutes = 0.0
+        for kind, corruptions in kinds.items():
+            changes, fit = train_expert(task, kind, corruptions, names, levelled=kind == JPEG)
+            tensors |= {f"expert-{kind}.{name}": tensor for name, tensor in changes.items()}
+            fits.append(fit)
+        settings: dict[str, Any] = {
+            "experts": {kind: list(corruptions) for kind, corruptions in kinds.items()},
+            "caution": task.recipe.options["caution"],
+            "range": list(task.ranges.get(JPEG, (1, 100))),
+            "highest": _highest(task),
+        }
+        learned = [corruptions for kind, corruptions in kinds.items() if kind != JPEG]
+        if learned:
+            recipe = Recipe(
+                steps=min(_DETECTOR_STEPS, task.recipe.steps),
+                batch=64,
+                rate=2e-3,
+                minutes=1,
+                options={**task.recipe.options, "clean_share": 0.3},
+            )
+            detector, took = train_detector(task, learned, recipe)
+            tensors |= {f"detector.{name}": t for name, t in detector.state_dict().items()}
+            minutes += took
+        whole = _joined(fits)
+        refuse_if_worse(task, whole.figures)
+        task.save(tensors, whole, settings, minutes=minutes)
+
+
+def kinds_of(corruptions: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The experts that corruptions need: name -> those that it is trained on.
+
+    JPEG has one of its own, and so has each corruption that no kind lists.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for corruption in corruptions:
+        kind = next((k for k, names in KINDS.items() if corruption in names), corruption)
+        found[kind] = (*found.get(kind, ()), corruption)
+    return found
+
+
+def _joined(fits: Sequence[Fit]) -> Fit:
+    """The outcome of several trainings: figures of single conditions kept, all others averaged."""
+    shared = set.intersection(*(set(fit.figures) for fit in fits))
+    figures = {
+        name: statistics.fmean(f.figures[name] for f in fits)
+        for name in fits[0].figures
+        if name in shared
+    }
+    for fit in fits:
+        figures |= {name: value for name, value in fit.figures.items() if name not in shared}
+    return Fit(figures, sum(fit.minutes for fit in fits), fits[0].precision)
+
+
+def _highest(task: TrainingTask) -> float:
+    """The highest JPEG quality that is repaired: a little above those seen in training."""
+    return min(95.0, 1.5 * float(task.ranges.get(JPEG, (1, 100))[1]))

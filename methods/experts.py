@@ -1,0 +1,208 @@
+"""Experts of `dedrift`: the first stages of a classifier, tuned to one kind of degradation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from robobench.backbones.backbone import Backbone
+from robobench.corruptions import apply_each
+from robobench.methods.drift_loss import FIGURES, DriftLoss, fidelity
+from robobench.training.degrader import Degrader
+from robobench.training.fitting import Fit
+from robobench.training.task import TrainingTask
+
+_NODES: Final = 12  # levels between which weights are not distinguished
+
+
+@dataclass(frozen=True)
+class Expert:
+    """Changes to a network's parameters, constant or linear in the logarithm of the level.
+
+    Attributes:
+        name: The kind of degradation.
+        changes: Parameter -> K x its shape: its change, and with K = 2 the slope.
+        range: Lowest and highest level of the training.
+    """
+
+    name: str
+    changes: Mapping[str, Tensor]
+    range: tuple[float, float]
+
+    @classmethod
+    def loaded(cls, name: str, settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
+        """An expert from the tensors of a file."""
+        low, high = settings["range"]
+        return cls(name, {k: t.float() for k, t in tensors.items()}, (float(low), float(high)))
+
+    def node(self, level: float) -> float:
+        """The nearest of a dozen levels, evenly spaced in their logarithm, within the range."""
+        low, high = map(math.log, self.range)
+        step = (high - low) / (_NODES - 1)
+        place = round((min(max(math.log(level), low), high) - low) / step) if step else 0
+        return math.exp(low + place * step)
+
+    def at(self, level: float, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A network's state dict with the changes at a level; the level matters only if K = 2."""
+        changed = dict(state)
+        for name, change in self.changes.items():
+            weights = torch.tensor(_basis(level, self.range)[: len(change)])
+            moved = torch.tensordot(weights, change.cpu(), dims=1)
+            changed[name] = state[name] + moved.to(state[name])
+        return changed
+
+
+def _basis(level: float, range_: tuple[float, float]) -> tuple[float, float]:
+    """One, and the logarithm of the level scaled to -1..1 over the range."""
+    low, high = map(math.log, range_)
+    if level <= 0 or high <= low:
+        return 1.0, 0.0
+    return 1.0, (2 * math.log(level) - low - high) / (high - low)
+
+
+def expert_names(backbone: Backbone, depth: int) -> list[str]:
+    """The parameters that are tuned: of all layers up to the end of a stage.
+
+    Args:
+        backbone: The classifier.
+        depth: How many of its stages; all parameters if it has no more.
+
+    Raises:
+        RobobenchError: It cannot be split into stages.
+    """
+    parameters = dict(backbone.module.named_parameters())
+    stages = backbone.stage_names
+    if depth >= len(stages):
+        return list(parameters)
+    seen: list[str] = []
+    last = stages[depth - 1]
+    done = False
+
+    def note(name: str) -> Any:
+        def hook(*_: object) -> None:
+            nonlocal done
+            if not done:
+                seen.append(name)
+            done = done or name == last
+
+        return hook
+
+    handles = [m.register_forward_hook(note(n)) for n, m in backbone.module.named_modules() if n]
+    try:
+        with torch.no_grad():
+            backbone.module(backbone.normalise(backbone.example))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return [name for name in parameters if name.rpartition(".")[0] in seen]
+
+
+class _Tuned(nn.Module):
+    """The changes that are trained, by parameter; dots are not allowed in names of parameters."""
+
+    def __init__(self, parameters: Mapping[str, Tensor], count: int) -> None:
+        super().__init__()
+        self.names = list(parameters)
+        self.values = nn.ParameterList(
+            torch.zeros(count, *parameter.shape, device=parameter.device)
+            for parameter in parameters.values()
+        )
+
+    def changes(self) -> dict[str, Tensor]:
+        return dict(zip(self.names, self.values, strict=True))
+
+
+class _Student(nn.Module):
+    """A classifier whose parameters `functional_call` replaces; images to repaired stem features."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.network = backbone.module
+        self.backbone = backbone
+
+    def forward(self, images: Tensor, loss: DriftLoss | None, clean: Tensor | None) -> Tensor:
+        """The loss against the clean images; logits if there are none."""
+        features = self.backbone.stem(images)
+        if loss is None or clean is None:
+            return self.backbone.rest(features)
+        return loss(features, clean, self.backbone)
+
+
+def train_expert(
+    task: TrainingTask,
+    kind: str,
+    corruptions: Sequence[str],
+    names: Sequence[str],
+    *,
+    levelled: bool,
+) -> tuple[dict[str, Tensor], Fit]:
+    """Train one expert.
+
+    Args:
+        task: Has images, classifier and recipe.
+        kind: Name of the expert, for its checkpoint.
+        corruptions: What it is trained on.
+        names: The parameters that are tuned.
+        levelled: Whether they depend on the level; then `corruptions` is one, with a range.
+
+    Returns:
+        The changes, as in `Expert.changes`, and the outcome of the training.
+    """
+    torch.manual_seed(task.train_seed)
+    teacher = task.frozen
+    student = teacher.with_module(teacher.twin(), live=True)
+    original = dict(student.module.named_parameters())
+    whole = _Student(student)
+    tuned = _Tuned({name: original[name] for name in names}, 2 if levelled else 1).to(task.device)
+    loss = DriftLoss(teacher, task.recipe.options, task.clean[0])
+    span = task.ranges.get(corruptions[0], (1.0, 100.0))
+    degrader = Degrader(
+        corruptions, task.profile, ranges=task.ranges, seed=task.train_seed,
+        logarithmic=task.recipe.options["logarithmic"],
+    )  # fmt: skip
+
+    def parameters(level: float) -> dict[str, Tensor]:
+        basis = _basis(level, span)
+        changed = {
+            f"network.{name}": original[name] + sum(b * c for b, c in zip(basis, change))  # noqa: B905
+            for name, change in tuned.changes().items()
+        }
+        return changed
+
+    def objective(step: int) -> Tensor:
+        clean, _ = task.batch(step)
+        level = 0.0
+        if levelled:  # one level per batch, as it has one set of weights
+            draw = np.random.default_rng([task.train_seed, step, 4]).random()
+            level = round(math.exp(math.log(span[0]) + draw * math.log(span[1] / span[0])))
+            levels = torch.full((len(clean),), float(level))
+            keys = degrader.indices(len(clean), step)
+            degraded = apply_each(
+                clean, corruptions[0], levels, keys, task.train_seed, task.profile
+            )
+        else:
+            degraded, _ = degrader(clean, step)
+        clean, degraded = clean.to(task.device), degraded.to(task.device)
+        result: Tensor = functional_call(whole, parameters(level), (degraded, loss, clean))
+        return result
+
+    def repaired(level: float) -> Any:
+        state = {name: p.detach() for name, p in parameters(level).items()}
+        return lambda images: functional_call(whole, state, (images, None, None))
+
+    conditions = [c for c in task.conditions if c[0].corruption in corruptions]
+    untreated = fidelity(task, lambda _: teacher.logits, conditions)
+
+    def validate() -> dict[str, float]:
+        figures = fidelity(task, lambda level: repaired(level if levelled else 0.0), conditions)
+        return figures | {f"untreated {name}": untreated[name] for name in FIGURES}
+
+    fit = task.fit(tuned, objective, validate, stage=f"expert-{kind}")
+    return {name: change.detach() for name, change in tuned.changes().items()}, fit

@@ -1,0 +1,138 @@
+"""`finetune` and `finetune-bn`: the classifier itself, tuned on the images that modules learn from.
+
+They are what plug-in modules have to beat: trained without labels on the same few images, by
+self-distillation. The frozen classifier sees the clean image, its copy the degraded one, and the
+loss is the Kullback-Leibler divergence between their answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+import robobench
+from robobench.backbones.backbone import Backbone
+from robobench.errors import RobobenchError
+from robobench.methods.drift_loss import FIGURES, fidelity
+from robobench.methods.feature_repair import refuse_if_worse
+from robobench.methods.online_adaptation import batch_norms, network_of
+from robobench.training.classifying import divergence
+from robobench.training.task import TrainingTask
+from robobench.types import Context, Cost, Recipe, Weights
+
+_SMALL_SIDE = 64
+
+
+@robobench.method("finetune", trainings=("jpeg_compression", "noise"), worth=60)
+class Finetune(robobench.Method):
+    """The whole classifier, tuned without labels to answer on degraded images as on clean ones."""
+
+    weights_of = "plugin"
+
+    def __init__(self, backbone: Backbone, weights: Weights | None = None) -> None:
+        super().__init__(backbone, weights)
+        if weights is not None:
+            tensors = {**backbone.module.state_dict(), **weights.tensors}
+            self.classifier = backbone.with_state(tensors, weights.card.file)
+
+    @classmethod
+    def check_backbone(cls, backbone: Backbone) -> None:
+        """Refuse an ONNX file."""
+        network_of(backbone)
+
+    @classmethod
+    def tuned(cls, network: nn.Module) -> dict[str, Tensor]:
+        """The tensors of a network's state that are tuned and stored."""
+        return dict(network.state_dict())
+
+    def predict(self, images: Tensor, context: Context) -> Tensor:
+        """Probabilities of the tuned network."""
+        return self.classifier(images)
+
+    def as_module(self) -> nn.Module:
+        """The tuned network."""
+        return self.classifier.as_module()
+
+    def cost(self) -> Cost:
+        """Cost of the classifier, which it replaces."""
+        return self.backbone.cost()
+
+    @classmethod
+    def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
+        """Settings for many small images, or for crops of a few photographs; stored in half precision."""
+        small = Recipe(
+            steps=800,
+            batch=64,
+            rate=1e-3,
+            minutes=4,
+            options={
+                "shift": 3,
+                "ranges": {"jpeg_compression": (5, 90)},
+                "stored_as": "float16",
+            },
+        )
+        large = Recipe(
+            steps=400,
+            batch=8,
+            rate=1e-4,
+            minutes=6,
+            clip=1.0,
+            options={
+                "crop": 128,
+                "ranges": {"jpeg_compression": (5, 40)},
+                "logarithmic": True,
+                "stored_as": "float16",
+            },
+        )
+        is_large = backbone is not None and backbone.example.shape[-1] > _SMALL_SIDE
+        return (large if is_large else small).in_lengths()
+
+    @classmethod
+    def fit(cls, task: TrainingTask) -> None:
+        """Train on pairs of clean and degraded images; labels are not used."""
+        teacher = task.frozen
+        torch.manual_seed(task.train_seed)
+        network = teacher.twin()
+        student = teacher.with_module(network, live=True)  # which freezes it
+        tuned = cls.tuned(network)
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_(name in tuned)
+
+        def objective(step: int) -> Tensor:
+            clean, degraded, _, _ = task.degraded_batch(step)
+            with torch.no_grad():
+                wanted = teacher.logits(clean)
+            return divergence(network(student.normalise(degraded)).float(), wanted)
+
+        untreated = fidelity(task, lambda _: teacher.logits)
+
+        def validate() -> Mapping[str, float]:
+            figures = fidelity(task, lambda _: student.logits)
+            return figures | {f"untreated {name}": untreated[name] for name in FIGURES}
+
+        fit = task.fit(network, objective, validate)
+        refuse_if_worse(task, fit.figures)
+        task.save(cls.tuned(network), fit, {"architecture": task.architecture})
+
+
+@robobench.method("finetune-bn", trainings=("jpeg_compression", "noise"), worth=61)
+class FinetuneBn(Finetune):
+    """Scales, shifts and statistics of batch normalisation alone, tuned like `finetune`."""
+
+    @classmethod
+    def check_backbone(cls, backbone: Backbone) -> None:
+        """Refuse a network without batch normalisation."""
+        if not batch_norms(network_of(backbone)):
+            raise RobobenchError(
+                f"backbone {backbone.name} has no batch normalisation to tune (it may have been "
+                "folded into the convolutions): use finetune"
+            )
+
+    @classmethod
+    def tuned(cls, network: nn.Module) -> dict[str, Tensor]:
+        """The state of the batch normalisations."""
+        layers = batch_norms(network)
+        inside = {name for name, layer in network.named_modules() if layer in layers}
+        return {n: t for n, t in network.state_dict().items() if n.rpartition(".")[0] in inside}

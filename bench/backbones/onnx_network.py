@@ -26,7 +26,8 @@ class OnnxNetwork(nn.Module):
             and one output N x classes: logits or, if the last operation is a softmax, probabilities.
 
     Attributes:
-        side: Side of the images, in pixels.
+        side: Side of the images, in pixels; 224 where the file takes any.
+        fixed_side: The side that the file takes alone; None where it takes any.
         classes: Number of classes.
         card: What `robobench export` wrote into the file; None for other files.
         takes_pixels: Whether it normalises images itself, so that it is to get them on 0..1: it has a
@@ -74,7 +75,7 @@ class OnnxNetwork(nn.Module):
         told = self._session.get_modelmeta().custom_metadata_map.get(PROPERTY)
         self.card = None if told is None else ExportCard.from_json(told, f"--backbone onnx:{path}")
         self.takes_pixels = self._bytes or self.card is not None
-        self._fixed = tuple(n for n in shape[2:] if isinstance(n, int))
+        self.fixed_side = next((n for n in shape[2:] if isinstance(n, int)), None)
         self._batch = shape[0] if isinstance(shape[0], int) else None
         self.side: int = shape[2] if isinstance(shape[2], int) else 224
         graph = model.graph
@@ -101,10 +102,11 @@ class OnnxNetwork(nn.Module):
             RobobenchError: The images have another size than the file was made for.
         """
         device, (height, width) = images.device, images.shape[2:]
-        if self._fixed and set(self._fixed) != {height, width}:
+        side = self.fixed_side
+        if side is not None and {side} != {height, width}:
             raise RobobenchError(
-                f"{self._name} was made for images of {self._fixed[0]} x {self._fixed[-1]} pixels, "
-                f"these are {width} x {height}: give --resize or --crop {self._fixed[0]}"
+                f"{self._name} was made for images of {side} x {side} pixels, these are {width} x "
+                f"{height}: give --resize {side} --crop {side}"
             )
         images = images.detach().float().cpu().contiguous()
         if self._bytes:

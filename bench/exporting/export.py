@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,8 @@ def check_target(path: Path, *, force: bool) -> Format:
         The format that its suffix stands for.
 
     Raises:
-        RobobenchError: The suffix is unknown, there is a file already, or the folder is missing.
+        RobobenchError: The suffix is unknown, there is a file already, or the folder is
+            missing or not writable.
     """
     found = format_of(path)
     if path.is_dir() or is_stream(path):
@@ -51,6 +53,8 @@ def check_target(path: Path, *, force: bool) -> Format:
         raise RobobenchError(f"--out {path}: the file exists; --force replaces it")
     if not path.parent.is_dir():
         raise RobobenchError(f"--out {path}: no folder {path.parent}; make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise RobobenchError(f"--out {path}: the folder {path.parent} is not writable")
     return found
 
 

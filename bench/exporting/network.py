@@ -91,7 +91,7 @@ def _why_not(kind: type[Method]) -> str:
     if "header_quality" in kind.needs:
         return "it reads the file's JPEG header, which no network sees"
     if kind.as_module is Method.as_module:
-        return "it is no network (it has no as_module)"
+        return "it is not one network of tensor operations (Method.as_module)"
     return ""
 
 

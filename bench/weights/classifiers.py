@@ -86,6 +86,12 @@ def load_backbone(
         "mean": mean,
         "std": std,
     }
+    only = getattr(network.module, "fixed_side", None)
+    if only is not None and crop not in (None, only):
+        raise RobobenchError(
+            f"--crop {crop}: {network.name} was made for images of {only} x {only} pixels; leave "
+            "--crop out"
+        )
     if network.normalises:
         _refuse_normalisation(network, mean=mean, std=std)
     geometry = replace(network.geometry, **{k: v for k, v in changes.items() if v is not None})

@@ -34,6 +34,12 @@ SUFFIXES = [".onnx", ".pt2", ".ts"]
 EXPORTABLE = [n for n in METHODS.names() if METHODS[n].as_module is not Method.as_module]
 
 
+@pytest.fixture(autouse=True)
+def _one_thread(_two_threads):
+    """Threads that wait for each other make single images slow on a busy machine."""
+    torch.set_num_threads(1)
+
+
 def exported(path, *arguments):
     """Export to a file; its format and content."""
     command = ["export", *arguments, "--out", str(path), "--limit", "5"]
@@ -65,7 +71,9 @@ def test_a_file_says_what_the_method_says(suffix, method, backbone, degraded, tm
     for batch in (degraded[:1], degraded[:7]):
         expected = chosen.method.predict(batch, Context())
         torch.testing.assert_close(run(batch), expected, atol=1e-5, rtol=1e-4)
-    assert "top-1 equal on 5 of 5" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "top-1 equal on 5 of 5" in said
+    assert "ms per image, one at a time on 1 thread(s)" in said
     card = card_in(path)
     assert (card.method, card.backbone, card.layer) == (method[:3], "vgg-tiny", "stem")
     assert (card.trained_on, card.weights) == ("jpeg_compression", chosen.digest(""))
@@ -337,3 +345,15 @@ def test_images_come_from_a_folder_or_are_generated(tmp_path, capsys):
     assert "on 3 images of images:photos" in capsys.readouterr().out
     exported(tmp_path / "other.ts", "org", "--dataset", "cifar10")
     assert "on 5 generated images (" in capsys.readouterr().out
+
+
+def test_a_foreign_file_with_pixels_is_not_normalised(backbone, degraded, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    exported(tmp_path / "net.onnx", "org")
+    model = onnx.load(tmp_path / "net.onnx")
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "foreign.onnx")
+    foreign = load_backbone(f"onnx:{tmp_path / 'foreign.onnx'}")
+    assert foreign.geometry == Geometry(37, 32, "bilinear", (0, 0, 0), (1, 1, 1))
+    assert foreign.class_names[1] == "class 1"
+    torch.testing.assert_close(foreign(degraded), backbone(degraded), atol=1e-5, rtol=1e-4)

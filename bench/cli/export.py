@@ -118,5 +118,5 @@ def _tell(done: Exported, path: Path, images: str) -> None:
     click.echo(
         f"checked in {done.format.runs_in} on {images}: largest difference of a probability "
         f"{agreement.largest:.1e}, top-1 equal on {agreement.same} of {agreement.images}; "
-        f"{agreement.milliseconds:.1f} ms per image, one at a time"
+        f"{agreement.milliseconds:.1f} ms per image, one at a time on {agreement.threads} thread(s)"
     )

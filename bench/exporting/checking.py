@@ -20,7 +20,7 @@ from robobench.types import Context
 # the other side of a half makes it some 1e-4.
 TOLERANCE: Final = 1e-3
 _BATCH: Final = 32
-_TIMED: Final = 20
+_TIMED: Final = 10
 _WARM_UP: Final = 3
 
 
@@ -33,12 +33,14 @@ class Agreement:
         largest: Largest difference of a probability, over all images and classes.
         same: Number of images that get the same class.
         milliseconds: Time per image when images come one at a time, the median.
+        threads: On how many threads.
     """
 
     images: int
     largest: float
     same: int
     milliseconds: float
+    threads: int
 
 
 def compared(
@@ -80,7 +82,8 @@ def compared(
         difference = (got - expected).abs().max().nan_to_num(torch.inf)
         largest = max(largest, float(difference))
         same += int((got.argmax(1) == expected.argmax(1)).sum())
-    return Agreement(len(images), largest, same, _milliseconds(answers, images[:1]))
+    took = _milliseconds(answers, images[:1])
+    return Agreement(len(images), largest, same, took, torch.get_num_threads())
 
 
 def check(agreement: Agreement, what: str) -> None:

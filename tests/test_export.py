@@ -181,9 +181,8 @@ def transformer(**options):
 @pytest.mark.parametrize("network", [Strided, transformer])
 def test_resized_images_and_tokens(suffix, kind, network):
     torch.manual_seed(0)
-    outer = Backbone(
-        network(), geometry=Geometry(crop=80), layer="first" if network is Strided else None
-    )
+    layer = "first" if network is Strided else "blocks.0"
+    outer = Backbone(network(), geometry=Geometry(crop=80), layer=layer)
     method = made_up(kind, outer)
     images = torch.randint(0, 256, (6, 3, 80, 80), dtype=torch.uint8)
     plain, repaired = outer(images), method.predict(images, Context())

@@ -74,6 +74,7 @@ OTHERS = [
     *(["export", "org", "--out", "new.ts", "--check", word] for word in (*WORDS[:4], "empty-folder")),
     *(["export", "org", "--out", "new.ts", "--limit", n] for n in ("", "0", "-1", "ten")),
     *(["export", "org", "--out", "new.ts", "--std", n] for n in TRIPLES),
+    *(["export", "org", "--out", "new.ts", "--crop", n] for n in NUMBERS),
     *([word] for word in ("rn", "Run", "--nonsense", "run.py", "@")), ["run", "surplus"],
     ["run", "--methods"], ["run", "--nonsense", "1"],
 ]  # fmt: skip

@@ -92,7 +92,7 @@ def export(
         load_plugin_file(file)
     geometry = {name: options.pop(name) for name in _GEOMETRY}
     request = ExportRequest(geometry=geometry, **options)
-    request.check_names(method)
+    request.refuse_mistakes(method)
     backbone = request.load_backbone()
     opened = open_for_export(request, backbone)
     selected = exported_method(

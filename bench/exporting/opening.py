@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,10 +12,12 @@ from robobench.backbones.backbone import Backbone
 from robobench.backbones.own import own_names
 from robobench.contracts import Dataset
 from robobench.datasets import open_dataset
+from robobench.datasets.geometry import check_geometry, check_normalisation
 from robobench.datasets.opening import check_dataset_name
 from robobench.errors import RobobenchError
 from robobench.exporting.images import CheckImages, folder_images, generated_images, read_images
 from robobench.registry import DATASETS, METHODS
+from robobench.types import Geometry
 from robobench.weights.classifiers import default_backbone, load_backbone
 from robobench.weights.storage import base_dataset
 
@@ -53,7 +55,7 @@ class ExportRequest:
     classes: str | None = None
     check: str | None = None
     limit: int = 64
-    geometry: Mapping[str, Any] | None = None
+    geometry: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def named_dataset(self) -> str | None:
@@ -72,8 +74,8 @@ class ExportRequest:
         words = [f"{option} {shlex.quote(value)}" for option, value in options if value]
         return " ".join([*words, *(["--download"] if self.download else [])])
 
-    def check_names(self, spec: str) -> None:
-        """Refuse a data set that does not exist, or a missing one that the method's weights need.
+    def refuse_mistakes(self, spec: str) -> None:
+        """Refuse an impossible geometry, and a data set that does not exist or is not named.
 
         Args:
             spec: The method, as ``--methods`` takes it.
@@ -81,6 +83,9 @@ class ExportRequest:
         Raises:
             RobobenchError: See above.
         """
+        given = {name: value for name, value in self.geometry.items() if value is not None}
+        check_geometry(Geometry(**given))
+        check_normalisation(given.get("mean"), given.get("std"))
         if self.named_dataset is not None:
             check_dataset_name(self.named_dataset)
             return
@@ -104,7 +109,7 @@ class ExportRequest:
             download=self.download,
             train_seed=self.train_seed,
             options=self.dataset_options,
-            **(self.geometry or {}),
+            **self.geometry,
         )
 
 

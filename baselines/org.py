@@ -1,6 +1,6 @@
 """`org`: the classifier as it is."""
 
-from torch import Tensor
+from torch import Tensor, nn
 
 import robobench
 from robobench.backbones.backbone import Backbone
@@ -28,6 +28,10 @@ class Org(robobench.Method):
     def from_stem(self, features: Tensor, images: Tensor, context: Context) -> Tensor:
         """The same, given the features of the stem."""
         return self.backbone.rest(features).softmax(dim=1)
+
+    def as_module(self) -> nn.Module:
+        """The classifier."""
+        return self.backbone.as_module()
 
     @classmethod
     def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 import robobench
 from robobench.backbones.backbone import Backbone
@@ -34,6 +34,10 @@ class TrainedOnDegraded(robobench.Method):
     def predict(self, images: Tensor, context: Context) -> Tensor:
         """Probabilities of the method's own network."""
         return self.classifier(images)
+
+    def as_module(self) -> nn.Module:
+        """The method's own network."""
+        return self.classifier.as_module()
 
     def cost(self) -> Cost:
         """Cost of the backbone, which it replaces."""

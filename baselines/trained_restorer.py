@@ -66,6 +66,11 @@ class TrainedRestorer(RestoreThenClassify):
         with torch.inference_mode(), self.backbone.autocast():
             return restored_by(self.network, images)
 
+    def as_module(self) -> nn.Module:
+        """Restorer and classifier in one."""
+        assert self.network is not None
+        return _RestoringClassifier(self.network, self.classifier.as_module()).eval()
+
     def cost(self) -> Cost:
         """Cost of the network plus the classifier behind it."""
         assert self.network is not None
@@ -116,6 +121,21 @@ class TrainedRestorer(RestoreThenClassify):
 
         fit = task.fit(network, objective, validate)
         task.save(network.state_dict(), fit, shape)
+
+
+class _RestoringClassifier(nn.Module):
+    """A restorer and a classifier that sees what it restored, rounded like an image in a file."""
+
+    def __init__(self, restorer: nn.Module, classifier: nn.Module) -> None:
+        super().__init__()
+        self.restorer = restorer
+        self.classifier = classifier
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits N x classes for float images N x 3 x H x W on 0..255."""
+        restored = self.restorer(images / 255)
+        logits: Tensor = self.classifier((restored.clamp(0, 1) * 255).round())
+        return logits
 
 
 def restored_by(network: nn.Module, images: Tensor) -> Tensor:

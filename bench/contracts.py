@@ -10,7 +10,7 @@ from robobench.errors import RobobenchError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from robobench.backbones.backbone import Backbone
     from robobench.types import Context, Cost, Geometry, Predictions, Recipe, Weights
@@ -73,6 +73,15 @@ class Method:
         A method that overrides it is called this way whenever its backbone is splittable.
         """
         raise NotImplementedError(f"{type(self).__name__} has no from_stem")
+
+    def as_module(self) -> nn.Module | None:
+        """The whole method as one network, for ``robobench export``; None if it is none.
+
+        Returns:
+            Maps float32 images N x 3 x H x W on 0..255 to logits N x classes, for any N, and can be
+            traced: it consists of tensor operations only, always the same ones.
+        """
+        return None
 
     @classmethod
     def batch_size(cls, side: int) -> int:

@@ -81,6 +81,11 @@ class FeatureRepair(robobench.Method):
             repaired = self.module(features, images.float() / 255)
         return self.backbone.rest(repaired.float()).softmax(dim=1)
 
+    def as_module(self) -> nn.Module:
+        """The classifier with the module in it, in one pass."""
+        assert self.module is not None
+        return self.backbone.as_module(self.module)
+
     def cost(self) -> Cost:
         """Cost of the module plus the classifier around it."""
         assert self.module is not None

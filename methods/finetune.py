@@ -51,6 +51,10 @@ class Finetune(robobench.Method):
         """Probabilities of the tuned network."""
         return self.classifier(images)
 
+    def as_module(self) -> nn.Module:
+        """The tuned network."""
+        return self.classifier.as_module()
+
     def cost(self) -> Cost:
         """Cost of the classifier, which it replaces."""
         return self.backbone.cost()

@@ -68,6 +68,13 @@ OTHERS = [
     *(["corrupt", "photos", "out", "--corruptions", "jpeg", "--severities", r] for r in RANGES),
     *(["corrupt", "photos", "out", "--corruptions", "jpeg", "--crop", n] for n in NUMBERS[:7]),
     ["corrupt", "text.txt", "out", "--corruptions", "jpeg"],
+    ["export"], ["export", "org"], ["export", "org", "--out", "photos"], ["export", "org", "--out", "new"],
+    *(["export", word, "--out", "new.onnx"] for word in (*WORDS, "afd", "median", "restore:text.txt")),
+    *(["export", "org", "--out", "new.ts", "--dataset", word] for word in WORDS),
+    *(["export", "org", "--out", "new.ts", "--check", word] for word in (*WORDS[:4], "empty-folder")),
+    *(["export", "org", "--out", "new.ts", "--limit", n] for n in ("", "0", "-1", "ten")),
+    *(["export", "org", "--out", "new.ts", "--std", n] for n in TRIPLES),
+    *(["export", "org", "--out", "new.ts", "--crop", n] for n in NUMBERS),
     *([word] for word in ("rn", "Run", "--nonsense", "run.py", "@")), ["run", "surplus"],
     ["run", "--methods"], ["run", "--nonsense", "1"],
 ]  # fmt: skip

@@ -18,11 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from robobench.backbones.deployed import DeployedClassifier, PluggedClassifier
 from robobench.backbones.layers import Layer, default_place, layers_of
-from robobench.backbones.networks import (
-    class_names_for,
-    fit_state,
-)
+from robobench.backbones.networks import class_names_for, fit_state
 from robobench.backbones.splitting import Split, split, surveyed
 from robobench.backbones.stages import Stage, find_stages, run_stages
 from robobench.backbones.stored import read_state
@@ -168,6 +166,21 @@ class Backbone:
     @cached_property
     def _stages(self) -> tuple[Stage, ...]:
         return find_stages(self.split)
+
+    def as_module(self, plugged: nn.Module | None = None) -> nn.Module:
+        """One network that maps float images on 0..255 to logits and can be traced.
+
+        Args:
+            plugged: A module at the split point; maps features and images on 0..1 to features.
+
+        Raises:
+            RobobenchError: The network is an ONNX file, or cannot be split.
+        """
+        if getattr(self.module, "opaque", False):
+            raise RobobenchError(f"backbone {self.name} is an ONNX file, which is exported already")
+        if plugged is None:
+            return DeployedClassifier(self._running, self._mean, self._std).eval()
+        return PluggedClassifier(self.split, plugged, self._mean, self._std).eval()
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The context that applies the backbone's precision."""

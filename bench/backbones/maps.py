@@ -120,7 +120,7 @@ class Layout:
             return output.permute(0, 3, 1, 2)
         places = output[:, self.prefix :]
         height = max(1, round(math.sqrt(places.shape[1] * aspect)))
-        return places.transpose(1, 2).reshape(len(places), places.shape[2], height, -1)
+        return places.transpose(1, 2).reshape(places.shape[0], places.shape[2], height, -1)
 
     def to_features(self, output: Tensor, aspect: float = 1.0) -> Tensor:
         """The same, carrying the tokens that have no place, if there are any."""
@@ -133,20 +133,34 @@ class Layout:
         Raises:
             RobobenchError: The features do not carry the tokens that belong to them.
         """
-        if self.order == "NCHW":
-            return features
-        if self.order == "NHWC":
-            return features.permute(0, 2, 3, 1).contiguous()
         tokens = next(_tokens_in([features]), None)
-        rows = features.as_subclass(Tensor).flatten(2).transpose(1, 2)
-        if not self.prefix:
-            return rows.contiguous()
-        if tokens is None:
+        if self.prefix and tokens is None:
             raise RobobenchError(
                 f"features without their {self.prefix} class or register token(s): expected what "
                 "the stem returned, or what was computed from it image by image"
             )
-        return torch.cat([tokens.to(rows.dtype), rows], dim=1)
+        return self._written(features.as_subclass(Tensor), tokens)
+
+    def changed(
+        self, output: Tensor, change: Callable[[Tensor], Tensor], aspect: float = 1.0
+    ) -> Tensor:
+        """The output with its map changed by a function; unlike the two above, it can be traced.
+
+        Args:
+            output: A layer's output.
+            change: Maps N x C x h x w to the same shape.
+            aspect: Height of the images by their width.
+        """
+        tokens = output[:, : self.prefix] if self.prefix else None
+        return self._written(change(self.to_map(output, aspect)), tokens)
+
+    def _written(self, maps: Tensor, tokens: Tensor | None) -> Tensor:
+        if self.order == "NCHW":
+            return maps
+        if self.order == "NHWC":
+            return maps.permute(0, 2, 3, 1).contiguous()
+        rows = maps.flatten(2).transpose(1, 2)
+        return rows.contiguous() if tokens is None else torch.cat([tokens.to(rows.dtype), rows], 1)
 
     def area(self, output: Tensor) -> int:
         """Number of places, h x w."""

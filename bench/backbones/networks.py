@@ -36,6 +36,7 @@ class Network:
         class_names: Names of the classes in the order of its outputs, or None if unknown.
         own: Whether it is built in, with weights from ``robobench train``.
         version: Version of its code, where it is known better than by the network's class.
+        normalises: Whether it normalises images itself: its geometry has mean 0 and deviation 1.
     """
 
     module: nn.Module
@@ -44,6 +45,7 @@ class Network:
     class_names: tuple[str, ...] | None
     own: bool = False
     version: str | None = None
+    normalises: bool = False
 
 
 def network_named(

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from robobench.backbones.export_card import PROPERTY, ExportCard, unnormalised
 from robobench.backbones.networks import Network, class_names_for
 from robobench.errors import RobobenchError, foreign
 from robobench.registry import backbone
@@ -21,8 +22,16 @@ class OnnxNetwork(nn.Module):
     """An ONNX file, run by onnxruntime on what it was built for.
 
     Args:
-        path: Path of the file, with one float input N x 3 x H x W and one output N x classes:
-            logits or, if the last operation is a softmax, probabilities.
+        path: Path of the file, with one input N x 3 x H x W (float, or uint8 for pixels on 0..255)
+            and one output N x classes: logits or, if the last operation is a softmax, probabilities.
+
+    Attributes:
+        side: Side of the images, in pixels; 224 where the file takes any.
+        fixed_side: The side that the file takes alone; None where it takes any.
+        classes: Number of classes.
+        card: What `robobench export` wrote into the file; None for other files.
+        takes_pixels: Whether it normalises images itself, so that it is to get them on 0..1: it has a
+            uint8 input, or its card says so.
 
     Raises:
         RobobenchError: The file is missing, is not ONNX or has other inputs, or the extra `onnx` is
@@ -54,12 +63,19 @@ class OnnxNetwork(nn.Module):
             ) from error
         inputs = self._session.get_inputs()
         shape = inputs[0].shape if len(inputs) == 1 else []
-        if len(shape) != 4 or inputs[0].type != "tensor(float)" or not _is_square_rgb(*shape[1:]):
+        known = len(shape) == 4 and inputs[0].type in ("tensor(float)", "tensor(uint8)")
+        if not known or not _is_square_rgb(*shape[1:]):
             raise RobobenchError(
                 f"--backbone onnx:{path}: expected one float input N x 3 x H x W with H = W, got "
                 f"{', '.join(f'{i.name} {i.type} {i.shape}' for i in inputs) or 'no input'}"
             )
+        self._name = f"onnx:{Path(path).name}"
         self._input = inputs[0].name
+        self._bytes = inputs[0].type == "tensor(uint8)"
+        told = self._session.get_modelmeta().custom_metadata_map.get(PROPERTY)
+        self.card = None if told is None else ExportCard.from_json(told, f"--backbone onnx:{path}")
+        self.takes_pixels = self._bytes or self.card is not None
+        self.fixed_side = next((n for n in shape[2:] if isinstance(n, int)), None)
         self._batch = shape[0] if isinstance(shape[0], int) else None
         self.side: int = shape[2] if isinstance(shape[2], int) else 224
         graph = model.graph
@@ -80,17 +96,31 @@ class OnnxNetwork(nn.Module):
         self.classes = int(logits.shape[-1])
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits for normalised images, on the images' device."""
-        array = images.detach().float().cpu().contiguous().numpy()
+        """Logits for normalised images (on 0..1 if it takes pixels), on the images' device.
+
+        Raises:
+            RobobenchError: The images have another size than the file was made for.
+        """
+        device, (height, width) = images.device, images.shape[2:]
+        side = self.fixed_side
+        if side is not None and {side} != {height, width}:
+            raise RobobenchError(
+                f"{self._name} was made for images of {side} x {side} pixels, these are {width} x "
+                f"{height}: give --resize {side} --crop {side}"
+            )
+        images = images.detach().float().cpu().contiguous()
+        if self._bytes:
+            images = (images * 255).round().clamp(0, 255).to(torch.uint8)
+        array = images.numpy()
         step = self._batch or len(array)
         parts = []
         for start in range(0, len(array), step):
             part = array[start : start + step]
             padded = np.concatenate(
-                [part, np.zeros((step - len(part), *part.shape[1:]), np.float32)]
+                [part, np.zeros((step - len(part), *part.shape[1:]), part.dtype)]
             )
             parts.append(self._session.run(None, {self._input: padded})[0][: len(part)])
-        output = torch.from_numpy(np.concatenate(parts)).to(images.device)
+        output = torch.from_numpy(np.concatenate(parts)).to(device)
         return output.clamp_min(1e-30).log() if self._probabilities else output
 
 
@@ -137,7 +167,15 @@ def load_onnx(
     if weights is not None:
         raise RobobenchError("an ONNX file contains its own weights: leave --weights out")
     module = OnnxNetwork(argument)
-    side = module.side
+    side, card = module.side, module.card
     geometry = Geometry(resize=round(side / 0.875), crop=side)
+    if card is not None:
+        geometry = card.geometry
+        class_names = card.class_names if class_names is None else class_names
+    elif module.takes_pixels:
+        geometry = unnormalised(geometry.resize, geometry.crop)
     names = class_names_for(module.classes, class_names)
-    return Network(module, f"onnx:{Path(argument).name}", geometry, names)
+    return Network(
+        *(module, f"onnx:{Path(argument).name}", geometry, names),
+        normalises=module.takes_pixels,
+    )

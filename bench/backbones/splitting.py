@@ -39,6 +39,8 @@ class Split:
         place: Name of the layer.
         channels: Number of channels of the features.
         rectified: Whether the features are non-negative by construction.
+        layer: The layer itself.
+        layout: How its output is read as a feature map.
         behind: What the rest runs: the network, with the names of its modules.
         found: What is known of the network.
         place_end: When the layer's call ended.
@@ -49,11 +51,12 @@ class Split:
         self.place = place.name
         self.channels, height, width = place.shape
         self.rectified = place.rectified
-        self._layout = place.layout
+        self.layout = place.layout
         self._colours = example.shape[1]
         self._scale = example.shape[2] / height, example.shape[3] / width
         modules = dict(network.named_modules())
-        layer = modules[place.name]
+        self.layer = layer = modules[place.name]
+        self._network = network
         ends = {call.name: call.end for call in found.calls}  # of the last call
         before = [n for n, end in ends.items() if end < place.end and not _within(n, place.name)]
         self.found, self.place_end = found, place.end
@@ -68,15 +71,19 @@ class Split:
         try:
             self._ahead(images)
         except _Reached as reached:
-            return self._layout.to_features(reached.output, images.shape[2] / images.shape[3])
+            return self.layout.to_features(reached.output, images.shape[2] / images.shape[3])
         raise RobobenchError(f"the network did not run its layer {self.place!r}")
+
+    def with_layer(self, forward: Callable[..., Any]) -> nn.Module:
+        """The whole network, its layer computing something else."""
+        return _with(self._network, {id(self.layer): _acting(self.layer, forward)})
 
     def rest(self, features: Tensor) -> Tensor:
         """Logits for features."""
         sides = [round(n * s) for n, s in zip(features.shape[2:], self._scale, strict=True)]
         images = features.new_full((), torch.nan).as_subclass(Tensor)
         outer = getattr(_thread, "given", None)
-        _thread.given = self._layout.from_features(features)
+        _thread.given = self.layout.from_features(features)
         try:
             logits: Tensor = self.behind(images.expand(len(features), self._colours, *sides))
             return logits

@@ -26,6 +26,7 @@ _ORDER = [
     "plot",
     "reproduce",
     "train",
+    "export",
     "check",
     "freeze",
     "verify",

@@ -11,9 +11,6 @@ from typing import Any
 
 from robobench.errors import RobobenchError, unknown_name
 
-# Bounds of --mean and --std, in units of 0..1: beyond them float32 overflows.
-_SMALLEST, _LARGEST = 1e-6, 1e6
-
 
 @dataclass(frozen=True)
 class Configuration:
@@ -130,13 +127,10 @@ class Configuration:
         ):
             if value is not None and value > most:
                 raise RobobenchError(f"{option}: expected at most {most:,}, got {value}")
-        for option, three, low in (
-            ("--mean", self.mean, -_LARGEST),
-            ("--std", self.std, _SMALLEST),
-        ):
-            if three is not None and not all(low <= x <= _LARGEST for x in three):  # nor NaN
-                least = "" if low < 0 else f" above 0 (at least {low:g})"
-                raise RobobenchError(f"{option}: expected three finite numbers{least}, got {three}")
+        if self.mean is not None or self.std is not None:
+            from robobench.datasets.geometry import check_normalisation
+
+            check_normalisation(self.mean, self.std)
 
     @property
     def root(self) -> Path | None:

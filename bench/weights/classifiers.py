@@ -60,7 +60,8 @@ def load_backbone(
         options: Command-line options of the data set, for messages; ``--dataset NAME`` if empty.
 
     Raises:
-        RobobenchError: The name is unknown, weights are missing, or do not fit the network.
+        RobobenchError: The name is unknown, weights are missing, or do not fit the network; or it
+            normalises images itself and other numbers are given.
     """
     network: Network = network_named(name, weights, class_names, download)
     command = f"--backbone {shlex.quote(name)}"
@@ -85,6 +86,14 @@ def load_backbone(
         "mean": mean,
         "std": std,
     }
+    only = getattr(network.module, "fixed_side", None)
+    if only is not None and crop not in (None, only):
+        raise RobobenchError(
+            f"--crop {crop}: {network.name} was made for images of {only} x {only} pixels; leave "
+            "--crop out"
+        )
+    if network.normalises:
+        _refuse_normalisation(network, mean=mean, std=std)
     geometry = replace(network.geometry, **{k: v for k, v in changes.items() if v is not None})
     return Backbone(
         network.module,
@@ -97,6 +106,20 @@ def load_backbone(
         precision=precision,
         command=command,
     )
+
+
+def _refuse_normalisation(network: Network, **given: tuple[float, float, float] | None) -> None:
+    """Refuse mean and deviation for a network that normalises images itself.
+
+    Raises:
+        RobobenchError: They would be applied twice.
+    """
+    for option, value in given.items():
+        if value is not None and tuple(value) != getattr(network.geometry, option):
+            raise RobobenchError(
+                f"--{option} {','.join(f'{v:g}' for v in value)}: {network.name} takes pixels and "
+                "normalises them itself; leave --mean and --std out"
+            )
 
 
 def own_classifier(

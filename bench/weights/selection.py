@@ -274,6 +274,27 @@ def _tagged(spec: str) -> tuple[str, str, str]:
     return spec.partition("#")
 
 
+def stored_trainings(
+    spec: str, *, dataset: str, backbone: Backbone, train_seed: int = 0
+) -> tuple[str, ...]:
+    """What the stored weights of a method were trained on; empty if nothing is stored or trained.
+
+    Args:
+        spec: As for `select`, as the next three.
+        dataset: Name of the data set.
+        backbone: The classifier.
+        train_seed: Training seed.
+
+    Raises:
+        RobobenchError: The method is unknown.
+    """
+    spec, _, tag = _tagged(spec)
+    name, method, *_ = _parsed(spec)
+    if method.weights_of == "none" or (method.weights_of == "plugin" and not backbone.splittable):
+        return ()
+    return tuple(_stored(method.trained_as or name, method, dataset, backbone, train_seed, tag))
+
+
 def _parsed(spec: str) -> tuple[str, type[Method], str, str]:
     """Name for cells, class, ``@`` or nothing, and what follows it.
 

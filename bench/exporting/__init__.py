@@ -1,0 +1,1 @@
+"""A method with its weights as one file that other software runs."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from robobench.corruptions import corrupt
     from robobench.evaluation.run import run
     from robobench.results.run import Run, load
+    from robobench.training.call import train
 
 _LAZY = {
     "Backbone": "robobench.backbones.backbone",
@@ -39,6 +40,7 @@ _LAZY = {
     "load": "robobench.results.run",
     "mce": "robobench.analysis.metrics",
     "run": "robobench.evaluation.run",
+    "train": "robobench.training.call",
 }
 
 __all__ = [
@@ -65,6 +67,7 @@ __all__ = [
     "run",
     "section",
     "study",
+    "train",
 ]
 
 

@@ -70,16 +70,23 @@ class Dedrift(robobench.Method):
             self.detector = DegradationDetector(len(self.learned))
             self.detector.load_state_dict(weights.part("detector."))
             self.detector.to(backbone.device).eval().requires_grad_(False)
+        self._last: tuple[Tensor, list[_Route]] | None = None
         self._network = lru_cache(_NETWORKS_KEPT)(self._merged)
 
     def predict(self, images: Tensor, context: Context) -> Tensor:
         """Probabilities, each image's from the network that its route says."""
-        routes = self.routes(images)
+        routes = self._routes_of(images)
         result = torch.empty(len(images), self.backbone.num_classes, device=images.device)
         for route in dict.fromkeys(routes):
             rows = torch.tensor([r == route for r in routes], device=images.device)
             result[rows] = self._network(route)(images[rows])
         return result
+
+    def _routes_of(self, images: Tensor) -> list[_Route]:
+        """The routes, found only once for `predict` and `columns`."""
+        if self._last is None or self._last[0] is not images:
+            self._last = images, self.routes(images)
+        return self._last[1]
 
     def routes(self, images: Tensor) -> list[_Route]:
         """For each image the number of its expert, -1 for none, and the level it is tuned to."""
@@ -101,7 +108,7 @@ class Dedrift(robobench.Method):
 
     def columns(self, images: Tensor, clean: Tensor, context: Context) -> dict[str, Tensor]:
         """``repaired``: 1 where an expert answers, 0 where the classifier itself does."""
-        return {"repaired": torch.tensor([float(number >= 0) for number, _ in self.routes(images)])}
+        return {"repaired": torch.tensor([float(n >= 0) for n, _ in self._routes_of(images)])}
 
     def _merged(self, route: _Route) -> Backbone:
         number, level = route
@@ -150,7 +157,7 @@ class Dedrift(robobench.Method):
             options={
                 **common,
                 "crop": 128,
-                "smallest": 0.75,
+                "smallest": 1.5,
                 "views": 40,
                 "ranges": {JPEG: (5, 40)},
                 "depth": 2,

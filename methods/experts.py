@@ -120,7 +120,7 @@ class _Tuned(nn.Module):
 
 
 class _Student(nn.Module):
-    """A classifier whose parameters `functional_call` replaces; images to repaired stem features."""
+    """A classifier whose parameters `functional_call` replaces."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
@@ -170,11 +170,11 @@ def train_expert(
 
     def parameters(level: float) -> dict[str, Tensor]:
         basis = _basis(level, span)
-        changed = {
-            f"network.{name}": original[name] + sum(b * c for b, c in zip(basis, change))  # noqa: B905
+        return {
+            f"network.{name}": original[name]
+            + sum(factor * part for factor, part in zip(basis, change, strict=False))
             for name, change in tuned.changes().items()
         }
-        return changed
 
     def objective(step: int) -> Tensor:
         clean, _ = task.batch(step)

@@ -122,7 +122,7 @@ class FeatureRepair(robobench.Method):
             evaluations=2,
             options={
                 "crop": 128,
-                "smallest": 0.75,
+                "smallest": 1.5,
                 "views": 40,
                 "ranges": {"jpeg_compression": (5, 40)},
                 "logarithmic": True,

@@ -81,6 +81,8 @@ class Finetune(robobench.Method):
             clip=1.0,
             options={
                 "crop": 128,
+                "smallest": 1.5,
+                "views": 40,
                 "ranges": {"jpeg_compression": (5, 40)},
                 "logarithmic": True,
                 "stored_as": "float16",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import robobench
 from robobench.errors import MissingWeights, RobobenchError
 from robobench.training.fitting import Fit
 from robobench.training.task import TrainingTask
@@ -154,9 +155,41 @@ def test_modules_of_different_images_stand_side_by_side(photographs, instant):
         chosen("afd@fog#")
     with pytest.raises(RobobenchError, match="after #"):
         chosen("median#6")
+    with pytest.raises(RobobenchError, match="a#6"):  # a file's name, not a tag
+        chosen("restore:a#6")
 
 
 def test_a_module_that_is_worse_than_none_is_refused(photographs, instant):
     request = TrainingRequest(images=str(photographs), precision="fp32")
     with pytest.raises(RobobenchError, match=r"worse than no module.*--keep-anyway"):
         train_one(request, "ddp", "fog")  # as it begins it is as good as none, not better
+
+
+def test_a_module_in_memory_is_trained_and_found(photographs, instant):
+    module = load_backbone("vgg-tiny", dataset="shapes10").module.train()
+    with pytest.raises(RobobenchError, match="images=DIR"):
+        robobench.train("afd@snow", backbone=module)
+    with pytest.raises(RobobenchError, match=r"setting of a training.*did you mean.*limit"):
+        robobench.train("afd@snow", backbone=module, images=photographs, limits=3)
+    settings = {"mean": (0.4, 0.4, 0.4), "std": (0.2, 0.2, 0.2), "crop": 32}
+    (made,) = robobench.train(
+        "afd@snow", backbone=module, images=photographs, keep_anyway=True, **settings
+    )
+    assert module.training
+    assert "--mean 0.4,0.4,0.4" in storage.read_card(made).command
+    pixels = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3), dtype=np.uint8)
+    run = robobench.run(
+        "afd@snow", "snow", (pixels, np.arange(10)), module, severities=1, out=photographs / "run",
+        **settings,
+    )  # fmt: skip
+    assert {cell.method for cell in run.cells} == {"org", "afd"}
+
+
+def test_a_run_trains_what_is_missing_on_photographs(photographs, instant, monkeypatch):
+    settings = {"corruptions": "frost", "limit": 2, "out": photographs / "run"}
+    with pytest.raises(RobobenchError, match="--train-missing"):
+        robobench.run("ddp@frost", images=str(photographs), **settings)
+    monkeypatch.setattr("robobench.methods.feature_repair.refuse_if_worse", lambda *_: None)
+    robobench.run("ddp@frost", images=str(photographs), train_missing=True, **settings)
+    (path,) = storage.find("ddp", trained_on="frost")
+    assert storage.read_card(path).images.startswith("12 images of photographs")

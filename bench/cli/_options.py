@@ -9,24 +9,6 @@ import click
 
 PATH = click.Path(dir_okay=True)
 
-
-class Three(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
-    """Three comma-separated numbers."""
-
-    name = "R,G,B"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
-        try:
-            numbers = tuple(
-                float(v) for v in (value.split(",") if isinstance(value, str) else value)
-            )
-        except ValueError:
-            numbers = ()
-        if len(numbers) != 3:
-            self.fail(f"expected three numbers like 0.485,0.456,0.406, got {value!r}")
-        return numbers
-
-
 data_root = click.option(
     "--data-root", type=PATH, help="Folder of the data sets. [default: ROBOBENCH_DATA]"
 )
@@ -49,3 +31,33 @@ def train_seeds(default: str) -> Callable[[Any], Any]:
     return click.option(
         "--train-seeds", help=f"Trainings to evaluate, e.g. 0-2. [default: {default}]"
     )
+
+
+class _Three(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
+    """Three comma-separated numbers."""
+
+    name = "R,G,B"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        try:
+            numbers = tuple(
+                float(v) for v in (value.split(",") if isinstance(value, str) else value)
+            )
+        except ValueError:
+            numbers = ()
+        if len(numbers) != 3:
+            self.fail(f"expected three numbers like 0.485,0.456,0.406, got {value!r}")
+        return numbers
+
+
+def geometry(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that override a classifier's geometry."""
+    for option in (
+        click.option("--std", type=_Three(), help="Standard deviation that it normalises by."),
+        click.option("--mean", type=_Three(), help="Mean that the classifier normalises by."),
+        click.option("--interpolation", help="bilinear, bicubic, lanczos, nearest, box."),
+        click.option("--crop", type=int, help="Side of the central square cut out."),
+        click.option("--resize", type=int, help="Shorter side to resize to."),
+    ):
+        command = option(command)
+    return command

@@ -33,11 +33,7 @@ _GEOMETRY = ("resize", "crop", "interpolation", "mean", "std")
     type=click.IntRange(min=0),
     help="Training seed of the weights.",
 )
-@click.option("--resize", type=int, help="Shorter side that images are resized to.")
-@click.option("--crop", type=int, help="Side of the central square, which the file takes.")
-@click.option("--interpolation", help="bilinear, bicubic, lanczos, nearest, box.")
-@click.option("--mean", type=_options.Three(), help="Mean that the classifier normalises by.")
-@click.option("--std", type=_options.Three(), help="Standard deviation that it normalises by.")
+@_options.geometry
 @click.option(
     "--input",
     "takes",

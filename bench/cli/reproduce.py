@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also evaluate further methods of ours and controls from other trainings; takes longer.",
 )
+@click.option("--dataset", help="Data set, for tables that may be measured on any.")
+@click.option(
+    "--backbone", help="Classifier, likewise: torchvision:NAME, timm:NAME, FILE.py:FACTORY."
+)
+@click.option("--weights", type=_options.PATH, help="File of its weights.")
+@click.option("--classes", help="File that maps folder names to classes, or the word sorted.")
 @_options.limit
 @_options.data_root
 @_options.download

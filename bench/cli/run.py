@@ -58,17 +58,14 @@ _PATH = _options.PATH
 )
 @_options.train_seeds("0")
 @click.option("--train-missing", is_flag=True, default=None, help="Train missing weights first.")
+@click.option("--images", type=_PATH, help="Folder of photographs that it trains on.")
 @click.option("--no-reference", is_flag=True, default=None, help="Leave out org.")
 @click.option("--stream", help="Images come to methods that adapt iid or by-class. [default: iid]")
 @click.option(
     "--adapt",
     help="They adapt continual(ly) or episodic(ally, batch by batch). [default: continual]",
 )
-@click.option("--resize", type=int, help="Shorter side to resize to.")
-@click.option("--crop", type=int, help="Side of the central square cut out.")
-@click.option("--interpolation", help="bilinear, bicubic, lanczos, nearest, box.")
-@click.option("--mean", type=_options.Three(), help="Mean that the classifier normalises by.")
-@click.option("--std", type=_options.Three(), help="Standard deviation that it normalises by.")
+@_options.geometry
 @click.option(
     "--corrupt-at", help="crop (as ImageNet-C) or native (full-size image). [default: crop]"
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from robobench.cli import _options
 from robobench.cli._progress import progress
 from robobench.errors import RobobenchError
 
@@ -49,6 +50,7 @@ def seconds_in(text: str) -> float:
 @click.option("--download", is_flag=True, help="Allow downloads of data and pretrained weights.")
 @click.option("--classes", help="File that maps folder names to classes, or the word sorted.")
 @click.option("--layer", help="Layer after which a module is plugged in, see list layers.")
+@_options.geometry
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps.")
 @click.option(
     "--precision",

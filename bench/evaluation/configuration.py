@@ -36,6 +36,7 @@ class Configuration:
         layer: Layer after which the classifier is split for plug-in modules; by default by its family.
         train_seeds: Which trainings to evaluate, e.g. ``0-2``.
         train_missing: Train what is missing first.
+        images: Folder of photographs that it trains on; the data set's training split by default.
         no_reference: Leave out ``org``.
         stream: Order in which images come to methods that adapt: ``iid`` (shuffled) or ``by-class``.
         adapt: ``continual``: such methods carry on from batch to batch of a condition; ``episodic``:
@@ -75,6 +76,7 @@ class Configuration:
     layer: str | None = None
     train_seeds: str | int | tuple[int, ...] = "0"
     train_missing: bool = False
+    images: str | None = None
     no_reference: bool = False
     stream: str | None = None
     adapt: str | None = None

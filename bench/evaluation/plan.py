@@ -141,11 +141,7 @@ def _dataset_options(configuration: Configuration) -> str:
 def _load(
     configuration: Configuration, module: Any, dataset: Dataset | None, device: str, seed: int
 ) -> Backbone:
-    overrides = {
-        name: value
-        for name in ("resize", "crop", "interpolation", "mean", "std")
-        if (value := getattr(configuration, name)) is not None
-    }
+    overrides = _overrides(configuration)
     class_names = None if dataset is None else dataset.class_names
     if module is not None:
         return Backbone(
@@ -170,6 +166,13 @@ def _load(
         options="" if dataset is not None else _dataset_options(configuration),
         **overrides,
     )
+
+
+def _overrides(configuration: Configuration) -> dict[str, Any]:
+    """What of the classifier's geometry is overridden."""
+    names = ("resize", "crop", "interpolation", "mean", "std")
+    values = ((name, getattr(configuration, name)) for name in names)
+    return {name: value for name, value in values if value is not None}
 
 
 def _open(configuration: Configuration, backbone: Backbone) -> Dataset:
@@ -313,6 +316,8 @@ def prepare(
     Raises:
         RobobenchError: See `make_plan`; or Ray is asked for and is not installed, or cannot be used.
     """
+    if configuration.images is not None and not configuration.train_missing:
+        raise RobobenchError("--images are trained on: add --train-missing, or leave them out")
     if configuration.executor == "ray":
         _check_ray(in_memory=dataset is not None or module is not None)
     for file in configuration.plugin:
@@ -361,6 +366,8 @@ def _train(
         device=configuration.device,
         layer=configuration.layer,
         classes=configuration.classes,
+        images=configuration.images,
+        **_overrides(configuration),
     )
     for training in missing.trainings:
         tell(f"training {missing.method} on {training}")

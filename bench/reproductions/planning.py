@@ -14,7 +14,7 @@ from robobench.errors import MissingWeights, RobobenchError
 from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.grid import parse_whole_numbers
 from robobench.evaluation.specs import REFERENCE
-from robobench.registry import METHODS
+from robobench.registry import DATASETS, METHODS
 from robobench.reproductions.published import Reproduction, find_reproduction
 from robobench.types import CLEAN
 from robobench.weights import storage
@@ -41,6 +41,10 @@ class MeasurementSettings:
         runs: Folder of the runs.
         published_only: Omit rows that the paper does not have.
         all_rows: Also evaluate the rows that are omitted by default.
+        dataset: Data set, for tables that may be measured on any; that of the paper by default.
+        backbone: Classifier, likewise.
+        weights: File of its weights.
+        classes: File that maps folder names to classes, or ``sorted``.
     """
 
     limit: int | None = None
@@ -53,6 +57,10 @@ class MeasurementSettings:
     runs: str = "runs"
     published_only: bool = False
     all_rows: bool = False
+    dataset: str | None = None
+    backbone: str | None = None
+    weights: str | None = None
+    classes: str | None = None
 
 
 @dataclass
@@ -113,7 +121,9 @@ def plan_reproduction(name: str, settings: MeasurementSettings) -> PlannedReprod
     """
     if settings.published_only and settings.all_rows:
         raise RobobenchError("--published-only and --all-rows: give only one of the two")
-    reproduction = find_reproduction(name)
+    reproduction = find_reproduction(name).measured_on(
+        settings.dataset, settings.backbone, settings.weights, settings.classes
+    )
     if settings.published_only:
         reproduction = reproduction.without_further()
     if settings.all_rows:
@@ -163,16 +173,18 @@ def _precision(reproduction: Reproduction, settings: MeasurementSettings) -> str
     if before is not None:
         return str(before["machine"]["precision"])
     name, device = _backbone_name(reproduction), choose_device(settings.device)
-    return _faster_precision(name, storage.base_dataset(reproduction.dataset), device)
+    dataset = storage.base_dataset(reproduction.dataset)
+    return _faster_precision(name, dataset, device, reproduction.weights)
 
 
 @cache  # reproductions that share a folder must not measure differently
-def _faster_precision(name: str, dataset: str, device: str) -> str:
+def _faster_precision(name: str, dataset: str, device: str, weights: str | None) -> str:
     from robobench.backbones.speed import faster_precision_of
     from robobench.weights.classifiers import load_backbone
 
     try:
-        return faster_precision_of(load_backbone(name, dataset=dataset, device=device))
+        backbone = load_backbone(name, dataset=dataset, device=device, weights=weights)
+        return faster_precision_of(backbone)
     except MissingWeights:
         return "fp32"
 
@@ -183,7 +195,11 @@ def _seeds(reproduction: Reproduction, settings: MeasurementSettings) -> list[in
         return parse_whole_numbers(settings.train_seeds, "--train-seeds", 0, 999)
     bare = {m.partition("@")[0] for m in reproduction.needed}
     dataset = storage.base_dataset(reproduction.dataset)
-    seeds = {c.train_seed for _, c in storage.cards() if c.method in bare and c.dataset == dataset}
+    seeds = {
+        card.train_seed
+        for _, card in storage.cards()
+        if card.method in bare and (card.dataset == dataset or card.belongs_to == "plugin")
+    }
     return sorted(seeds) or [0]
 
 
@@ -199,6 +215,7 @@ def _networks(reproduction: Reproduction, settings: MeasurementSettings, seed: i
         backbone = load_backbone(
             _backbone_name(reproduction),
             dataset=reproduction.dataset,
+            weights=reproduction.weights,
             device=choose_device(settings.device),
             precision=settings.precision,
             download=settings.download,
@@ -270,11 +287,15 @@ def _training_line(
     dataset = storage.base_dataset(reproduction.dataset)
     method, at, on = spec.partition("@")
     owner = METHODS[method].trained_as or method
-    command = ["robobench train", f"--dataset {dataset}", f"--method {owner}{at}{on}"]
+    command = ["robobench train", f"--dataset {shlex.quote(dataset)}", f"--method {owner}{at}{on}"]
     if reproduction.recipe:
         command.insert(1, f"--recipe {reproduction.recipe}")
     if reproduction.backbone:
-        command.append(f"--backbone {reproduction.backbone}")
+        command.append(f"--backbone {shlex.quote(reproduction.backbone)}")
+    if reproduction.weights:
+        command.append(f"--weights {shlex.quote(reproduction.weights)}")
+    if not DATASETS.declared(dataset.partition(":")[0], "training_images"):
+        command.append("--images DIR")
     if seed:
         command.append(f"--seed {seed}")
     if settings.data_root:
@@ -319,6 +340,8 @@ def _plans(
         corruptions=tuple(selectors),
         dataset=reproduction.dataset,
         backbone=reproduction.backbone,
+        weights=reproduction.weights,
+        classes=reproduction.classes,
         limit=settings.limit,
         data_root=settings.data_root,
         download=settings.download,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from robobench.errors import RobobenchError
@@ -129,6 +130,11 @@ class Reproduction:
         figure: Whether it is a figure, drawn over the level, and not a table.
         beside: For a figure, the table whose published numbers are drawn as well.
         notes: What a reader must know, one sentence each.
+        elsewhere: What its published numbers were measured on (``ResNet-50 on ImageNet``), if it may
+            be measured for any classifier and data set; else empty.
+        moved: Whether it is measured elsewhere than in the paper.
+        weights: File of the classifier's weights.
+        classes: File that maps folder names to classes, or ``sorted``.
     """
 
     title: str
@@ -145,6 +151,10 @@ class Reproduction:
     figure: bool = False
     beside: Reproduction | None = None
     notes: tuple[str, ...] = ()
+    elsewhere: str = ""
+    moved: bool = False
+    weights: str | None = None
+    classes: str | None = None
 
     def __post_init__(self) -> None:
         """Check that every published number has a column.
@@ -178,6 +188,48 @@ class Reproduction:
     def of_levels(self) -> bool:
         """Whether its numbers are levels, in native units, and not accuracies."""
         return self.rows[0].statistic != "accuracy"
+
+    def measured_on(
+        self,
+        dataset: str | None = None,
+        backbone: str | None = None,
+        weights: str | None = None,
+        classes: str | None = None,
+    ) -> Reproduction:
+        """The same for another data set or classifier, with a folder and a note of its own.
+
+        Args:
+            dataset: Registered name or ``folder:PATH``; that of the paper if None.
+            backbone: Name of the classifier; likewise.
+            weights: File of its weights.
+            classes: File that maps folder names to classes, or ``sorted``.
+
+        Raises:
+            RobobenchError: The table means something only where the paper measured it.
+        """
+        if (dataset, backbone, weights, classes) == (None, None, None, None):
+            return self
+        if not self.elsewhere:
+            raise RobobenchError(
+                f"{self.title}: it is measured on {self.dataset} with the networks trained for it; "
+                "leave out --dataset, --backbone, --weights and --classes"
+            )
+        dataset, backbone = dataset or self.dataset, backbone or self.backbone
+        kind, colon, path = dataset.partition(":")
+        where = f"{kind}-{Path(path).resolve().name}" if colon else kind
+        folder = "-".join(
+            "".join(c if c.isalnum() or c in ".-_" else "-" for c in part)
+            for part in (self.run_folder, where, backbone or "")
+            if part
+        )
+        note = (
+            f"The published numbers are of {self.elsewhere}, ours of {backbone or 'its classifier'} "
+            f"on {where}: compare what methods gain, not accuracies."
+        )
+        return replace(
+            self, dataset=dataset, backbone=backbone, weights=weights, classes=classes,
+            run_folder=folder, notes=(note, *self.notes), moved=True,
+        )  # fmt: skip
 
     def without_further(self) -> Reproduction:
         """The same with the paper's rows only."""

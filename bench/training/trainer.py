@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
 
 from robobench.backbones.backbone import Backbone
 from robobench.backbones.networks import network_named
@@ -51,6 +54,12 @@ class TrainingRequest:
         start_dataset: Data set whose `org` it starts from instead.
         classes: File that maps folders of training images to classes.
         keep_anyway: Whether a module that is worse than none is stored.
+        resize: Shorter side to resize to. This and the next four override the classifier's geometry.
+        crop: Side of the central square.
+        interpolation: Resampling filter of the resize.
+        mean: Mean that inputs are normalised by, three numbers on 0..1.
+        std: Standard deviation that inputs are normalised by, three numbers on 0..1.
+        module: A classifier in memory, which `backbone` then only names; it is left as it is.
     """
 
     dataset: str = "shapes10"
@@ -70,6 +79,19 @@ class TrainingRequest:
     start_dataset: str = ""
     classes: str | None = None
     keep_anyway: bool = False
+    resize: int | None = None
+    crop: int | None = None
+    interpolation: str | None = None
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    module: nn.Module | None = None
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """What of the classifier's geometry is overridden."""
+        names = ("resize", "crop", "interpolation", "mean", "std")
+        values = ((name, getattr(self, name)) for name in names)
+        return {name: value for name, value in values if value is not None}
 
     @property
     def architecture(self) -> str:
@@ -172,8 +194,10 @@ def train_one(
         TimeLimitReached: The deadline passed; the same call resumes the training.
     """
     method: type[Method] = METHODS[name]
+    trained_on = canonical_training(trained_on)
     classifier = method.weights_of == "none"  # the backbone itself
-    if classifier and (request.architecture not in own_names() or request.weights):
+    own = request.architecture in own_names() and request.module is None
+    if classifier and (not own or request.weights):
         raise RobobenchError(
             f"{name} is {request.architecture} as it is: there is nothing to train"
         )
@@ -270,6 +294,14 @@ def _recipe_name(request: TrainingRequest, name: str, backbone: Backbone | None)
 
 
 def _backbone(request: TrainingRequest, device: str) -> Backbone:
+    if request.module is not None:
+        return Backbone(
+            copy.deepcopy(request.module),
+            name=request.architecture,
+            geometry=Geometry(**request.overrides),
+            layer=request.layer,
+            device=device,
+        )
     return load_backbone(
         request.architecture,
         dataset=request.dataset_name,
@@ -278,6 +310,7 @@ def _backbone(request: TrainingRequest, device: str) -> Backbone:
         device=device,
         download=request.download,
         train_seed=request.seed,
+        **request.overrides,
     )
 
 
@@ -305,6 +338,10 @@ def _command(request: TrainingRequest, name: str, trained_on: str) -> str:
         ("--start", request.start and Path(request.start).name),
         ("--recipe", request.recipe),
         ("--layer", request.layer),
+        *(
+            (f"--{k}", ",".join(map(str, v)) if isinstance(v, tuple) else v)
+            for k, v in request.overrides.items()
+        ),
     ):
         if value:
             parts.append(f"{option} {shlex.quote(str(value))}")

@@ -221,7 +221,7 @@ def select(
         RobobenchError: The method does not work with this backbone, or weights are missing; the
             message gives the command that trains them.
     """
-    spec, hash_sign, tag = spec.partition("#")
+    spec, hash_sign, tag = _tagged(spec)
     name, method, at, wanted = _parsed(spec)
     if hash_sign and (not tag or method.weights_of == "none"):
         raise RobobenchError(
@@ -280,11 +280,19 @@ def stored_trainings(
     Raises:
         RobobenchError: The method is unknown.
     """
-    spec, _, tag = spec.partition("#")
+    spec, _, tag = _tagged(spec)
     name, method, *_ = _parsed(spec)
-    if method.weights_of == "none" or (method.weights_of == "plugin" and not backbone.splittable):
+    if method.weights_of == "none":
         return ()
     return tuple(_stored(method.trained_as or name, method, dataset, backbone, train_seed, tag))
+
+
+def _tagged(spec: str) -> tuple[str, str, str]:
+    """The specification, ``#`` or nothing, and the tag; an argument may contain any character."""
+    head, colon, _ = spec.partition(":")
+    if colon and not {"@", "#"} & set(head):
+        return spec, "", ""
+    return spec.partition("#")
 
 
 def _parsed(spec: str) -> tuple[str, type[Method], str, str]:

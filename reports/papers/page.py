@@ -64,12 +64,12 @@ def result_blocks(measured: Measured) -> list[Block]:
         Table(
             measured.name,
             f"{_titled(measured)}, {unit}: published and ours, with 95 % intervals"
-            f"{'' if reproduction.of_levels else '; differences in points'}.",
+            f"{'' if reproduction.of_levels or reproduction.moved else '; differences in points'}.",
             _result_frame(measured),
             notes=_table_notes(measured),
         )
     ]
-    told = comparison(measured)
+    told = None if reproduction.moved else comparison(measured)  # of accuracies elsewhere
     return [*blocks, told] if told else blocks
 
 
@@ -140,6 +140,8 @@ def _values_of(measured: Measured, row: Row) -> dict[str, dict[str, Value]]:
         lines[DIFFERENCE][name] = Value(ours - published, low - published, high - published, apart)
     if all(value.missing for value in lines[PUBLISHED].values()):
         return {OURS: lines[OURS]}
+    if measured.reproduction.moved:  # accuracies of other images and networks
+        del lines[DIFFERENCE]
     return lines
 
 
@@ -165,7 +167,7 @@ def _grouped(lines: Mapping[tuple[str, str], Mapping[str, Value]], corner: str) 
 def _table_notes(measured: Measured) -> tuple[str, ...]:
     """What the rows are, and how the intervals were made."""
     shown = present(measured)
-    own = [row for row in shown if row in measured.reproduction.rows]
+    own = [row for row in shown if row.published or row in measured.reproduction.rows]
     methods: dict[str, list[str]] = {}
     for row in own:
         methods.setdefault(row.method, []).append(row.label)

@@ -9,6 +9,24 @@ import click
 
 PATH = click.Path(dir_okay=True)
 
+
+class _Three(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
+    """Three comma-separated numbers."""
+
+    name = "R,G,B"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        try:
+            numbers = tuple(
+                float(v) for v in (value.split(",") if isinstance(value, str) else value)
+            )
+        except ValueError:
+            numbers = ()
+        if len(numbers) != 3:
+            self.fail(f"expected three numbers like 0.485,0.456,0.406, got {value!r}")
+        return numbers
+
+
 data_root = click.option(
     "--data-root", type=PATH, help="Folder of the data sets. [default: ROBOBENCH_DATA]"
 )
@@ -31,23 +49,6 @@ def train_seeds(default: str) -> Callable[[Any], Any]:
     return click.option(
         "--train-seeds", help=f"Trainings to evaluate, e.g. 0-2. [default: {default}]"
     )
-
-
-class _Three(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
-    """Three comma-separated numbers."""
-
-    name = "R,G,B"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
-        try:
-            numbers = tuple(
-                float(v) for v in (value.split(",") if isinstance(value, str) else value)
-            )
-        except ValueError:
-            numbers = ()
-        if len(numbers) != 3:
-            self.fail(f"expected three numbers like 0.485,0.456,0.406, got {value!r}")
-        return numbers
 
 
 def geometry(command: Callable[..., Any]) -> Callable[..., Any]:

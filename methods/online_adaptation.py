@@ -62,6 +62,9 @@ class OnlineAdaptation(robobench.Method):
         self.check_backbone(backbone)
         with torch.inference_mode(False):  # else its tensors could not be trained
             self.network = backbone.with_module(backbone.twin(), live=True)
+        for layer in self.network.module.modules():
+            if isinstance(layer, nn.GroupNorm):
+                layer.register_forward_pre_hook(_contiguous)
 
     @classmethod
     def batch_size(cls, side: int) -> int:
@@ -216,6 +219,16 @@ class GradientAdaptation(OnlineAdaptation):
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
+
+
+def _contiguous(_: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    """Inputs in the plain memory layout.
+
+    In torch 2.4 the backward pass of `GroupNorm` crashes on a CPU where inputs are channels-last and
+    need no gradient.
+    """
+    (features,) = inputs
+    return (features.contiguous(),)
 
 
 def network_of(backbone: Backbone) -> nn.Module:

@@ -43,7 +43,9 @@ def seconds_in(text: str) -> float:
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Training seed."
 )
-@click.option("--recipe", help="Named settings: standard, quick, long, paper, or a study: endo-2020.")
+@click.option(
+    "--recipe", help="Named settings: standard, quick, long, paper, or a study: endo-2020."
+)
 @click.option("--start", help="File of weights from which --method org starts.")
 @click.option("--time-limit", help="Stop after 25m, 90s, 1h; the same command resumes.")
 @click.option("--data-root", help="Folder of the data sets. [default: ROBOBENCH_DATA]")

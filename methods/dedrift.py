@@ -34,6 +34,7 @@ from robobench.weights.coverage import trained_corruptions
 
 _SMALL_SIDE: Final = 64
 _NETWORKS_KEPT: Final = 8
+_CHUNK_OF_SMALL, _CHUNK_OF_LARGE = 64, 16
 _DETECTOR_STEPS: Final = 600
 JPEG: Final = "jpeg_compression"
 # Corruptions that do the same to features have one expert.
@@ -70,23 +71,21 @@ class Dedrift(robobench.Method):
             self.detector = DegradationDetector(len(self.learned))
             self.detector.load_state_dict(weights.part("detector."))
             self.detector.to(backbone.device).eval().requires_grad_(False)
-        self._last: tuple[Tensor, list[_Route]] | None = None
         self._network = lru_cache(_NETWORKS_KEPT)(self._merged)
 
     def predict(self, images: Tensor, context: Context) -> Tensor:
         """Probabilities, each image's from the network that its route says."""
-        routes = self._routes_of(images)
+        routes = self.routes(images)
         result = torch.empty(len(images), self.backbone.num_classes, device=images.device)
+        size = _CHUNK_OF_SMALL if images.shape[-1] <= _SMALL_SIDE else _CHUNK_OF_LARGE
         for route in dict.fromkeys(routes):
-            rows = torch.tensor([r == route for r in routes], device=images.device)
-            result[rows] = self._network(route)(images[rows])
+            rows = torch.tensor([n for n, r in enumerate(routes) if r == route])
+            for part in torch.split(rows, size):
+                # Always as many images, so that an answer does not depend on the others' routes.
+                padded = part[torch.arange(size).clamp(max=len(part) - 1)].to(images.device)
+                answers = self._network(route)(images[padded])
+                result[part.to(images.device)] = answers[: len(part)]
         return result
-
-    def _routes_of(self, images: Tensor) -> list[_Route]:
-        """The routes, found only once for `predict` and `columns`."""
-        if self._last is None or self._last[0] is not images:
-            self._last = images, self.routes(images)
-        return self._last[1]
 
     def routes(self, images: Tensor) -> list[_Route]:
         """For each image the number of its expert, -1 for none, and the level it is tuned to."""
@@ -108,7 +107,7 @@ class Dedrift(robobench.Method):
 
     def columns(self, images: Tensor, clean: Tensor, context: Context) -> dict[str, Tensor]:
         """``repaired``: 1 where an expert answers, 0 where the classifier itself does."""
-        return {"repaired": torch.tensor([float(n >= 0) for n, _ in self._routes_of(images)])}
+        return {"repaired": torch.tensor([float(n >= 0) for n, _ in self.routes(images)])}
 
     def _merged(self, route: _Route) -> Backbone:
         number, level = route

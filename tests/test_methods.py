@@ -27,6 +27,7 @@ from robobench.methods.afd import (
     dct_filters,
 )
 from robobench.methods.ddp import Ddp, FeatureDeDrifting
+from robobench.methods.degradation_detector import DegradationDetector
 from robobench.methods.estimators import PixelwiseEstimator
 from robobench.methods.finetune import Finetune
 from robobench.registry import METHODS
@@ -66,6 +67,18 @@ def in_memory(name, tensors, network, belongs_to="classifier"):
     return Weights(card, tensors)
 
 
+def dedrift_parts(backbone):
+    """Tensors and settings of experts that change something, behind a gate that lets some pass."""
+    experts = {"noise": ["gaussian_noise"], "jpeg_compression": ["jpeg_compression"]}
+    state = {
+        f"expert-{kind}.{parameter}": 0.01 * torch.randn(2 - (kind == "noise"), *tensor.shape)
+        for kind in experts
+        for parameter, tensor in backbone.module.named_parameters()
+    }
+    state |= {f"detector.{k}": t for k, t in DegradationDetector(1).state_dict().items()}
+    return state, {"experts": experts, "caution": 0.5, "range": [5, 90], "highest": 95.0}
+
+
 def make(name, backbone):
     """A method with its shipped weights, or with fresh ones where none are shipped."""
     kind = METHODS[name]
@@ -87,6 +100,8 @@ def make(name, backbone):
     if issubclass(kind, Finetune):
         state = {k: t.clone() for k, t in kind.tuned(backbone.module).items()}
         return kind(backbone, in_memory(name, state, {}, "plugin"))
+    if name == "dedrift":
+        return kind(backbone, in_memory(name, *dedrift_parts(backbone), "plugin"))
     if issubclass(kind, TrainedRestorer):
         return kind(backbone, in_memory(name, kind.build().state_dict(), {}, "restorer"))
     if name == "adaptive":

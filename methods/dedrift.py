@@ -25,14 +25,14 @@ import robobench
 from robobench.backbones.backbone import Backbone, cost_of
 from robobench.corruptions.jpeg_quality import search_quality
 from robobench.methods.degradation_detector import DegradationDetector, train_detector
+from robobench.methods.drift_loss import refuse_if_worse
 from robobench.methods.experts import Expert, expert_names, train_expert
-from robobench.methods.feature_repair import refuse_if_worse
+from robobench.methods.repair_recipes import PHOTOGRAPHS, SMALL_IMAGES, SMALL_SIDE, suited
 from robobench.training.fitting import Fit
 from robobench.training.task import TrainingTask
 from robobench.types import Context, Cost, Recipe, Weights
 from robobench.weights.coverage import trained_corruptions
 
-_SMALL_SIDE: Final = 64
 _NETWORKS_KEPT: Final = 8
 _CHUNK_OF_SMALL, _CHUNK_OF_LARGE = 64, 16
 _DETECTOR_STEPS: Final = 600
@@ -77,7 +77,7 @@ class Dedrift(robobench.Method):
         """Probabilities, each image's from the network that its route says."""
         routes = self.routes(images)
         result = torch.empty(len(images), self.backbone.num_classes, device=images.device)
-        size = _CHUNK_OF_SMALL if images.shape[-1] <= _SMALL_SIDE else _CHUNK_OF_LARGE
+        size = _CHUNK_OF_SMALL if images.shape[-1] <= SMALL_SIDE else _CHUNK_OF_LARGE
         for route in dict.fromkeys(routes):
             rows = torch.tensor([n for n, r in enumerate(routes) if r == route])
             for part in torch.split(rows, size):
@@ -137,9 +137,8 @@ class Dedrift(robobench.Method):
             clip=1.0,
             evaluations=2,
             options={
+                **SMALL_IMAGES,
                 **common,
-                "shift": 3,
-                "ranges": {JPEG: (5, 90)},
                 "depth": 4,
                 "stages": 4.0,
                 "distillation": 1.0,
@@ -153,19 +152,9 @@ class Dedrift(robobench.Method):
             clip=1.0,
             warmup=0.05,
             evaluations=2,
-            options={
-                **common,
-                "crop": 128,
-                "smallest": 1.5,
-                "views": 40,
-                "ranges": {JPEG: (5, 40)},
-                "depth": 2,
-                "stages": 4.0,
-                "distillation": 0.1,
-            },
+            options={**PHOTOGRAPHS, **common, "depth": 2, "stages": 4.0, "distillation": 0.1},
         )
-        is_large = backbone is not None and backbone.example.shape[-1] > _SMALL_SIDE
-        return (large if is_large else small).in_lengths()
+        return suited(backbone, small, large).in_lengths()
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:
@@ -194,9 +183,8 @@ class Dedrift(robobench.Method):
                 minutes=1,
                 options={**task.recipe.options, "clean_share": 0.3},
             )
-            detector, took = train_detector(task, learned, recipe)
+            detector, minutes = train_detector(task, learned, recipe)
             tensors |= {f"detector.{name}": t for name, t in detector.state_dict().items()}
-            minutes += took
         whole = _joined(fits)
         refuse_if_worse(task, whole.figures)
         task.save(tensors, whole, settings, minutes=minutes)

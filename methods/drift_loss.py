@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from robobench.backbones.backbone import Backbone
+from robobench.errors import RobobenchError
 from robobench.training.classifying import divergence, in_batches
+from robobench.training.fitting import Validation
 from robobench.training.task import TrainingTask
 from robobench.types import Degradation
 
-FIGURES: Final = ("fidelity", "agreement")
 _IMAGES_OF_VARIANCE: Final = 32
 
 
@@ -95,3 +96,40 @@ def fidelity(
         agreement.append(float((answer.argmax(1) == wanted.argmax(1)).float().mean()))
     mean = sum(figures.values()) / len(figures)
     return {"fidelity": mean, "agreement": sum(agreement) / len(agreement), **figures}
+
+
+def against_untreated(
+    task: TrainingTask,
+    logits_at: Callable[[float], Callable[[Tensor], Tensor]],
+    conditions: Sequence[tuple[Degradation, Tensor]] | None = None,
+) -> Validation:
+    """What validates a repair: its `fidelity`, and beside it that of the classifier alone.
+
+    Args:
+        task: As for `fidelity`, as the next two.
+        logits_at: For a native level, what maps uint8 images to the repaired logits.
+        conditions: Some of the conditions; all if None.
+    """
+    alone = fidelity(task, lambda _: task.frozen.logits, conditions)
+    untreated = {f"untreated {name}": alone[name] for name in ("fidelity", "agreement")}
+    return lambda: fidelity(task, logits_at, conditions) | untreated
+
+
+def refuse_if_worse(task: TrainingTask, figures: Mapping[str, float]) -> None:
+    """Refuse a repair that is worse than none on the images held out.
+
+    Args:
+        task: The training.
+        figures: Those of `against_untreated`.
+
+    Raises:
+        RobobenchError: It is worse, and is not to be kept anyway.
+    """
+    here, none = figures["fidelity"], figures["untreated fidelity"]
+    if here > none or task.keep_anyway:
+        return
+    raise RobobenchError(
+        f"{task.method}@{task.trained_on} is worse than no module on the images held out: fidelity "
+        f"{here:.1%}, {none:.1%} without it; it is not stored. More images, --recipe long or another "
+        "--layer may help; --keep-anyway stores it as it is"
+    )

@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from robobench.backbones.backbone import Backbone
-from robobench.corruptions import apply_each
-from robobench.methods.drift_loss import FIGURES, DriftLoss, fidelity
+from robobench.methods.drift_loss import DriftLoss, against_untreated
 from robobench.training.degrader import Degrader
 from robobench.training.fitting import Fit
 from robobench.training.task import TrainingTask
@@ -180,13 +178,7 @@ def train_expert(
         clean, _ = task.batch(step)
         level = 0.0
         if levelled:  # one level per batch, as it has one set of weights
-            draw = np.random.default_rng([task.train_seed, step, 4]).random()
-            level = round(math.exp(math.log(span[0]) + draw * math.log(span[1] / span[0])))
-            levels = torch.full((len(clean),), float(level))
-            keys = degrader.indices(len(clean), step)
-            degraded = apply_each(
-                clean, corruptions[0], levels, keys, task.train_seed, task.profile
-            )
+            degraded, level = degrader.alike(clean, step)
         else:
             degraded, _ = degrader(clean, step)
         clean, degraded = clean.to(task.device), degraded.to(task.device)
@@ -198,11 +190,8 @@ def train_expert(
         return lambda images: functional_call(whole, state, (images, None, None))
 
     conditions = [c for c in task.conditions if c[0].corruption in corruptions]
-    untreated = fidelity(task, lambda _: teacher.logits, conditions)
-
-    def validate() -> dict[str, float]:
-        figures = fidelity(task, lambda level: repaired(level if levelled else 0.0), conditions)
-        return figures | {f"untreated {name}": untreated[name] for name in FIGURES}
-
+    validate = against_untreated(
+        task, lambda level: repaired(level if levelled else 0.0), conditions
+    )
     fit = task.fit(tuned, objective, validate, stage=f"expert-{kind}")
     return {name: change.detach() for name, change in tuned.changes().items()}, fit

@@ -12,12 +12,10 @@ from torch import Tensor, nn
 
 import robobench
 from robobench.backbones.backbone import Backbone, cost_of
-from robobench.errors import RobobenchError
-from robobench.methods.drift_loss import FIGURES, DriftLoss, fidelity
+from robobench.methods.drift_loss import DriftLoss, against_untreated, refuse_if_worse
+from robobench.methods.repair_recipes import PHOTOGRAPHS, SMALL_IMAGES, suited
 from robobench.training.task import TrainingTask
 from robobench.types import Context, Cost, Recipe, Weights
-
-_SMALL_SIDE = 64
 
 
 class FeatureRepair(robobench.Method):
@@ -104,13 +102,7 @@ class FeatureRepair(robobench.Method):
             batch=64,
             rate=2e-3,
             minutes=3,
-            options={
-                "shift": 3,
-                "ranges": {"jpeg_compression": (5, 90)},
-                "stem": 1.0,
-                "stages": 0.0,
-                "distillation": 1.0,
-            },
+            options={**SMALL_IMAGES, "stem": 1.0, "stages": 0.0, "distillation": 1.0},
         )
         large = Recipe(
             steps=1600,
@@ -120,19 +112,9 @@ class FeatureRepair(robobench.Method):
             clip=1.0,
             warmup=0.05,
             evaluations=2,
-            options={
-                "crop": 128,
-                "smallest": 1.5,
-                "views": 40,
-                "ranges": {"jpeg_compression": (5, 40)},
-                "logarithmic": True,
-                "stem": 0.0,
-                "stages": 4.0,
-                "distillation": 0.1,
-            },
+            options={**PHOTOGRAPHS, "stem": 0.0, "stages": 4.0, "distillation": 0.1},
         )
-        is_large = backbone is not None and backbone.example.shape[-1] > _SMALL_SIDE
-        chosen = large if is_large else small
+        chosen = suited(backbone, small, large)
         published = replace(chosen, steps=2 * chosen.steps, minutes=2 * chosen.minutes)
         published = published.with_options(stem=1.0, stages=0.0, distillation=0.0)
         return {**chosen.in_lengths(), "paper": published}
@@ -156,28 +138,9 @@ class FeatureRepair(robobench.Method):
             clean, degraded, _, _ = task.degraded_batch(step)
             return error(repaired(degraded), clean)
 
-        untreated = fidelity(task, lambda _: backbone.logits)
+        def logits(images: Tensor) -> Tensor:
+            return backbone.rest(repaired(images))
 
-        def validate() -> dict[str, float]:
-            figures = fidelity(task, lambda _: lambda images: backbone.rest(repaired(images)))
-            return figures | {f"untreated {name}": untreated[name] for name in FIGURES}
-
-        fit = task.fit(module, objective, validate)
+        fit = task.fit(module, objective, against_untreated(task, lambda _: logits))
         refuse_if_worse(task, fit.figures)
         task.save(cls.deploy(module).state_dict(), fit, settings)
-
-
-def refuse_if_worse(task: TrainingTask, figures: Mapping[str, float]) -> None:
-    """Refuse a module that is worse than none on the images held out.
-
-    Raises:
-        RobobenchError: It is, and is not to be kept anyway.
-    """
-    here, none = figures["fidelity"], figures["untreated fidelity"]
-    if here > none or task.keep_anyway:
-        return
-    raise RobobenchError(
-        f"{task.method}@{task.trained_on} is worse than no module on the images held out: fidelity "
-        f"{here:.1%}, {none:.1%} without it; it is not stored. More images, --recipe long or another "
-        "--layer may help; --keep-anyway stores it as it is"
-    )

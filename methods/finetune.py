@@ -7,22 +7,18 @@ loss is the Kullback-Leibler divergence between their answers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 
 import robobench
 from robobench.backbones.backbone import Backbone
 from robobench.errors import RobobenchError
-from robobench.methods.drift_loss import FIGURES, fidelity
-from robobench.methods.feature_repair import refuse_if_worse
+from robobench.methods.drift_loss import against_untreated, refuse_if_worse
 from robobench.methods.online_adaptation import batch_norms, network_of
+from robobench.methods.repair_recipes import PHOTOGRAPHS, SMALL_IMAGES, suited
 from robobench.training.classifying import divergence
 from robobench.training.task import TrainingTask
 from robobench.types import Context, Cost, Recipe, Weights
-
-_SMALL_SIDE = 64
 
 
 @robobench.method("finetune", trainings=("jpeg_compression", "noise"), worth=60)
@@ -67,11 +63,7 @@ class Finetune(robobench.Method):
             batch=64,
             rate=1e-3,
             minutes=4,
-            options={
-                "shift": 3,
-                "ranges": {"jpeg_compression": (5, 90)},
-                "stored_as": "float16",
-            },
+            options={**SMALL_IMAGES, "stored_as": "float16"},
         )
         large = Recipe(
             steps=400,
@@ -79,17 +71,9 @@ class Finetune(robobench.Method):
             rate=1e-4,
             minutes=6,
             clip=1.0,
-            options={
-                "crop": 128,
-                "smallest": 1.5,
-                "views": 40,
-                "ranges": {"jpeg_compression": (5, 40)},
-                "logarithmic": True,
-                "stored_as": "float16",
-            },
+            options={**PHOTOGRAPHS, "stored_as": "float16"},
         )
-        is_large = backbone is not None and backbone.example.shape[-1] > _SMALL_SIDE
-        return (large if is_large else small).in_lengths()
+        return suited(backbone, small, large).in_lengths()
 
     @classmethod
     def fit(cls, task: TrainingTask) -> None:
@@ -108,13 +92,7 @@ class Finetune(robobench.Method):
                 wanted = teacher.logits(clean)
             return divergence(network(student.normalise(degraded)).float(), wanted)
 
-        untreated = fidelity(task, lambda _: teacher.logits)
-
-        def validate() -> Mapping[str, float]:
-            figures = fidelity(task, lambda _: student.logits)
-            return figures | {f"untreated {name}": untreated[name] for name in FIGURES}
-
-        fit = task.fit(network, objective, validate)
+        fit = task.fit(network, objective, against_untreated(task, lambda _: student.logits))
         refuse_if_worse(task, fit.figures)
         task.save(cls.tuned(network), fit, {"architecture": task.architecture})
 

@@ -20,9 +20,9 @@ import robobench
 from robobench.backbones.backbone import Backbone
 from robobench.contracts import Method
 from robobench.errors import RobobenchError, unknown_name
+from robobench.methods.repair_recipes import SMALL_SIDE
 from robobench.types import Context, Cost, Weights
 
-SMALL_SIDE: Final = 64
 _BATCH_OF_SMALL, _BATCH_OF_LARGE = 200, 64
 _MOST: Final = 10_000
 # Word after the colon -> class attribute and value.

@@ -73,7 +73,7 @@ class Degrader:
         which[generator.random(count) < self.clean_share] = -1
         draws = generator.random(count)
         severities = generator.integers(1, 6, count)
-        indices = self.indices(count, step)
+        indices = _indices(count, step)
         degraded = images.clone()
         for number, corruption in enumerate(self.corruptions):
             places = np.flatnonzero(which == number)
@@ -94,10 +94,29 @@ class Degrader:
                 levels[rows] = drawn
         return degraded, levels
 
-    @staticmethod
-    def indices(count: int, step: int) -> Tensor:
-        """The image indices on which the randomness of a step's corruptions depends, int64 N."""
-        return torch.arange(count) + _FIRST_TRAINING_INDEX + step * count
+    def alike(self, images: Tensor, step: int) -> tuple[Tensor, float]:
+        """Degrade a batch with the first corruption, all images at one random level of its range.
+
+        Args:
+            images: uint8, N x 3 x H x W.
+            step: Number of the step.
+
+        Returns:
+            uint8 images of the same shape, and their level.
+        """
+        corruption = self.corruptions[0]
+        draw = np.random.default_rng([self.seed, step, 4]).random(1)
+        low, high = self.ranges[corruption]
+        level = self._between(corruption, low, high, draw)
+        degraded = apply_each(
+            images,
+            corruption,
+            level.expand(len(images)),
+            _indices(len(images), step),
+            self.seed,
+            self.profile,
+        )
+        return degraded, float(level)
 
     def _levels(
         self, corruption: str, draws: NDArray[np.float64], severities: NDArray[np.int64]
@@ -128,6 +147,11 @@ class Degrader:
         else:
             values = low + draws * (high - low)
         return torch.tensor(values, dtype=torch.float32)
+
+
+def _indices(count: int, step: int) -> Tensor:
+    """The image indices on which the randomness of a step's corruptions depends, int64 N."""
+    return torch.arange(count) + _FIRST_TRAINING_INDEX + step * count
 
 
 def validation_conditions(

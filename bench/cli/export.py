@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from robobench.exporting.export import Exported
 
 _PATH = _options.PATH
-_GEOMETRY = ("resize", "crop", "interpolation", "mean", "std")
 
 
 @click.command(short_help="Write a method with its weights as ONNX, torch.export or TorchScript.")
@@ -86,8 +85,7 @@ def export(
     target = check_target(path, force=force)
     for file in plugin:
         load_plugin_file(file)
-    geometry = {name: options.pop(name) for name in _GEOMETRY}
-    request = ExportRequest(geometry=geometry, **options)
+    request = ExportRequest(**options)
     request.refuse_mistakes(method)
     backbone = request.load_backbone()
     opened = open_for_export(request, backbone)

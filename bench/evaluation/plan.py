@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from robobench.backbones.backbone import Backbone
+from robobench.backbones.overrides import overrides
 from robobench.contracts import Dataset
 from robobench.corruptions.catalogue import PROFILES, nearest_profile, severity_of
 from robobench.datasets import nested_order, open_dataset
@@ -28,10 +28,14 @@ from robobench.evaluation.images import ImageSource
 from robobench.evaluation.specs import method_specs
 from robobench.registry import DATASETS, load_plugin_file, replacements
 from robobench.registry.versions import version_of
-from robobench.types import CLEAN, Degradation, Geometry
-from robobench.weights.classifiers import default_backbone, load_backbone
+from robobench.types import CLEAN, Degradation
+from robobench.weights.classifiers import (
+    backbone_in_memory,
+    dataset_options,
+    default_backbone,
+    load_backbone,
+)
 from robobench.weights.selection import SelectedMethod, select
-from robobench.weights.storage import base_dataset
 
 
 @dataclass
@@ -128,26 +132,19 @@ def make_plan(
 
 def _dataset_options(configuration: Configuration) -> str:
     """The options that select data set and plug-ins, for commands suggested in messages."""
-    options = [
-        *(("--plugin", file) for file in configuration.plugin),
-        ("--dataset", base_dataset(configuration.dataset)),
-        ("--classes", configuration.classes),
-        ("--data-root", configuration.data_root),
-    ]
-    words = [f"{option} {shlex.quote(value)}" for option, value in options if value]
-    return " ".join([*words, *(["--download"] if configuration.download else [])])
+    plugins = [f"--plugin {shlex.quote(file)}" for file in configuration.plugin]
+    return " ".join([*plugins, dataset_options(configuration, configuration.dataset)])
 
 
 def _load(
     configuration: Configuration, module: Any, dataset: Dataset | None, device: str, seed: int
 ) -> Backbone:
-    overrides = _overrides(configuration)
     class_names = None if dataset is None else dataset.class_names
     if module is not None:
-        return Backbone(
-            copy.deepcopy(module),  # the caller's stays in its mode, on its device, with gradients
+        return backbone_in_memory(
+            module,
+            configuration,
             name=configuration.backbone,
-            geometry=Geometry(**overrides),
             class_names=class_names,
             device=device,
             precision=configuration.precision,
@@ -164,15 +161,8 @@ def _load(
         train_seed=seed,
         layer=configuration.layer,
         options="" if dataset is not None else _dataset_options(configuration),
-        **overrides,
+        **overrides(configuration),
     )
-
-
-def _overrides(configuration: Configuration) -> dict[str, Any]:
-    """What of the classifier's geometry is overridden."""
-    names = ("resize", "crop", "interpolation", "mean", "std")
-    values = ((name, getattr(configuration, name)) for name in names)
-    return {name: value for name, value in values if value is not None}
 
 
 def _open(configuration: Configuration, backbone: Backbone) -> Dataset:
@@ -367,7 +357,7 @@ def _train(
         layer=configuration.layer,
         classes=configuration.classes,
         images=configuration.images,
-        **_overrides(configuration),
+        **overrides(configuration),
     )
     for training in missing.trainings:
         tell(f"training {missing.method} on {training}")

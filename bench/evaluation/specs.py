@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from robobench.errors import RobobenchError
 from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.grid import split_list
 from robobench.registry import METHODS
+from robobench.weights.selection import bare_name
 
 REFERENCE: Final = "org"
 
@@ -24,9 +24,7 @@ def method_specs(configuration: Configuration) -> list[str]:
 
 def _with_reference(configuration: Configuration) -> list[str]:
     names = split_list(configuration.methods)
-    if not configuration.no_reference and not any(
-        re.split("[@#]", n)[0] == REFERENCE for n in names
-    ):
+    if not configuration.no_reference and REFERENCE not in map(bare_name, names):
         names.insert(0, REFERENCE)
     if not names:
         raise RobobenchError("--methods: at least one is expected; see `robobench list methods`")
@@ -41,8 +39,7 @@ def _with_adaptation(specs: list[str], configuration: Configuration) -> list[str
         return specs
 
     def adapts(spec: str) -> bool:
-        name = METHODS.canonical(re.split("[:@#]", spec)[0])
-        return bool(METHODS[name].adapts)
+        return bool(METHODS[METHODS.canonical(bare_name(spec))].adapts)
 
     if not any(map(adapts, specs)):
         option, word = next(iter(chosen.items()))

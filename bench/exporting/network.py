@@ -14,7 +14,7 @@ from robobench.errors import RobobenchError
 from robobench.registry import METHODS
 from robobench.types import ORACLE_NEEDS
 from robobench.weights.coverage import trained_corruptions
-from robobench.weights.selection import SelectedMethod, select, stored_trainings
+from robobench.weights.selection import SelectedMethod, bare_name, select, stored_trainings
 
 Input = Literal["uint8", "float"]
 Output = Literal["probabilities", "logits"]
@@ -59,7 +59,7 @@ def exported_method(
     Raises:
         RobobenchError: The method cannot be exported, or its weights are missing or several.
     """
-    name = METHODS.canonical(spec.partition("#")[0].partition("@")[0].partition(":")[0])
+    name = METHODS.canonical(bare_name(spec))
     kind: type[Method] = METHODS[name]
     if reason := _why_not(kind):
         raise RobobenchError(f"{name} cannot be exported: {reason}; {_can_be()}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from robobench.backbones.backbone import Backbone
+from robobench.backbones.overrides import overrides
 from robobench.backbones.own import own_names
 from robobench.contracts import Dataset
 from robobench.datasets import open_dataset
@@ -18,7 +17,8 @@ from robobench.errors import RobobenchError
 from robobench.exporting.images import CheckImages, folder_images, generated_images, read_images
 from robobench.registry import DATASETS, METHODS
 from robobench.types import Geometry
-from robobench.weights.classifiers import default_backbone, load_backbone
+from robobench.weights.classifiers import dataset_options, default_backbone, load_backbone
+from robobench.weights.selection import bare_name
 from robobench.weights.storage import base_dataset
 
 _DEFAULT: Final = "shapes10"
@@ -41,8 +41,11 @@ class ExportRequest:
         classes: File that maps folder names to classes.
         check: Data set or folder of the images to check on; those of `dataset` if None.
         limit: Number of images to check on.
-        geometry: What replaces parts of the classifier's geometry: resize, crop, interpolation, mean,
-            std.
+        resize: Shorter side to resize to. This and the next four override the classifier's geometry.
+        crop: Side of the central square.
+        interpolation: Resampling filter of the resize.
+        mean: Mean that inputs are normalised by, three numbers on 0..1.
+        std: Standard deviation that inputs are normalised by, three numbers on 0..1.
     """
 
     dataset: str | None = None
@@ -55,7 +58,11 @@ class ExportRequest:
     classes: str | None = None
     check: str | None = None
     limit: int = 64
-    geometry: Mapping[str, Any] = field(default_factory=dict)
+    resize: int | None = None
+    crop: int | None = None
+    interpolation: str | None = None
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
 
     @property
     def named_dataset(self) -> str | None:
@@ -66,13 +73,7 @@ class ExportRequest:
     @property
     def dataset_options(self) -> str:
         """The command-line options of the data set, for commands in messages."""
-        options = (
-            ("--dataset", self.named_dataset and base_dataset(self.named_dataset)),
-            ("--classes", self.classes),
-            ("--data-root", self.data_root),
-        )
-        words = [f"{option} {shlex.quote(value)}" for option, value in options if value]
-        return " ".join([*words, *(["--download"] if self.download else [])])
+        return dataset_options(self, self.named_dataset)
 
     def refuse_mistakes(self, spec: str) -> None:
         """Refuse an impossible geometry, and a data set that does not exist or is not named.
@@ -83,13 +84,12 @@ class ExportRequest:
         Raises:
             RobobenchError: See above.
         """
-        given = {name: value for name, value in self.geometry.items() if value is not None}
-        check_geometry(Geometry(**given))
-        check_normalisation(given.get("mean"), given.get("std"))
+        check_geometry(Geometry(**overrides(self)))
+        check_normalisation(self.mean, self.std)
         if self.named_dataset is not None:
             check_dataset_name(self.named_dataset)
             return
-        name = METHODS.canonical(spec.partition("#")[0].partition("@")[0].partition(":")[0])
+        name = METHODS.canonical(bare_name(spec))
         if METHODS[name].weights_of in ("classifier", "restorer"):
             raise RobobenchError(
                 f"the weights of {name} belong to a data set: name it with --dataset"
@@ -109,7 +109,7 @@ class ExportRequest:
             download=self.download,
             train_seed=self.train_seed,
             options=self.dataset_options,
-            **self.geometry,
+            **overrides(self),
         )
 
 

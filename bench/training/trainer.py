@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import nn
 
 from robobench.backbones.backbone import Backbone
 from robobench.backbones.networks import network_named
+from robobench.backbones.overrides import overrides
 from robobench.backbones.own import own_names
 from robobench.corruptions import catalogue
 from robobench.datasets.files import image_files
@@ -24,7 +24,12 @@ from robobench.training.recipes import default_trainings, recipe_named
 from robobench.training.task import TrainingTask
 from robobench.types import CLEAN, MATCHED, Geometry
 from robobench.weights import storage
-from robobench.weights.classifiers import default_backbone, load_backbone, own_classifier_card
+from robobench.weights.classifiers import (
+    backbone_in_memory,
+    default_backbone,
+    load_backbone,
+    own_classifier_card,
+)
 from robobench.weights.coverage import canonical_training
 from robobench.weights.selection import check_applicable
 
@@ -85,13 +90,6 @@ class TrainingRequest:
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
     module: nn.Module | None = None
-
-    @property
-    def overrides(self) -> dict[str, Any]:
-        """What of the classifier's geometry is overridden."""
-        names = ("resize", "crop", "interpolation", "mean", "std")
-        values = ((name, getattr(self, name)) for name in names)
-        return {name: value for name, value in values if value is not None}
 
     @property
     def architecture(self) -> str:
@@ -295,12 +293,8 @@ def _recipe_name(request: TrainingRequest, name: str, backbone: Backbone | None)
 
 def _backbone(request: TrainingRequest, device: str) -> Backbone:
     if request.module is not None:
-        return Backbone(
-            copy.deepcopy(request.module),
-            name=request.architecture,
-            geometry=Geometry(**request.overrides),
-            layer=request.layer,
-            device=device,
+        return backbone_in_memory(
+            request.module, request, name=request.architecture, layer=request.layer, device=device
         )
     return load_backbone(
         request.architecture,
@@ -310,7 +304,7 @@ def _backbone(request: TrainingRequest, device: str) -> Backbone:
         device=device,
         download=request.download,
         train_seed=request.seed,
-        **request.overrides,
+        **overrides(request),
     )
 
 
@@ -340,7 +334,7 @@ def _command(request: TrainingRequest, name: str, trained_on: str) -> str:
         ("--layer", request.layer),
         *(
             (f"--{k}", ",".join(map(str, v)) if isinstance(v, tuple) else v)
-            for k, v in request.overrides.items()
+            for k, v in overrides(request).items()
         ),
     ):
         if value:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from robobench.backbones.backbone import Backbone
 from robobench.backbones.networks import (
@@ -14,9 +17,10 @@ from robobench.backbones.networks import (
     fit_state,
     network_named,
 )
+from robobench.backbones.overrides import overrides
 from robobench.errors import MissingWeights, RobobenchError
 from robobench.registry import DATASETS
-from robobench.types import CLEAN, Weights
+from robobench.types import CLEAN, Geometry, Weights
 from robobench.weights.storage import base_dataset, cards, load
 
 
@@ -106,6 +110,36 @@ def load_backbone(
         precision=precision,
         command=command,
     )
+
+
+def backbone_in_memory(module: nn.Module, settings: object, **arguments: Any) -> Backbone:
+    """A classifier that the caller holds, copied: theirs keeps its mode, device and gradients.
+
+    Args:
+        module: Maps normalised images to logits.
+        settings: What replaces parts of the geometry, see `robobench.backbones.overrides`.
+        arguments: Further arguments of `Backbone`.
+
+    Raises:
+        RobobenchError: See `Backbone`.
+    """
+    return Backbone(copy.deepcopy(module), geometry=Geometry(**overrides(settings)), **arguments)
+
+
+def dataset_options(settings: Any, dataset: str | None) -> str:
+    """The command-line options that select a data set, for commands in messages.
+
+    Args:
+        settings: Has the attributes classes, data_root and download.
+        dataset: As for ``--dataset``; None leaves the option out.
+    """
+    options = (
+        ("--dataset", dataset and base_dataset(dataset)),
+        ("--classes", settings.classes),
+        ("--data-root", settings.data_root),
+    )
+    words = [f"{option} {shlex.quote(value)}" for option, value in options if value]
+    return " ".join([*words, *(["--download"] if settings.download else [])])
 
 
 def _refuse_normalisation(network: Network, **given: tuple[float, float, float] | None) -> None:

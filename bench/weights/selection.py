@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -264,6 +265,11 @@ def select(
     if left or not evaluated:
         raise missing.error(suggest_trainings(left))
     return selected(MATCHED, cards)
+
+
+def bare_name(spec: str) -> str:
+    """The name in a specification of a method, as written: without argument, training and tag."""
+    return re.split("[:@#]", spec, maxsplit=1)[0]
 
 
 def _tagged(spec: str) -> tuple[str, str, str]:

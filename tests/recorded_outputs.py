@@ -71,9 +71,9 @@ def shipped():
             yield spec, card.dataset, backbone, card.train_seed
 
 
-def method_outputs(spec, dataset, backbone_name, seed):
+def method_outputs(spec, dataset, backbone_name, seed, device="cpu"):
     """float32 4 x classes: probabilities."""
-    backbone = load_backbone(backbone_name, dataset=dataset, train_seed=seed)
+    backbone = load_backbone(backbone_name, dataset=dataset, train_seed=seed, device=device)
     chosen = select(
         spec, dataset=dataset, backbone=backbone, corruptions=["jpeg_compression"], train_seed=seed
     )
@@ -85,11 +85,12 @@ def method_outputs(spec, dataset, backbone_name, seed):
         header_quality=torch.full((count,), 40) if "header_quality" in method.needs else None,
         indices=torch.arange(count),
     )
+    batch = images(count, 32).to(device)
     with torch.inference_mode():
         if method.adapts:  # the second answer depends on what was learned from the first batch
-            method.begin(lambda most: images(count, 32))
-            method.predict(images(count, 32), context)
-        return method.predict(images(count, 32), context).float().numpy()
+            method.begin(lambda most: batch)
+            method.predict(batch, context)
+        return method.predict(batch, context).float().cpu().numpy()
 
 
 def built_in_corruptions():

@@ -25,6 +25,7 @@ from robobench.backbones.splitting import Split, split, surveyed
 from robobench.backbones.stages import Stage, find_stages, run_stages
 from robobench.backbones.stored import read_state
 from robobench.errors import RobobenchError
+from robobench.precision import in_precision
 from robobench.registry.versions import source_digest
 from robobench.types import Cost, Geometry
 
@@ -184,9 +185,7 @@ class Backbone:
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The context that applies the backbone's precision."""
-        return torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.precision == "bf16", cache_enabled=False
-        )
+        return in_precision(self.device, self.precision)
 
     @cached_property
     def split(self) -> Split:

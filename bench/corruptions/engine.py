@@ -12,6 +12,7 @@ from robobench.corruptions import catalogue
 from robobench.corruptions.catalogue import SAVED
 from robobench.corruptions.random import keys, keys_each
 from robobench.errors import RobobenchError
+from robobench.precision import full_precision
 from robobench.registry import CORRUPTIONS
 from robobench.types import Degradation
 
@@ -228,7 +229,7 @@ def _call(name: str, images: Tensor, level: Any, key: Tensor) -> Tensor:
     if not len(images):
         return images.clone()
     function = CORRUPTIONS[name]
-    with CORRUPTIONS.running(name):
+    with CORRUPTIONS.running(name), full_precision(images.device):
         out: Tensor = function(images, level, key)
     if not isinstance(out, Tensor) or out.shape != images.shape or out.dtype != torch.uint8:
         what = f"{out.dtype} {tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__

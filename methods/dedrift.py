@@ -26,7 +26,7 @@ from robobench.backbones.backbone import Backbone, cost_of
 from robobench.corruptions.jpeg_quality import search_quality
 from robobench.methods.degradation_detector import DegradationDetector, train_detector
 from robobench.methods.drift_loss import refuse_if_worse
-from robobench.methods.experts import Expert, expert_names, train_expert
+from robobench.methods.experts import Expert, expert_names, module_settings, train_expert
 from robobench.methods.repair_recipes import PHOTOGRAPHS, SMALL_IMAGES, SMALL_SIDE, suited
 from robobench.training.fitting import Fit
 from robobench.training.task import TrainingTask
@@ -62,7 +62,7 @@ class Dedrift(robobench.Method):
             return
         self.settings: Mapping[str, Any] = weights.card.recipe["network"]
         self.experts = [
-            Expert.loaded(name, self.settings, weights.part(f"expert-{name}."))
+            Expert.loaded(name, self.settings, weights, backbone.device)
             for name in self.settings["experts"]
         ]
         self.learned = [e for e in self.experts if e.name != JPEG]
@@ -83,7 +83,7 @@ class Dedrift(robobench.Method):
             for part in torch.split(rows, size):
                 # Always as many images, so that an answer does not depend on the others' routes.
                 padded = part[torch.arange(size).clamp(max=len(part) - 1)].to(images.device)
-                answers = self._network(route)(images[padded])
+                answers = self._answers(images[padded], route)
                 result[part.to(images.device)] = answers[: len(part)]
         return result
 
@@ -109,6 +109,17 @@ class Dedrift(robobench.Method):
         """``repaired``: 1 where an expert answers, 0 where the classifier itself does."""
         return {"repaired": torch.tensor([float(n >= 0) for n, _ in self.routes(images)])}
 
+    def _answers(self, images: Tensor, route: _Route) -> Tensor:
+        """Probabilities of the network of one route."""
+        network, number = self._network(route), route[0]
+        module = self.experts[number].module if number >= 0 else None
+        if module is None:
+            return network(images)
+        features = network.stem(images)
+        with network.autocast():
+            features = module(features, images.float() / 255).float()
+        return network.rest(features).softmax(dim=1)
+
     def _merged(self, route: _Route) -> Backbone:
         number, level = route
         if number < 0:
@@ -117,13 +128,20 @@ class Dedrift(robobench.Method):
         return self.backbone.with_state(self.experts[number].at(level, state), "dedrift")
 
     def cost(self) -> Cost:
-        """Cost of the classifier, the detector, and the parameters that experts add."""
+        """Parameters of all that is stored; operations of the dearest way through it."""
         around = self.backbone.cost()
-        added = sum(tensor.numel() for expert in self.experts for tensor in expert.changes.values())
-        if self.detector is None:
-            return Cost(around.parameters + added, around.macs)
-        own = cost_of(self.detector, self.backbone.example.float() / 255)
-        return Cost(around.parameters + added + own.parameters, around.macs + own.macs)
+        parameters = around.parameters + sum(expert.parameters for expert in self.experts)
+        macs = around.macs
+        images = self.backbone.example.float() / 255
+        if self.detector is not None:
+            own = cost_of(self.detector, images)
+            parameters, macs = parameters + own.parameters, macs + own.macs
+        modules = [expert.module for expert in self.experts if expert.module is not None]
+        if modules:
+            with torch.no_grad():
+                features = self.backbone.stem(self.backbone.example)
+            macs += max(cost_of(module, features, images).macs for module in modules)
+        return Cost(parameters, macs)
 
     @classmethod
     def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
@@ -140,6 +158,8 @@ class Dedrift(robobench.Method):
                 **SMALL_IMAGES,
                 **common,
                 "depth": 4,
+                "module": False,
+                "speed": 1.0,
                 "stages": 4.0,
                 "distillation": 1.0,
             },
@@ -147,12 +167,20 @@ class Dedrift(robobench.Method):
         large = Recipe(
             steps=1600,
             batch=8,
-            rate=1e-4,
-            minutes=5,
+            rate=5e-4,
+            minutes=7,
             clip=1.0,
             warmup=0.05,
             evaluations=2,
-            options={**PHOTOGRAPHS, **common, "depth": 2, "stages": 4.0, "distillation": 0.1},
+            options={
+                **PHOTOGRAPHS,
+                **common,
+                "depth": 2,
+                "module": True,
+                "speed": 0.2,
+                "stages": 4.0,
+                "distillation": 0.1,
+            },
         )
         return suited(backbone, small, large).in_lengths()
 
@@ -165,8 +193,11 @@ class Dedrift(robobench.Method):
         fits: list[Fit] = []
         minutes = 0.0
         for kind, corruptions in kinds.items():
-            changes, fit = train_expert(task, kind, corruptions, names, levelled=kind == JPEG)
-            tensors |= {f"expert-{kind}.{name}": tensor for name, tensor in changes.items()}
+            expert, fit = train_expert(task, kind, corruptions, names, levelled=kind == JPEG)
+            tensors |= {f"expert-{kind}.{name}": t for name, t in expert.changes.items()}
+            if expert.module is not None:
+                stored = expert.module.state_dict()
+                tensors |= {f"module-{kind}.{name}": t for name, t in stored.items()}
             fits.append(fit)
         settings: dict[str, Any] = {
             "experts": {kind: list(corruptions) for kind, corruptions in kinds.items()},
@@ -174,6 +205,8 @@ class Dedrift(robobench.Method):
             "range": list(task.ranges.get(JPEG, (1, 100))),
             "highest": _highest(task),
         }
+        if task.recipe.options["module"]:
+            settings["module"] = module_settings(task.frozen)
         learned = [corruptions for kind, corruptions in kinds.items() if kind != JPEG]
         if learned:
             recipe = Recipe(

@@ -12,33 +12,54 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from robobench.backbones.backbone import Backbone
+from robobench.methods.afd import Afd
 from robobench.methods.drift_loss import DriftLoss, against_untreated
 from robobench.training.degrader import Degrader
 from robobench.training.fitting import Fit
 from robobench.training.task import TrainingTask
+from robobench.types import Weights
 
 _NODES: Final = 12  # levels between which weights are not distinguished
 
 
 @dataclass(frozen=True)
 class Expert:
-    """Changes to a network's parameters, constant or linear in the logarithm of the level.
+    """Changes to a network's parameters, and a module behind its stem.
 
     Attributes:
         name: The kind of degradation.
-        changes: Parameter -> K x its shape: its change, and with K = 2 the slope.
+        changes: Parameter -> K x its shape: its change, and with K = 2 the slope in the logarithm of
+            the level.
         range: Lowest and highest level of the training.
+        module: Repairs the stem's features before the tuned stages see them.
     """
 
     name: str
     changes: Mapping[str, Tensor]
     range: tuple[float, float]
+    module: nn.Module | None = None
 
     @classmethod
-    def loaded(cls, name: str, settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
-        """An expert from the tensors of a file."""
+    def loaded(
+        cls, name: str, settings: Mapping[str, Any], weights: Weights, device: torch.device
+    ) -> Self:
+        """An expert from a file of weights."""
         low, high = settings["range"]
-        return cls(name, {k: t.float() for k, t in tensors.items()}, (float(low), float(high)))
+        changes = {k: t.float() for k, t in weights.part(f"expert-{name}.").items()}
+        module: nn.Module | None = None
+        if settings.get("module"):
+            module = Afd.build(settings["module"])
+            module.load_state_dict(
+                {k: t.float() for k, t in weights.part(f"module-{name}.").items()}
+            )
+            module.to(device).eval().requires_grad_(False)
+        return cls(name, changes, (float(low), float(high)), module)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers it adds to the classifier."""
+        tensors = [*self.changes.values(), *(self.module.parameters() if self.module else ())]
+        return sum(tensor.numel() for tensor in tensors)
 
     def node(self, level: float) -> float:
         """The nearest of a dozen levels, evenly spaced in their logarithm, within the range."""
@@ -103,18 +124,35 @@ def expert_names(backbone: Backbone, depth: int) -> list[str]:
 
 
 class _Tuned(nn.Module):
-    """The changes that are trained, by parameter; dots are not allowed in names of parameters."""
+    """What is trained: changes by parameter, and the module.
 
-    def __init__(self, parameters: Mapping[str, Tensor], count: int) -> None:
+    Args:
+        parameters: Those that are tuned.
+        count: Number of changes of each.
+        speed: How fast they are tuned, relative to the rate at which the module learns. Adam's steps
+            do not depend on the size of gradients, so parameters are stored divided by it.
+        module: The module, if there is one.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        count: int,
+        speed: float,
+        module: nn.Module | None,
+    ) -> None:
         super().__init__()
-        self.names = list(parameters)
+        self.names = list(parameters)  # dots are not allowed in names of parameters
+        self.speed = speed
         self.values = nn.ParameterList(
             torch.zeros(count, *parameter.shape, device=parameter.device)
             for parameter in parameters.values()
         )
+        self.module = module
 
     def changes(self) -> dict[str, Tensor]:
-        return dict(zip(self.names, self.values, strict=True))
+        scaled = (self.speed * value for value in self.values)
+        return dict(zip(self.names, scaled, strict=True))
 
 
 class _Student(nn.Module):
@@ -125,9 +163,17 @@ class _Student(nn.Module):
         self.network = backbone.module
         self.backbone = backbone
 
-    def forward(self, images: Tensor, loss: DriftLoss | None, clean: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        images: Tensor,
+        module: nn.Module | None,
+        loss: DriftLoss | None = None,
+        clean: Tensor | None = None,
+    ) -> Tensor:
         """The loss against the clean images; logits if there are none."""
         features = self.backbone.stem(images)
+        if module is not None:
+            features = module(features, images.float() / 255).float()
         if loss is None or clean is None:
             return self.backbone.rest(features)
         return loss(features, clean, self.backbone)
@@ -140,7 +186,7 @@ def train_expert(
     names: Sequence[str],
     *,
     levelled: bool,
-) -> tuple[dict[str, Tensor], Fit]:
+) -> tuple[Expert, Fit]:
     """Train one expert.
 
     Args:
@@ -151,19 +197,23 @@ def train_expert(
         levelled: Whether they depend on the level; then `corruptions` is one, with a range.
 
     Returns:
-        The changes, as in `Expert.changes`, and the outcome of the training.
+        The expert, and the outcome of the training.
     """
     torch.manual_seed(task.train_seed)
     teacher = task.frozen
     student = teacher.with_module(teacher.twin(), live=True)
     original = dict(student.module.named_parameters())
     whole = _Student(student)
-    tuned = _Tuned({name: original[name] for name in names}, 2 if levelled else 1).to(task.device)
-    loss = DriftLoss(teacher, task.recipe.options, task.clean[0])
+    options = task.recipe.options
+    module = Afd.build(module_settings(teacher), training=True) if options["module"] else None
+    tuned = _Tuned(
+        {name: original[name] for name in names}, 2 if levelled else 1, options["speed"], module
+    ).to(task.device)
+    loss = DriftLoss(teacher, options, task.clean[0])
     span = task.ranges.get(corruptions[0], (1.0, 100.0))
     degrader = Degrader(
         corruptions, task.profile, ranges=task.ranges, seed=task.train_seed,
-        logarithmic=task.recipe.options["logarithmic"],
+        logarithmic=options["logarithmic"],
     )  # fmt: skip
 
     def parameters(level: float) -> dict[str, Tensor]:
@@ -182,16 +232,23 @@ def train_expert(
         else:
             degraded, _ = degrader(clean, step)
         clean, degraded = clean.to(task.device), degraded.to(task.device)
-        result: Tensor = functional_call(whole, parameters(level), (degraded, loss, clean))
+        result: Tensor = functional_call(whole, parameters(level), (degraded, module, loss, clean))
         return result
 
     def repaired(level: float) -> Any:
         state = {name: p.detach() for name, p in parameters(level).items()}
-        return lambda images: functional_call(whole, state, (images, None, None))
+        return lambda images: functional_call(whole, state, (images, module))
 
     conditions = [c for c in task.conditions if c[0].corruption in corruptions]
     validate = against_untreated(
         task, lambda level: repaired(level if levelled else 0.0), conditions
     )
     fit = task.fit(tuned, objective, validate, stage=f"expert-{kind}")
-    return {name: change.detach() for name, change in tuned.changes().items()}, fit
+    changes = {name: change.detach() for name, change in tuned.changes().items()}
+    deployed = None if module is None else Afd.deploy(module)
+    return Expert(kind, changes, (float(span[0]), float(span[1])), deployed), fit
+
+
+def module_settings(backbone: Backbone) -> dict[str, Any]:
+    """The arguments that build the module of an expert."""
+    return Afd.settings(backbone.stem_channels, rectified=backbone.stem_is_rectified)

@@ -15,10 +15,14 @@ PHOTOGRAPHS: Final[Mapping[str, Any]] = {
     "crop": 128,
     "smallest": 1.5,
     "views": 40,
+    "scenes": 0.3,
+    "collage": 0.3,
+    "recolour": 0.5,
     "ranges": {"jpeg_compression": (5, 40)},
     "logarithmic": True,
 }
-"""Options of trainings on photographs: crops that are never enlarged, low qualities of JPEG."""
+"""Options of trainings on photographs: crops that are never enlarged, made more varied; low
+qualities of JPEG."""
 
 SMALL_IMAGES: Final[Mapping[str, Any]] = {"shift": 3, "ranges": {"jpeg_compression": (5, 90)}}
 """Options of trainings on small images."""

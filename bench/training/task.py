@@ -26,7 +26,7 @@ from robobench.backbones.own import own_names, own_network
 from robobench.backbones.staged import StagedNetwork
 from robobench.errors import MissingWeights, RobobenchError
 from robobench.registry import METHODS
-from robobench.training.augmentation import move, rescaled_crops, warp
+from robobench.training.augmentation import rescaled_crops
 from robobench.training.degrader import Degrader, degrade_all, validation_conditions
 from robobench.training.fitting import (
     Fit,
@@ -38,6 +38,7 @@ from robobench.training.fitting import (
 )
 from robobench.training.origin import origin
 from robobench.training.pools import ImagePool, TrainingImages
+from robobench.training.views import Views
 from robobench.types import CLEAN, Card, Degradation, Recipe, Weights
 from robobench.weights import storage
 from robobench.weights.coverage import trained_corruptions, trained_levels
@@ -170,31 +171,22 @@ class TrainingTask:
         if count < views:
             places = np.resize(places, views)
         images = self.validation.batch(places)
-        if (crop := self._crop) and views:
+        if (crop := self.views.crop) and views:
             generator = np.random.default_rng(_VIEWS_SEED)
             images = rescaled_crops(images, crop, self.recipe.options["smallest"], generator)
         return images.to(self.device), self.validation.labels[places].to(self.device)
 
-    @property
-    def _crop(self) -> int | None:
-        """Side of the training crops; None for whole images."""
-        crop = self.recipe.options.get("crop")
-        return crop if crop and crop < self.train.side else None
+    @cached_property
+    def views(self) -> Views:
+        """Takes the random views of training images that the recipe asks for."""
+        return Views(self.train, self.recipe.options, self.train_seed)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Clean training images of a step, augmented, and their labels."""
         recipe = self.recipe
         positions = batch_positions(len(self.train), recipe.batch, self.train_seed, step)
         generator = np.random.default_rng([self.train_seed, step, 0])
-        images = self.train.batch(positions)
-        if warping := recipe.options.get("warping"):
-            images = warp(images, warping, generator)
-        crop = self._crop
-        smallest = recipe.options.get("smallest")
-        if crop and smallest:
-            moved = rescaled_crops(images, crop, smallest, generator)
-        else:
-            moved = move(images, recipe.options.get("shift", 0), generator, crop)
+        moved = self.views(self.train.batch(positions), generator)
         return moved, self.train.labels[torch.from_numpy(positions)]
 
     def degraded_batch(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -89,36 +90,42 @@ class Variant:
         return replace(recipe, **self.fields).with_options(**self.options)
 
 
+PLAIN: Mapping[str, Any] = {"recolour": 0.0, "scenes": 0.0, "collage": 0.0}
 VARIANTS = (
     Variant("standard"),
-    Variant("paper's loss", recipe="paper"),
     Variant("10 photographs", images=10),
     Variant("dedrift", method="dedrift"),
     Variant("dedrift, 10 photographs", method="dedrift", images=10),
     Variant("ddp", method="ddp"),
     Variant("ddp, 10 photographs", method="ddp", images=10),
-    Variant("more photographs", more=True),
+    Variant("photographs as they are", options=PLAIN),
+    Variant("photographs as they are, 10 photographs", images=10, options=PLAIN),
+    Variant("paper's loss", recipe="paper"),
+    Variant("no new colours", options={"recolour": 0.0}),
+    Variant("no scenes", options={"scenes": 0.0}),
+    Variant("no collages", options={"collage": 0.0}),
+    Variant("dedrift without the module", method="dedrift", options={"module": False}),
+    Variant("dedrift, photographs as they are", method="dedrift", options=PLAIN),
+    Variant("finetune", method="finetune"),
+    Variant("finetune, 10 photographs", method="finetune", images=10),
     Variant("400 steps", fields={"steps": 400}),
-    Variant("4000 steps", fields={"steps": 4000}),
-    Variant("10 photographs, 400 steps", images=10, fields={"steps": 400}),
-    Variant("rate 2e-4", fields={"rate": 2e-4}),
-    Variant("rate 2e-3", fields={"rate": 2e-3}),
-    Variant("no divergence", options={"distillation": 0.0}),
     Variant("divergence 1", options={"distillation": 1.0}),
+    Variant("no divergence", options={"distillation": 0.0}),
     Variant("divergence only", options={"stages": 0.0, "distillation": 1.0}),
     Variant("stem added", options={"stem": 1.0}),
+    Variant("rate 2e-4", fields={"rate": 2e-4}),
+    Variant("rate 2e-3", fields={"rate": 2e-3}),
     Variant("crops at many scales", options={"smallest": 0.75}),
     Variant("crops of 160", options={"crop": 160, "smallest": 1.2}),
     Variant("qualities 5 to 80", options={"ranges": {JPEG: (5, 80)}}),
     Variant("qualities uniform", options={"logarithmic": False}),
     Variant("clean tenth", options={"clean_share": 0.1}),
     Variant("batches of 16", fields={"batch": 16}),
-    Variant("finetune", method="finetune"),
-    Variant("finetune, 10 photographs", method="finetune", images=10),
     Variant("dedrift, one stage", method="dedrift", options={"depth": 1}),
     Variant("dedrift, three stages", method="dedrift", options={"depth": 3}),
-    Variant("dedrift, all stages", method="dedrift", options={"depth": 4}),
-    Variant("dedrift, rate 3e-4", method="dedrift", fields={"rate": 3e-4}),
+    Variant("dedrift, stages tuned faster", method="dedrift", options={"speed": 0.6}),
+    Variant("more photographs", more=True),
+    Variant("4000 steps", fields={"steps": 4000}),
     Variant("dedrift, 4000 steps", method="dedrift", fields={"steps": 4000}),
 )
 
@@ -141,7 +148,7 @@ def weights_of(
     variant: Variant, seed: int, backbone: Backbone, options: argparse.Namespace, deadline: float
 ) -> Path:
     """The card of a variant's training, trained if it is not there."""
-    folder = Path(options.folder) / f"{variant.name.replace(' ', '-').replace(',', '')}-s{seed}"
+    folder = Path(options.folder) / f"{slug(variant.name)}-s{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     if not (cards := list(folder.glob("*.json"))):
         source = photographs(options, variant.more)
@@ -163,37 +170,57 @@ def weights_of(
     return cards[0]
 
 
-def answers(
-    method: Any, backbone: Backbone, options: argparse.Namespace
-) -> dict[str, NDArray[np.float64]]:
-    """Condition -> probability of the true class and whether it is the first one, images x 2."""
-    data = open_dataset(f"folder:{options.evaluated}", class_names=backbone.class_names)
-    indices = np.arange(len(data))
-    found: dict[str, list[NDArray[np.float64]]] = {}
-    for first in range(0, len(data), BATCH):
-        part = indices[first : first + BATCH]
-        images = data.read(part, backbone.geometry).to(backbone.device)
-        labels = torch.from_numpy(data.labels[part]).to(backbone.device)
-        for quality in (0, *QUALITIES):
-            degraded = images
-            if quality:
-                keys = torch.from_numpy(part)
-                degraded = apply(images, catalogue.at_level(JPEG, quality), keys, 0)
-            with torch.inference_mode():
-                shares = method.predict(degraded, Context())
-            right = (shares.argmax(1) == labels).double()
-            sure = shares.gather(1, labels[:, None])[:, 0].double()
-            found.setdefault(str(quality), []).append(torch.stack([right, sure], 1).cpu().numpy())
-    return {name: np.concatenate(parts) for name, parts in found.items()}
+def slug(name: str) -> str:
+    """A variant's name as part of a file name."""
+    return name.replace(" ", "-").replace(",", "").replace("'", "")
+
+
+def answers_file(folder: str, name: str, seed: int) -> Path:
+    """Where the answers of one training are kept."""
+    return Path(folder) / f"{slug(name)}-s{seed}-answers.json"
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Labelled photographs under each condition, on the device: 0 is clean, others are qualities."""
+
+    images: Mapping[int, torch.Tensor]
+    labels: torch.Tensor
+
+    @classmethod
+    def read(cls, backbone: Backbone, folder: str) -> Evaluated:
+        """All photographs of a folder by class."""
+        data = open_dataset(f"folder:{folder}", class_names=backbone.class_names)
+        indices = np.arange(len(data))
+        clean = data.read(indices, backbone.geometry)
+        keys = torch.from_numpy(indices)
+        found = {0: clean} | {
+            q: apply(clean, catalogue.at_level(JPEG, q), keys, 0) for q in QUALITIES
+        }
+        labels = torch.from_numpy(data.labels).to(backbone.device)
+        return cls({k: v.to(backbone.device) for k, v in found.items()}, labels)
+
+
+def answers(method: Any, evaluated: Evaluated) -> dict[str, NDArray[np.float64]]:
+    """Condition -> whether the first class is the true one and its probability, images x 2."""
+    found = {}
+    for quality, images in evaluated.images.items():
+        with torch.inference_mode():
+            parts = [method.predict(part, Context()) for part in images.split(BATCH)]
+        shares = torch.cat(parts)
+        right = (shares.argmax(1) == evaluated.labels).double()
+        sure = shares.gather(1, evaluated.labels[:, None])[:, 0].double()
+        found[str(quality)] = torch.stack([right, sure], 1).cpu().numpy()
+    return found
 
 
 def measured(
-    name: str, seed: int, method: Any, backbone: Backbone, options: argparse.Namespace
+    name: str, seed: int, method: Any, evaluated: Evaluated, folder: str
 ) -> dict[str, NDArray[np.float64]]:
     """The same, kept in a file."""
-    path = Path(options.folder) / f"{name.replace(' ', '-').replace(',', '')}-s{seed}-answers.json"
+    path = answers_file(folder, name, seed)
     if not path.is_file():
-        made = {k: v.round(6).tolist() for k, v in answers(method(), backbone, options).items()}
+        made = {k: v.round(6).tolist() for k, v in answers(method(), evaluated).items()}
         write_whole(path, json.dumps(made).encode())
     return {k: np.array(v) for k, v in json.loads(path.read_text(encoding="utf-8")).items()}
 
@@ -236,6 +263,44 @@ def table(
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("recipe")
 
 
+def chosen_variants(options: argparse.Namespace) -> list[Variant]:
+    """The variants to train, in the order of their worth."""
+    chosen = [v for v in VARIANTS if options.more or not v.more]
+    if options.only:
+        chosen = [v for v in chosen if v.name in options.only.split(";")]
+    return chosen
+
+
+def work(options: argparse.Namespace, counter: Any, threads: int) -> None:
+    """Train and evaluate one after the other of what nobody else has taken, until the time is up."""
+    torch.set_num_threads(threads)
+    deadline = time.monotonic() + options.seconds
+    backbone = load_backbone(
+        options.backbone, weights=options.weights, dataset=f"folder:{options.evaluated}",
+        device=choose_device("auto"), resize=options.resize,
+    )  # fmt: skip
+    evaluated = Evaluated.read(backbone, options.evaluated)
+    org = measured("org", 0, lambda: METHODS["org"](backbone), evaluated, options.folder)
+    tasks = [(seed, v) for seed in range(options.seeds) for v in chosen_variants(options)]
+    while time.monotonic() < deadline:
+        with counter.get_lock():
+            place, counter.value = counter.value, counter.value + 1
+        if place >= len(tasks):
+            return
+        seed, variant = tasks[place]
+
+        def method(variant: Variant = variant, seed: int = seed) -> Any:
+            card = weights_of(variant, seed, backbone, options, deadline)
+            return METHODS[variant.method](backbone, storage.load(card))
+
+        try:
+            told = measured(variant.name, seed, method, evaluated, options.folder)
+        except TimeLimitReached as error:
+            print(error)
+            return
+        print(seed, table(org, {variant.name: [told]}).to_string(header=False), flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -245,39 +310,52 @@ def main() -> None:
     parser.add_argument("--photographs", required=True, help="folder to train on")
     parser.add_argument("--more", help="folder of further photographs")
     parser.add_argument("--evaluated", required=True, help="labelled photographs, by class")
+    parser.add_argument("--resize", type=int, help="shorter side to resize all photographs to")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", help="names of variants, separated by semicolons")
     parser.add_argument("--time-limit", default="24h")
+    parser.add_argument("--workers", type=int, default=1, help="processes, which share the device")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of each")
     parser.add_argument("--folder", default="repair-recipes")
+    parser.add_argument("--page", type=Path, default=PAGE, help="where the table is written")
     options = parser.parse_args()
-    deadline = time.monotonic() + seconds_in(options.time_limit)
-    backbone = load_backbone(
-        options.backbone, weights=options.weights, dataset=f"folder:{options.evaluated}",
-        device=choose_device("auto"),
-    )  # fmt: skip
-    chosen = [v for v in VARIANTS if options.more or not v.more]
-    if options.only:
-        chosen = [v for v in chosen if v.name in options.only.split(";")]
-    org = measured("org", 0, lambda: METHODS["org"](backbone), backbone, options)
-    found: dict[str, list[dict[str, NDArray[np.float64]]]] = {}
-    try:
-        for seed in range(options.seeds):
-            for variant in chosen:
-                card = weights_of(variant, seed, backbone, options, deadline)
+    options.seconds = seconds_in(options.time_limit)
+    Path(options.folder).mkdir(parents=True, exist_ok=True)
+    spawn = multiprocessing.get_context("spawn")
+    counter = spawn.Value("i", 0)
+    workers = [
+        spawn.Process(target=work, args=(options, counter, options.threads))
+        for _ in range(options.workers)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    write_page(options)
 
-                def method(card: Path = card, kind: Any = METHODS[variant.method]) -> Any:
-                    return kind(backbone, storage.load(card))
 
-                told = measured(variant.name, seed, method, backbone, options)
-                found.setdefault(variant.name, []).append(told)
-                print(seed, table(org, {variant.name: [told]}).to_string(header=False), flush=True)
-                if time.monotonic() > deadline:
-                    raise TimeLimitReached("time limit reached")
-    except TimeLimitReached as error:
-        print(error)
-    rows = table(org, {v.name: found[v.name] for v in chosen if v.name in found}).reset_index()
+def write_page(options: argparse.Namespace) -> None:
+    """Write the table of everything that is in the folder."""
+
+    def kept(name: str, seed: int) -> dict[str, NDArray[np.float64]] | None:
+        path = answers_file(options.folder, name, seed)
+        if not path.is_file():
+            return None
+        return {k: np.array(v) for k, v in json.loads(path.read_text(encoding="utf-8")).items()}
+
+    org = kept("org", 0)
+    if org is None:
+        return
+    found = {
+        v.name: [told for s in range(options.seeds) if (told := kept(v.name, s)) is not None]
+        for v in VARIANTS
+    }
+    if not any(found.values()):
+        return
+    rows = table(org, {name: told for name, told in found.items() if told}).reset_index()
     lines = [" | ".join(rows.columns), " | ".join(["---"] + ["---:"] * (len(rows.columns) - 1))]
     lines += [" | ".join(row) for row in rows.astype(str).to_numpy()]
+    more = f"--more {Path(options.more).name} " if options.more else ""
     text = TEXT.format(
         backbone=options.backbone,
         photographs=Path(options.photographs).name,
@@ -285,11 +363,11 @@ def main() -> None:
         seeds=max(len(trainings) for trainings in found.values()),
         clean=org["0"][:, 0].mean(),
         table="\n".join(f"| {line} |" for line in lines),
-        command="python tests/benchmarks/repair_recipes.py --weights "
-        f"{Path(options.weights).name} --photographs {Path(options.photographs).name} --more "
-        f"{Path(options.more).name if options.more else ''} --evaluated {Path(options.evaluated).name}",
+        command=f"python tests/benchmarks/repair_recipes.py --backbone {options.backbone} --weights "
+        f"{Path(options.weights).name} --photographs {Path(options.photographs).name} {more}"
+        f"--evaluated {Path(options.evaluated).name}",
     )
-    write_whole(PAGE, text.encode("utf-8"))
+    write_whole(options.page, text.encode("utf-8"))
 
 
 if __name__ == "__main__":

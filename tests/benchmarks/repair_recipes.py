@@ -101,6 +101,7 @@ VARIANTS = (
     Variant("photographs as they are", options=PLAIN),
     Variant("photographs as they are, 10 photographs", images=10, options=PLAIN),
     Variant("paper's loss", recipe="paper"),
+    Variant("more new colours", options={"recolour": 0.9, "scenes": 0.2}),
     Variant("no new colours", options={"recolour": 0.0}),
     Variant("no scenes", options={"scenes": 0.0}),
     Variant("no collages", options={"collage": 0.0}),

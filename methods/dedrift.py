@@ -1,10 +1,10 @@
 """`dedrift`: first stages of the classifier tuned to each kind of degradation, behind a gate.
 
-What plug-in modules teach: their few convolutions after the stem are worth no more than the same
-training of the stages that are there already, which costs nothing in inference; and one module for
-all corruptions is spread thin. So the first stages are tuned once for each kind of degradation
-(the expert), without labels, on a few photographs, and a gate decides for each image which expert
-classifies it, if any. Where the gate finds no degradation the classifier answers as it is.
+Two things are better than either alone: a module behind the stem, as in `afd`, and tuning the stages
+that follow, which costs nothing in inference; and one module for all corruptions is spread thin. So
+both are trained once for each kind of degradation (the expert), without labels, on a few
+photographs, and a gate decides for each image which expert classifies it, if any. Where the gate
+finds no degradation the classifier answers as it is.
 
 JPEG is found exactly, by the search for its quantisation tables; the weights of its expert are a
 function of the quality. Other kinds are told apart by a `DegradationDetector`.

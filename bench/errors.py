@@ -16,6 +16,10 @@ class RobobenchError(Exception):
     exit_code = 2
 
 
+class NotApplicable(RobobenchError):
+    """A method does not work with a classifier."""
+
+
 class MissingWeights(RobobenchError):
     """A method's trained weights are missing; training it would create them.
 

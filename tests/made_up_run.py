@@ -88,9 +88,13 @@ def _write_run(
                 "total": images,
             },
             "profile": "cifar-c",
-            "geometry": {"resize": None, "interpolation": "bilinear"},
             "seeds": [0],
-            "backbones": {"vgg-tiny": {"digest": "cd" * 32}},
+            "backbones": {
+                "vgg-tiny": {
+                    "digest": "cd" * 32,
+                    "geometry": {"resize": None, "interpolation": "bilinear"},
+                }
+            },
             "methods": [
                 {
                     "label": method,

@@ -40,7 +40,7 @@ class Backbone:
     Args:
         module: Maps normalised images N x 3 x H x W to logits N x classes; it is put into
             evaluation mode and its parameters are frozen.
-        name: Name of the backbone, as in `Cell.backbone`.
+        name: Name of the backbone. Its `label` is the same unless there are several of one name.
         geometry: How its input images are resized, cropped and normalised.
         class_names: Names of the classes in the order of its outputs; ``class 0`` etc. by default.
         layer: Name of the module after which it is split; None chooses by network family.
@@ -70,7 +70,7 @@ class Backbone:
         command: str = "",
         live: bool = False,
     ) -> None:
-        self.name = name or type(module).__name__
+        self.name = self.label = name or type(module).__name__
         self.geometry = geometry or Geometry()
         self.device = torch.device(device)
         self.precision = precision

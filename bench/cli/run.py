@@ -48,9 +48,18 @@ _PATH = _options.PATH
 @click.option("--engine", help="native or imagecorruptions. [default: native]")
 @click.option("--seed", help="Seed of the corruptions, or several, e.g. 0-2. [default: 0]")
 @click.option(
-    "--backbone", help="vgg-tiny, timm:NAME, torchvision:NAME, onnx:FILE, FILE.py:factory."
+    "--backbone",
+    help="vgg-tiny, timm:NAME, torchvision:NAME, onnx:FILE, FILE.py:factory; or several, with commas.",
 )
-@click.option("--weights", type=_PATH, help="The classifier's weights (safetensors, PyTorch).")
+@click.option(
+    "--weights",
+    type=_PATH,
+    help="The classifier's weights (safetensors, PyTorch); for several classifiers as many, in order.",
+)
+@click.option(
+    "--models", type=_PATH, help="TOML file with a table for each of several classifiers."
+)
+@click.option("--label", help="Name of the classifier in the results. [default: --backbone]")
 @click.option(
     "--layer",
     help="Layer after which modules are plugged in, see `robobench list layers`. [default: the first "
@@ -89,23 +98,26 @@ def run(config: str | None, dry_run: bool, no_report: bool, **options: Any) -> N
     tables and a report. Run again, it computes only what is missing.
     """
     from robobench.cli._progress import run_progress
-    from robobench.evaluation.plan import prepare
-    from robobench.evaluation.run import check_folder, execute
+    from robobench.evaluation.classifiers import prepare_all
+    from robobench.evaluation.run import check_folder, execute_all
     from robobench.results.run import load
 
     settings = read_settings(config) if config else {}
     settings |= {k: v for k, v in options.items() if v is not None and v != ()}
     configuration = Configuration.from_settings(settings)
     check_folder(configuration.folder)
-    plan = prepare(configuration, tell=click.echo)
-    for method in plan.grid.methods:
-        click.echo(method.line)
+    plans = prepare_all(configuration, tell=click.echo)
+    several = len({m.backbone.label for plan in plans for m in plan.grid.methods}) > 1
+    for plan in plans:
+        for method in plan.grid.methods:
+            click.echo(f"{method.backbone.label}, {method.line}" if several else method.line)
     if dry_run:
-        _tell_what_would_be_done(plan)
+        for plan in plans:
+            _tell_what_would_be_done(plan)
         return
     try:
-        with run_progress([plan]) as advance:
-            done = execute(plan, advance=advance)
+        with run_progress(plans) as advance:
+            done = execute_all(plans, advance=advance)
     except CellsFailed:
         stored = load(configuration.folder)
         if stored.cells:

@@ -73,6 +73,8 @@ class Configuration:
     seed: str | int | tuple[int, ...] = "0"
     backbone: str | None = None
     weights: str | None = None
+    models: str | None = None
+    label: str | None = None
     layer: str | None = None
     train_seeds: str | int | tuple[int, ...] = "0"
     train_missing: bool = False
@@ -98,7 +100,7 @@ class Configuration:
     def __post_init__(self) -> None:
         """Refuse impossible values before anything is loaded."""
         for name, value in asdict(self).items():
-            _check_type(f"--{name.replace('_', '-')}", name, value)
+            check_setting(f"--{name.replace('_', '-')}", name, value)
         for option, named in (("--methods", self.methods), ("--corruptions", self.corruptions)):
             if not any(n.strip() for n in (named.split(",") if isinstance(named, str) else named)):
                 raise RobobenchError(f"{option}: at least one is expected, got {named!r}")
@@ -201,7 +203,7 @@ _TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-def _check_type(called: str, name: str, value: Any) -> None:
+def check_setting(called: str, name: str, value: Any) -> None:
     """Refuse a value of another type than the field's, and empty text, which is no default.
 
     Raises:
@@ -247,5 +249,5 @@ def read_settings(path: str | Path) -> dict[str, Any]:
         if name not in known:
             raise unknown_name(f"key in {path}", key, [k.replace("_", "-") for k in known])
         settings[name] = _plain(value)
-        _check_type(f"--config {path}: {key}", name, settings[name])
+        check_setting(f"--config {path}: {key}", name, settings[name])
     return settings

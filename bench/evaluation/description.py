@@ -27,7 +27,7 @@ def describe(plan: Plan, before: dict[str, Any] | None) -> dict[str, Any]:
     earlier = before or {}
     fingerprint = data.fingerprint()
     _refuse_other_run(plan, fingerprint, before)
-    backbones = {m.backbone.name: m.backbone for m in plan.grid.methods}
+    backbones = {m.backbone.label: m.backbone for m in plan.grid.methods}
     methods = _describe_methods(plan, earlier.get("methods", []))
     return {
         "robobench": versions()["robobench"],
@@ -50,14 +50,21 @@ def describe(plan: Plan, before: dict[str, Any] | None) -> dict[str, Any]:
             "indices": sorted(source.order.tolist()) if len(source) < len(data) else "all",
         },
         "profile": plan.profile,
-        "geometry": asdict(source.geometry),
-        "geometry_key": source.geometry.key,
         "corrupt_at": plan.configuration.corrupt_at,
         "save_jpeg85": plan.configuration.save_jpeg85,
         "seeds": list(dict.fromkeys([*earlier.get("seeds", []), *plan.grid.seeds])),
         "backbones": {
             **earlier.get("backbones", {}),
-            **{n: {"digest": b.digest, "splittable": b.splittable} for n, b in backbones.items()},
+            **{
+                label: {
+                    "name": b.name,
+                    "digest": b.digest,
+                    "splittable": b.splittable,
+                    "geometry": asdict(b.geometry),
+                    "geometry_key": plan.source.geometry.key,
+                }
+                for label, b in backbones.items()
+            },
         },
         "methods": methods,
         "corruption_versions": {
@@ -96,7 +103,7 @@ def _refuse_other_run(plan: Plan, fingerprint: str, before: dict[str, Any] | Non
         "data set": (known["name"], plan.dataset.name),
         "split": (known["split"], plan.dataset.split),
         "severity table": (before["profile"], plan.profile),
-        "geometry": (before["geometry_key"], plan.source.geometry.key),
+        **_geometries(plan, before),
         "place of corruption": (before["corrupt_at"], plan.configuration.corrupt_at),
         "precision": (before["machine"]["precision"], plan.configuration.precision),
         "saving as JPEG 85": (before["save_jpeg85"], plan.configuration.save_jpeg85),
@@ -114,6 +121,18 @@ def _refuse_other_run(plan: Plan, fingerprint: str, before: dict[str, Any] | Non
         )
 
 
+def _geometries(plan: Plan, before: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """What the images of each classifier were that the folder knows, and are now."""
+    now = plan.source.geometry.key
+    known = before["backbones"]
+    labels = dict.fromkeys(method.backbone.label for method in plan.grid.methods)
+    return {
+        f"geometry of {label}": (known[label].get("geometry_key", now), now)
+        for label in labels
+        if label in known
+    }
+
+
 def _describe_methods(plan: Plan, before: list[dict[str, Any]]) -> list[dict[str, Any]]:
     from robobench.weights.storage import read_card
 
@@ -127,7 +146,7 @@ def _describe_methods(plan: Plan, before: list[dict[str, Any]]) -> list[dict[str
             "method": name,
             "trained_on": trained_on,
             "train_seed": selected.train_seed,
-            "backbone": selected.backbone.name,
+            "backbone": selected.backbone.label,
             "normalisation": selected.backbone.geometry.normalisation,
             "layer": selected.layer,
             "method_version": selected.version,

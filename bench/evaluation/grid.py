@@ -173,7 +173,7 @@ class Grid:
             level=degradation.level,
             seed=seed,
             method=method.name,
-            backbone=method.backbone.name,
+            backbone=method.backbone.label,
             weights=method.digest(degradation.corruption),
             trained_on=method.trained_on,
             train_seed=method.train_seed,

@@ -16,7 +16,7 @@ from robobench.corruptions.catalogue import PROFILES, nearest_profile, severity_
 from robobench.datasets import nested_order, open_dataset
 from robobench.datasets.opening import check_dataset_name
 from robobench.environment import choose_device
-from robobench.errors import MissingWeights, RobobenchError, unknown_name
+from robobench.errors import MissingWeights, NotApplicable, RobobenchError, unknown_name
 from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.grid import (
     Grid,
@@ -64,7 +64,11 @@ class Plan:
 
 
 def make_plan(
-    configuration: Configuration, dataset: Dataset | None = None, module: Any = None
+    configuration: Configuration,
+    dataset: Dataset | None = None,
+    module: Any = None,
+    *,
+    several: bool = False,
 ) -> Plan:
     """Open, load, resolve and check everything.
 
@@ -72,6 +76,8 @@ def make_plan(
         configuration: The requested configuration.
         dataset: Images in memory instead of the configuration's data set.
         module: An ``nn.Module`` in memory instead of the configuration's backbone.
+        several: Whether it is one of several classifiers: then methods that do not apply to it are
+            left out, with a note.
 
     Raises:
         RobobenchError: Anything that would fail later: a wrong name or file, missing weights.
@@ -82,6 +88,8 @@ def make_plan(
     train_seeds = parse_whole_numbers(configuration.train_seeds, "--train-seeds", 0, 999)
     device = choose_device(configuration.device)
     backbones = [_load(configuration, module, dataset, device, seed) for seed in train_seeds]
+    for backbone in backbones:
+        backbone.label = configuration.label or backbone.label
     if configuration.layer is not None:
         _ = backbones[0].split  # a layer that is not there is a mistake, whatever the methods
     data = dataset or _open(configuration, backbones[0])
@@ -99,16 +107,23 @@ def make_plan(
     )
     corruptions = list(dict.fromkeys(d.corruption for d in degradations))
     methods: list[SelectedMethod] = []
+    left_out: list[str] = []
     for seed, backbone in zip(train_seeds, backbones, strict=True):
         for spec in specs:
-            selected = select(
-                spec,
-                dataset=data.name,
-                backbone=backbone,
-                corruptions=corruptions,
-                train_seed=seed,
-                command=_dataset_options(configuration),
-            )
+            try:
+                selected = select(
+                    spec,
+                    dataset=data.name,
+                    backbone=backbone,
+                    corruptions=corruptions,
+                    train_seed=seed,
+                    command=_dataset_options(configuration),
+                )
+            except NotApplicable as error:
+                if not several:
+                    raise
+                left_out.append(f"Left out on {backbone.label}: {error}.")
+                continue
             for corruption in corruptions:
                 selected.refuses(corruption)  # a plug-in's mistake is found now, not in the run
             if not _is_known(selected, methods, corruptions):
@@ -126,7 +141,7 @@ def make_plan(
     )
     plan = Plan(configuration, data, source, grid, device, profile)
     plan.in_memory = dataset is not None or module is not None
-    plan.notes += _notes(plan)
+    plan.notes += [*dict.fromkeys(left_out), *_notes(plan)]
     return plan
 
 
@@ -294,6 +309,7 @@ def prepare(
     dataset: Any = None,
     module: Any = None,
     tell: Callable[[str], None] = lambda line: None,
+    several: bool = False,
 ) -> Plan:
     """Load plug-ins and make the plan, training what is missing if the configuration says so.
 
@@ -302,6 +318,7 @@ def prepare(
         dataset: Images in memory, or None.
         module: A classifier in memory, or None.
         tell: Called with a line for each training.
+        several: See `make_plan`.
 
     Raises:
         RobobenchError: See `make_plan`; or Ray is asked for and is not installed, or cannot be used.
@@ -314,7 +331,7 @@ def prepare(
         load_plugin_file(file)
     while True:
         try:
-            return make_plan(configuration, dataset, module)
+            return make_plan(configuration, dataset, module, several=several)
         except MissingWeights as missing:
             if not configuration.train_missing or dataset is not None or module is not None:
                 raise

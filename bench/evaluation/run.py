@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from robobench.environment import command_line
 from robobench.errors import CellsFailed, RobobenchError
+from robobench.evaluation.classifiers import prepare_all
 from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.description import describe
 from robobench.evaluation.plan import prepare
@@ -38,7 +39,7 @@ def run(
         corruptions: Selectors separated by commas, or a list.
         dataset: A registered name, or a pair (images, labels): uint8, N x H x W x 3 (numpy) or
             N x 3 x H x W (torch), and N integers.
-        backbone: A name, or an ``nn.Module`` that takes normalised floats and returns logits
+        backbone: A name, several separated by commas or in a list, or an ``nn.Module`` that takes normalised floats and returns logits
             (normalised with ``mean`` and ``std``).
         settings: Any other field of `robobench.evaluation.configuration.Configuration`.
 
@@ -54,6 +55,8 @@ def run(
         from robobench.datasets import from_arrays
 
         data, dataset = from_arrays(*_pair(dataset)), "memory"
+    if isinstance(backbone, list | tuple):
+        backbone = ",".join(backbone)
     if backbone is not None and not isinstance(backbone, str):
         module, backbone = backbone, type(backbone).__name__
     configuration = Configuration.from_settings(
@@ -65,7 +68,9 @@ def run(
             **settings,
         }
     )
-    return execute(prepare(configuration, data, module))
+    if module is not None or data is not None:
+        return execute(prepare(configuration, data, module))
+    return execute_all(prepare_all(configuration))
 
 
 def check_folder(folder: Path) -> None:
@@ -97,6 +102,30 @@ def _pair(data: Any) -> tuple[Any, Any]:
         f"dataset: a registered name or a pair (images, labels) is expected, got "
         f"{type(data).__name__}"
     )
+
+
+def execute_all(
+    plans: Sequence[Plan],
+    advance: Callable[[int], None] = lambda images: None,
+    finished: Callable[[Cell], None] = lambda cell: None,
+) -> Run:
+    """Execute the plans of one folder, one after the other, and return the run.
+
+    Raises:
+        RobobenchError: See `execute`.
+        CellsFailed: Some cells raised; the others are stored.
+    """
+    failed: list[CellsFailed] = []
+    done: Run | None = None
+    for plan in plans:
+        try:
+            done = execute(plan, advance, finished)
+        except CellsFailed as error:
+            failed.append(error)
+    if failed:
+        raise CellsFailed("; ".join(map(str, failed)))
+    assert done is not None  # there is at least one plan
+    return done
 
 
 def execute(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robobench.contracts import Method
-from robobench.errors import RobobenchError, foreign
+from robobench.errors import NotApplicable, RobobenchError, foreign
 from robobench.registry import METHODS
 from robobench.registry.versions import version_of
 from robobench.types import CLEAN, MATCHED, Card, Cost, is_matched
@@ -336,19 +336,19 @@ def check_applicable(name: str, method: type[Method], backbone: Backbone) -> Non
     """Refuse a method that does not work with a backbone.
 
     Raises:
-        RobobenchError: The method is a plug-in module and the backbone cannot be split, or the
+        NotApplicable: The method is a plug-in module and the backbone cannot be split, or the
             method itself refuses it.
     """
     try:
         method.check_backbone(backbone)
     except RobobenchError as error:
-        raise RobobenchError(f"{name}: {error}") from error
+        raise NotApplicable(f"{name}: {error}") from error
     in_between = method.weights_of == "plugin" and method.from_stem is not Method.from_stem
     if in_between and not backbone.splittable:
         try:
             _ = backbone.stem_channels
         except RobobenchError as error:
-            raise RobobenchError(f"{name} cannot be plugged in: {error}") from error
+            raise NotApplicable(f"{name} cannot be plugged in: {error}") from error
 
 
 def _stored(

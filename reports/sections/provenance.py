@@ -61,7 +61,7 @@ def _settings(run: Run, suffix: str) -> Table:
         "data set": _data(data),
         "fingerprint of its images": _short(data.get("fingerprint")),
         "severity profile": manifest.get("profile"),
-        "geometry": _pairs(manifest.get("geometry", {})),
+        "geometry": _geometries(manifest.get("backbones", {})),
         "corrupted at": manifest.get("corrupt_at"),
         "corruption seeds": ", ".join(map(str, manifest.get("seeds", []))),
         "backbones": "; ".join(
@@ -73,6 +73,14 @@ def _settings(run: Run, suffix: str) -> Table:
         "settings": _pairs(_set(manifest.get("configuration", {}))),
     }
     return _told(f"settings{suffix}", "The run: command, data, settings and machine.", told)
+
+
+def _geometries(backbones: Mapping[str, Mapping[str, Any]]) -> str:
+    """How images become the classifiers' inputs: once if all agree, else of each."""
+    found = {name: _pairs(about.get("geometry", {})) for name, about in backbones.items()}
+    if len(set(found.values())) == 1:
+        return next(iter(found.values()))
+    return "; ".join(f"{name}: ({pairs.replace('; ', ', ')})" for name, pairs in found.items())
 
 
 def _data(data: Mapping[str, Any]) -> str:

@@ -1,0 +1,174 @@
+"""Several classifiers in one run: each with its own weights and geometry, all in one folder."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from robobench.errors import RobobenchError, unknown_name
+from robobench.evaluation.configuration import Configuration, check_setting
+from robobench.evaluation.plan import Plan, prepare
+from robobench.weights.classifiers import default_backbone
+
+# What a table of a --models file may say; its name is the classifier's name in the results.
+_OWN: Final = ("backbone", "weights", "layer", "resize", "crop", "interpolation", "mean", "std")
+
+
+def one_each(configuration: Configuration) -> list[Configuration]:
+    """The configuration of each classifier, with the name that it has in the results as `label`.
+
+    They come from ``--backbone A,B`` with ``--weights FILE_A,FILE_B``, or from ``--models FILE``.
+
+    Raises:
+        RobobenchError: Their numbers differ, two have the same name, or the file is not as expected.
+    """
+    if configuration.models is not None:
+        return _from_file(configuration, configuration.models)
+    names = _listed(configuration.backbone)
+    if len(names) < 2:
+        return [configuration]
+    if "" in names:
+        raise RobobenchError(
+            f"--backbone {configuration.backbone}: expected names separated by commas, one is empty"
+        )
+    files = _listed(configuration.weights) or [""] * len(names)
+    if len(files) != len(names):
+        raise RobobenchError(
+            f"--weights: expected one file for each of the {len(names)} classifiers, in the same "
+            f"order, got {len(files)}; leave a place empty for its own weights"
+        )
+    several = {name for name, count in Counter(names).items() if count > 1}
+    return _distinct(
+        [
+            replace(
+                configuration,
+                backbone=name,
+                weights=file or None,
+                label=f"{name} ({Path(file).stem or 'its own'})" if name in several else name,
+            )
+            for name, file in zip(names, files, strict=True)
+        ]
+    )
+
+
+def prepare_all(
+    configuration: Configuration, tell: Callable[[str], None] = lambda line: None
+) -> list[Plan]:
+    """Plans for all classifiers; those that see the same images share one, which degrades them once.
+
+    Args:
+        configuration: As the user gave it.
+        tell: Called with a line for each training.
+
+    Raises:
+        RobobenchError: See `plan.prepare` and `one_each`; or the classifiers would be evaluated at
+            different severities, or on a cluster.
+    """
+    each = one_each(configuration)
+    if len(each) == 1:
+        return [prepare(each[0], tell=tell)]
+    if configuration.executor == "ray":
+        raise RobobenchError(
+            "--executor ray takes one classifier per run; run the others after it, with the same --out"
+        )
+    plans: list[Plan] = []
+    for one in each:
+        plan = prepare(one, tell=tell, several=True)
+        plan.configuration = replace(configuration, layer=one.layer)
+        alike = next((known for known in plans if _see_alike(known, plan)), None)
+        if alike is None:
+            plans.append(plan)
+        else:
+            methods = (*alike.grid.methods, *plan.grid.methods)
+            alike.grid = replace(alike.grid, methods=methods)
+            alike.notes = list(dict.fromkeys([*alike.notes, *plan.notes]))
+    profiles = dict.fromkeys(plan.profile for plan in plans)
+    if len(profiles) > 1:
+        raise RobobenchError(
+            f"the classifiers see images of different sizes, for which different severities are usual "
+            f"({', '.join(profiles)}): choose one for all with --profile"
+        )
+    return plans
+
+
+def _see_alike(one: Plan, other: Plan) -> bool:
+    """Whether the classifiers of two plans get the same images with the same labels."""
+    return (
+        one.grid.geometry == other.grid.geometry
+        and one.profile == other.profile
+        and one.dataset.fingerprint() == other.dataset.fingerprint()
+        and np.array_equal(one.dataset.labels, other.dataset.labels)
+    )
+
+
+def _listed(text: str | None) -> list[str]:
+    return [] if text is None else [part.strip() for part in text.split(",")]
+
+
+def _from_file(configuration: Configuration, file: str) -> list[Configuration]:
+    """A configuration for each table of a TOML file."""
+    given = [name for name in _OWN if getattr(configuration, name) is not None]
+    if given:
+        raise RobobenchError(
+            f"--models {file} says what each classifier is: leave out --{given[0]}, or give the "
+            "classifiers with --backbone"
+        )
+    tables = _tables(Path(file))
+    found = []
+    for label, table in tables.items():
+        where = f"--models {file}: {label}"
+        if not isinstance(table, Mapping):
+            raise RobobenchError(f"{where}: expected a table, [{label}], got {table!r}")
+        settings: dict[str, Any] = {}
+        for key, value in table.items():
+            name = key.replace("-", "_")
+            if name not in _OWN:
+                raise unknown_name(f"key of {label} in {file}", key, _OWN)
+            settings[name] = tuple(value) if isinstance(value, list) else value
+            check_setting(f"{where}: {key}", name, settings[name])
+        if "backbone" not in settings:
+            raise RobobenchError(f'{where}: expected a line such as backbone = "timm:resnet50"')
+        if path := settings.get("weights"):
+            # relative to the file, so that the folder can be moved
+            settings["weights"] = os.fspath(Path(file).parent / Path(path).expanduser())
+        found.append(replace(configuration, **settings, label=label))
+    if not found:
+        raise RobobenchError(f"--models {file}: expected a table per classifier, it has none")
+    return _distinct(found)
+
+
+def _tables(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RobobenchError(f"--models {path}: {error.strerror}; expected a TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RobobenchError(f"--models {path} is not valid TOML: {error}") from error
+
+
+def _distinct(found: Sequence[Configuration]) -> list[Configuration]:
+    """The same, if no two have the same name.
+
+    Raises:
+        RobobenchError: Two have.
+    """
+    labels = Counter(one.label for one in found)
+    label, count = labels.most_common(1)[0]
+    if count > 1:
+        raise RobobenchError(
+            f"{count} classifiers would both be called {label}: leave one out, or name them in a "
+            "--models file"
+        )
+    return list(found)
+
+
+def shown_name(configuration: Configuration) -> str:
+    """The name of the one classifier of a configuration in the results."""
+    return configuration.label or configuration.backbone or default_backbone(configuration.dataset)

@@ -148,10 +148,10 @@ class Dedrift(robobench.Method):
         """Settings of each expert, for many small images or for crops of a few photographs."""
         common = {"logarithmic": True, "stored_as": "float16", "caution": 0.2}
         small = Recipe(
-            steps=1000,
+            steps=600,
             batch=64,
             rate=5e-4,
-            minutes=5,
+            minutes=4,
             clip=1.0,
             evaluations=2,
             options={

@@ -57,21 +57,23 @@ def compare_pair(first: Series, second: Series) -> list[dict[str, Any]]:
     common = [d for d in first.accuracies if d in second.accuracies]
     names = list(dict.fromkeys(d.corruption for d in sorted(common, key=lambda d: not d.is_clean)))
     rows = [
-        _row(first, second, name, [[d for d in common if d.corruption == name]]) for name in names
+        difference_between(first, second, name, [[d for d in common if d.corruption == name]])
+        for name in names
     ]
     for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
         row["p_holm"] = float(p)
     degraded = [name for name in names if name != CLEAN]
     if degraded:
         parts = [[d for d in common if d.corruption == name] for name in degraded]
-        mean = _row(first, second, MEAN, parts)
+        mean = difference_between(first, second, MEAN, parts)
         rows.append({**mean, "p_holm": mean["p"]})
     return rows
 
 
-def _row(
+def difference_between(
     first: Series, second: Series, name: str, parts: Sequence[Sequence[Degradation]]
 ) -> dict[str, Any]:
+    """A row of `compare`, over the mean of parts, each the mean of its degradations."""
     ours, theirs = (np.mean([s.mean(part) for part in parts], axis=0) for s in (first, second))
     low, high = percentile_interval((theirs - ours)[1:])
     gained = _gained(first, second, parts)

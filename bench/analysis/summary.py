@@ -95,7 +95,7 @@ def summarise(
     for series in everything:
         other = reference_of(series, everything, reference)
         present = [CLEAN] if series.clean else []
-        for corruption in [*present, *_published_order(series.corruptions)]:
+        for corruption in [*present, *published_order(series.corruptions)]:
             rows.append(_row(series, other, [corruption], corruption, profile, reference))
         if series.corruptions and not _lacks(series, everything):
             mean = _row(series, other, series.corruptions, MEAN, profile, reference)
@@ -107,7 +107,7 @@ def summarise(
     return frame if frame.empty else frame.reindex(columns=_columns(frame, reference))
 
 
-def _published_order(corruptions: Sequence[str]) -> list[str]:
+def published_order(corruptions: Sequence[str]) -> list[str]:
     """Noise, blur, weather, digital, as in the literature; then others, as evaluated."""
     from robobench.corruptions.catalogue import GROUPS
 

@@ -32,6 +32,7 @@ _ORDER = [
     "verify",
     "corrupt",
     "preview",
+    "rank",
 ]
 
 

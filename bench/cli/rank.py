@@ -1,0 +1,52 @@
+"""``robobench rank``: which of several classifiers holds up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(short_help="Rank classifiers by their accuracy on degraded images.")
+@click.argument("runs", nargs=-1, metavar="[RUN ...]")
+@click.option(
+    "--method", default="org", show_default=True, help="Compared on every classifier; or all."
+)
+@click.option(
+    "--normalizer",
+    help="Whose errors mCE is relative to: alexnet, or a classifier. [default: AlexNet where its "
+    "severities were used, else the first one]",
+)
+@click.option(
+    "--csv", "table", type=click.Path(), help="File for the ranking with all its columns."
+)
+def rank(runs: tuple[str, ...], method: str, normalizer: str | None, table: str | None) -> None:
+    """Rank the classifiers of one run, or of several on the same images.
+
+    Two have different ranks only where a test separates them: a rank is an interval.
+    """
+    from robobench.analysis.classifier_ranking import rank as ranked
+    from robobench.analysis.outcomes import outcomes_of
+    from robobench.analysis.series import series_of
+    from robobench.cli._folders import open_runs
+    from robobench.errors import RobobenchError
+    from robobench.files import write_whole
+    from robobench.reports.joined import JoinedRun, join
+    from robobench.reports.screen import print_block, screen
+    from robobench.reports.sections.classifiers import ranking_blocks
+
+    run = join(open_runs(runs))
+    if isinstance(run, JoinedRun) and run.conflicts:
+        raise RobobenchError(f"these runs cannot be ranked together: {run.conflicts[0]}")
+    found = ranked(
+        series_of(outcomes_of(run.each())),
+        method=None if method == "all" else method,
+        normalizer=normalizer,
+        profile=run.manifest["profile"],
+    )
+    console = screen()
+    for block in ranking_blocks(found):
+        print_block(console, block)
+    if table is not None:
+        write_whole(Path(table), found.frame.to_csv(index=False, float_format="%.6g").encode())
+        click.echo(f"ranking: {table}")

@@ -1,0 +1,94 @@
+"""Plots of several classifiers: where each is weak, and what clean accuracy does not explain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from scipy.special import expit, logit
+
+from robobench.analysis.classifier_ranking import LEAST_FOR_A_LINE, Ranking, name_of
+from robobench.reports.style import WIDTH, looks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from robobench.analysis.series import Series
+
+_FROM_RED_TO_BLUE = "RdYlBu"
+
+
+def classifier_heatmap(found: Ranking, everything: Sequence[Series]) -> Figure:
+    """Accuracy of each classifier of a ranking under each corruption."""
+    import seaborn
+
+    by_name = {name_of(s): s for s in everything}
+    series = [by_name[name] for name in found.frame["name"]]
+    shares = np.array(
+        [[float(s.mean(s.degradations(name))[0]) for name in found.corruptions] for s in series]
+    )
+    wide = len(found.corruptions) > 6
+    figure = Figure(figsize=(WIDTH, 0.9 + 0.32 * len(series) + 0.06 * 20), layout="constrained")
+    axes = figure.add_subplot()
+    seaborn.heatmap(
+        100 * shares, annot=True, fmt=".0f", cmap=_FROM_RED_TO_BLUE, ax=axes, vmin=0, vmax=100,
+        cbar=False, linewidths=0.5, annot_kws={"color": "black"},
+        xticklabels=list(found.corruptions), yticklabels=[s.backbone for s in series],
+    )  # fmt: skip
+    axes.tick_params(length=0)
+    axes.set_xticklabels(
+        found.corruptions, rotation=40 if wide else 0, ha="right" if wide else "center"
+    )
+    axes.set_yticklabels([s.backbone for s in series], rotation=0)
+    return figure
+
+
+def robustness_figure(found: Ranking) -> Figure:
+    """Accuracy on degraded against clean images, with the line through the classifiers."""
+    frame = found.frame
+    figure = Figure(figsize=(WIDTH * 0.72, WIDTH * 0.5), layout="constrained")
+    axes = figure.add_subplot()
+    edge = 0.5 / found.count
+    clean, degraded = (frame[c].clip(edge, 1 - edge).to_numpy() for c in ("clean", "mean"))
+    names = list(frame["classifier"])
+    drawn = looks(names)
+    for place, name in enumerate(names):
+        look = drawn[name]
+        low, high = (frame[f"mean_{end}"].clip(edge, 1 - edge)[place] for end in ("low", "high"))
+        axes.errorbar(
+            clean[place], degraded[place],
+            yerr=[[degraded[place] - low], [high - degraded[place]]],
+            fmt=look.marker, color=look.color, markersize=5, capsize=2, elinewidth=1, label=name,
+        )  # fmt: skip
+    if len(names) >= LEAST_FOR_A_LINE and np.ptp(logit(clean)) > 1e-6:
+        slope, start = np.polyfit(logit(clean), logit(degraded), 1)
+        along = np.linspace(logit(clean).min() - 0.2, logit(clean).max() + 0.2, 50)
+        axes.plot(expit(along), expit(start + slope * along), color="0.6", linewidth=1, zorder=0)
+    axes.set_xscale("logit")
+    axes.set_yscale("logit")
+    _few_logit_ticks(axes)
+    axes.set_xlabel("accuracy on clean images (%)")
+    axes.set_ylabel("on degraded images (%)")
+    axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def _few_logit_ticks(axes: Axes) -> None:
+    """Round numbers of percent inside the limits instead of powers of ten."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+
+    for axis in (axes.xaxis, axes.yaxis):
+        low, high = axis.get_view_interval()
+        steps = (0.1, 0.05, 0.02, 0.01, 0.005)
+        ticks = [t for t in np.arange(0.01, 1, 0.01) if low <= t <= high]
+        for step in steps:
+            found = [round(k * step, 4) for k in range(1, int(1 / step)) if low <= k * step <= high]
+            if len(found) >= 3:
+                ticks = found
+                break
+        axis.set_major_locator(FixedLocator(ticks))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
+        axis.set_minor_formatter(NullFormatter())

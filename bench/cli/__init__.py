@@ -19,6 +19,7 @@ from robobench.cli._memory import keep_freed_memory
 from robobench.errors import RobobenchError, unknown_name
 from robobench.registry import COMMANDS, load_plugin_file
 
+COMPLETING = "_ROBOBENCH_COMPLETE"  # click's name for what a shell's completion script sets
 # The order in which a newcomer meets them; commands that are not named here follow by name.
 _ORDER = [
     "run",
@@ -155,6 +156,8 @@ def _exit_code(arguments: list[str] | None) -> int:
             2,
         )
     except SystemExit as error:  # click does not exit here, so that it is not robobench's
+        if COMPLETING in os.environ:  # unless a shell asks it what could come next
+            return int(error.code or 0)
         return _complain(f"{_where(error)} ended the program (exit code {error.code})", 3)
     except Exception as error:  # noqa: BLE001 - the last line of defence
         with tempfile.NamedTemporaryFile(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from robobench.cli import _options
+from robobench.cli import _names, _options
 
 if TYPE_CHECKING:
     from robobench.exporting.export import Exported
@@ -16,7 +16,7 @@ _PATH = _options.PATH
 
 
 @click.command(short_help="Write a method with its weights as ONNX, torch.export or TorchScript.")
-@click.argument("method")
+@click.argument("method", shell_complete=_names.of_methods)
 @click.option("--out", required=True, type=_PATH, help="File: .onnx, .pt2, .ts or .torchscript.")
 @click.option("--backbone", help="Classifier. [default: that of the data set]")
 @click.option("--weights", type=_PATH, help="The classifier's weights (safetensors, PyTorch).")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from robobench.cli import _options
+from robobench.cli import _names, _options
 from robobench.errors import CellsFailed
 from robobench.evaluation.configuration import Configuration, read_settings
 
@@ -20,14 +20,21 @@ _PATH = _options.PATH
 
 @click.command()
 @click.option(
-    "--methods", help="Comma-separated names; NAME@TRAINED_ON picks weights. [default: org]"
+    "--methods",
+    shell_complete=_names.of_methods,
+    help="Comma-separated names; NAME@TRAINED_ON picks weights. [default: org]",
 )
 @click.option(
     "--corruptions",
+    shell_complete=_names.of_corruptions,
     help="Names, groups (noise, blur, weather, digital, common, all), sweeps (jpeg:10-90/10), "
     "mixtures (gaussian_noise+jpeg). [default: common]",
 )
-@click.option("--dataset", help="A registered data set or folder:PATH. [default: shapes10]")
+@click.option(
+    "--dataset",
+    shell_complete=_names.of_datasets,
+    help="A registered data set or folder:PATH. [default: shapes10]",
+)
 @click.option("--split", help="Split of the data set. [default: test]")
 @_options.data_root
 @_options.limit

@@ -105,6 +105,14 @@ class Run:
 
         return series_of(self._outcomes)
 
+    def _repr_html_(self) -> str:
+        """The summary, in a notebook."""
+        shown = self.summary()
+        keep = ["backbone", "method", "corruption", "accuracy", "accuracy_low", "accuracy_high"]
+        wanted = [*keep, *(c for c in ("recovered", "recovered_low") if c in shown)]
+        html: str = shown[[c for c in wanted if c in shown]].round(4).to_html(index=False)
+        return html
+
     def summary(self) -> pd.DataFrame:
         """One row per method and corruption: accuracy, intervals, CE, share recovered."""
         return self._summary

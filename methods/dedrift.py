@@ -124,8 +124,14 @@ class Dedrift(robobench.Method):
         number, level = route
         if number < 0:
             return self.backbone
-        state = dict(self.backbone.module.state_dict())
-        return self.backbone.with_state(self.experts[number].at(level, state), "dedrift")
+        expert = self.experts[number]
+        # Outside of inference mode, whose tensors cannot follow the image along which a split is found.
+        with torch.inference_mode(False), torch.no_grad():
+            state = dict(self.backbone.module.state_dict())
+            network = self.backbone.with_state(expert.at(level, state), "dedrift")
+            if expert.module is not None:
+                _ = network.split
+        return network
 
     def cost(self) -> Cost:
         """Parameters of all that is stored; operations of the dearest way through it."""

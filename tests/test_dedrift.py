@@ -6,14 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torchvision
 
+from robobench.backbones.backbone import Backbone
 from robobench.corruptions import apply, catalogue
 from robobench.datasets import open_dataset
 from robobench.methods.dedrift import JPEG, Dedrift, kinds_of
 from robobench.methods.experts import Expert, expert_names
 from robobench.registry import METHODS
 from robobench.training.trainer import TrainingRequest, train_one
-from robobench.types import Context, Weights
+from robobench.types import Context, Geometry, Weights
 from robobench.weights import storage
 from robobench.weights.classifiers import load_backbone
 
@@ -31,12 +33,10 @@ def images(backbone):
     return data.read(np.arange(12), backbone.geometry)
 
 
-@pytest.fixture(scope="module")
-def weights(backbone, tmp_path_factory):
-    """Of a training of a few steps on noise and JPEG."""
-    folder = tmp_path_factory.mktemp("weights")
+def trained(backbone, folder, **options):
+    """Weights of a training of a few steps on noise and JPEG."""
     recipe = next(iter(Dedrift.recipes(backbone).values()))
-    short = replace(recipe, steps=60, batch=32, evaluations=1)
+    short = replace(recipe, steps=60, batch=32, evaluations=1).with_options(**options)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Dedrift, "recipes", classmethod(lambda *_: {"standard": short}))
         patch.setattr("robobench.training.pools._VALIDATION_IMAGES", 40)
@@ -44,6 +44,11 @@ def weights(backbone, tmp_path_factory):
         request = TrainingRequest(limit=100, precision="fp32", keep_anyway=True)
         made = train_one(request, "dedrift", "noise/jpeg", again=True)
     return storage.load(made.card)
+
+
+@pytest.fixture(scope="module")
+def weights(backbone, tmp_path_factory):
+    return trained(backbone, tmp_path_factory.mktemp("weights"))
 
 
 def test_corruptions_that_are_alike_share_an_expert():
@@ -131,3 +136,36 @@ def test_its_cost_is_the_classifiers_with_a_small_detector(backbone, weights):
     method = METHODS["dedrift"](backbone, weights)
     assert backbone.cost().macs < method.cost().macs < 1.5 * backbone.cost().macs
     assert method.cost().parameters > backbone.cost().parameters
+
+
+def test_experts_with_a_module_answer_in_inference_mode(backbone, images, tmp_path):
+    found = trained(backbone, tmp_path, module=True, speed=0.2)
+    degraded = apply(images, catalogue.at_level(JPEG, 10), torch.arange(len(images)), 0)
+    with torch.inference_mode():
+        method = Dedrift(backbone, found)
+        answers = method.predict(degraded, CONTEXT)
+        assert all(number >= 0 for number, _ in method.routes(degraded))
+    number, level = method.routes(degraded)[0]
+    expert = method.experts[number]
+    network = backbone.with_state(expert.at(level, dict(backbone.module.state_dict())), "test")
+    with torch.no_grad():
+        features = expert.module(network.stem(degraded), degraded.float() / 255)
+        expected = network.rest(features).softmax(1)
+    assert torch.allclose(answers, expected, atol=1e-5)
+    without = Dedrift(backbone, trained(backbone, tmp_path / "without"))
+    assert method.cost().parameters > without.cost().parameters
+    assert method.cost().macs > without.cost().macs
+
+
+def test_a_library_network_is_split_in_inference_mode():
+    network = torchvision.models.resnet18(num_classes=10)
+    resnet = Backbone(network, geometry=Geometry(32, 32), name="resnet18")
+    module = METHODS["afd"].build(METHODS["afd"].settings(64, rectified=True))
+    changes = {"conv1.weight": torch.zeros(1, 64, 3, 7, 7)}
+    method = Dedrift(resnet)
+    method.experts = [Expert("noise", changes, (1.0, 100.0), module.eval())]
+    method._network = method._merged
+    batch = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    with torch.inference_mode():
+        answers = method._answers(batch, (0, 0.0))
+    assert torch.allclose(answers, resnet(batch), atol=1e-5)

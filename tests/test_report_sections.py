@@ -4,11 +4,14 @@ import pandas as pd
 import pytest
 
 import robobench
+from robobench.analysis.comparison import compare_pair
+from robobench.corruptions import catalogue
 from robobench.errors import RobobenchError
 from robobench.reports import tables
 from robobench.reports.blocks import DASH, Table, Text, Value
 from robobench.reports.builder import build, compose
 from robobench.reports.leaderboard import leaderboards
+from robobench.reports.method_verdicts import verdicts
 from robobench.reports.notices import notices
 from robobench.results.run import load
 
@@ -40,12 +43,35 @@ def test_bold_only_where_told_apart_and_never_an_oracle(run, tmp_path, write_run
     assert not any(value.bold for value in shown["clean"])
 
 
-def test_summary_says_what_is_told_apart(run, tmp_path, write_run):
-    said = " ".join(section_of(run, "summary").blocks[0].items)
-    assert "is not distinguishable from `" in said
+def test_summary_has_two_verdicts(run, tmp_path, write_run):
+    usable, told = section_of(run, "summary").blocks[0].items[-2:]
+    assert usable.startswith("Usable as it is: `twin` gains most over `org`, +")
+    assert told.startswith("Told the corruption: `truth` gains most over `org`, +")
+    assert "(p < 0.001)" in told
+    assert "level with" not in told, "truth is separated from afd"
     fewer = load(write_run(tmp_path / "run", ("org", "afd"), shown=False))
-    said = " ".join(section_of(fewer, "summary").blocks[0].items)
-    assert "`afd` gains the most" in said
+    usable, told = section_of(fewer, "summary").blocks[0].items[-2:]
+    assert usable == "Usable as it is: no method beside `org` was evaluated."
+    assert "`afd` gains most" in told
+
+
+def test_verdicts_name_ties_and_what_lacks_cells(tmp_path, write_run):
+    level = catalogue.at_severity("jpeg_compression", 3, "cifar-c").level
+    folder = write_run(
+        tmp_path / "run", ("org", "twin", "other", "third"), shown=False,
+        without=(("third", "jpeg_compression", level),),
+    )  # fmt: skip
+    found, _ = verdicts(leaderboards(load(folder))[0])
+    assert {found.best.label, *(row.label for row in found.ties)} == {"twin", "other"}
+    assert [row.label for row in found.lacking] == ["third"]
+    assert "level with" in found.sentence("org")
+    assert "Left out, as cells are missing: `third`." in found.sentence("org")
+    same = load(write_run(tmp_path / "same", ("org", "twin"), shown=False))
+    board = leaderboards(same)[0]
+    row = compare_pair(board.series["org"], board.series["twin"])[-1]
+    verdict, _ = verdicts(board)
+    assert verdict.p == pytest.approx(row["p"])
+    assert verdict.gain.value == pytest.approx(row["difference"])
 
 
 def test_paired_gains_agree_with_compare(run):

@@ -98,7 +98,8 @@ _PATH = _options.PATH
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and how long it would take.")
 @click.option("--out", type=_PATH, help="Folder for the run. [default: runs/DATASET]")
 @click.option("--no-report", is_flag=True, help="Do not write a report.")
-def run(config: str | None, dry_run: bool, no_report: bool, **options: Any) -> None:
+@click.option("--full", is_flag=True, help="Print every corruption, not only a row per method.")
+def run(config: str | None, dry_run: bool, no_report: bool, full: bool, **options: Any) -> None:
     """Evaluate methods on corruptions.
 
     Prints accuracy with 95 % intervals and what each method recovers, and writes predictions,
@@ -128,9 +129,9 @@ def run(config: str | None, dry_run: bool, no_report: bool, **options: Any) -> N
     except CellsFailed:
         stored = load(configuration.folder)
         if stored.cells:
-            _show(stored, report=not no_report)
+            _show(stored, report=not no_report, full=full)
         raise
-    _show(done, report=not no_report)
+    _show(done, report=not no_report, full=full)
 
 
 def _tell_what_would_be_done(plan: Plan) -> None:
@@ -146,10 +147,16 @@ def _tell_what_would_be_done(plan: Plan) -> None:
         click.echo(f"  {line}")
 
 
-def _show(done: Run, *, report: bool) -> None:
+def _show(done: Run, *, report: bool, full: bool) -> None:
+    from robobench.reports.console_summary import print_results
     from robobench.reports.run_summary import print_summary
 
-    print_summary(done.summary(), done.manifest)
+    if full:
+        print_summary(done.summary(), done.manifest)
+    else:
+        print_results(done)
+        for note in done.summary().attrs.get("notes", []):
+            click.echo(f"note: {note}")
     for note in done.manifest["notes"]:
         click.echo(f"note: {note}")
     if report:

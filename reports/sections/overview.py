@@ -10,7 +10,8 @@ from robobench import section
 from robobench.reports.blocks import Block, Table, Text, Value, counted
 from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
 from robobench.reports.method_row import MethodRow
-from robobench.reports.ranking import BOLD_NOTE, differences, embolden
+from robobench.reports.method_verdicts import verdicts
+from robobench.reports.ranking import BOLD_NOTE, embolden
 from robobench.types import CLEAN
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def _sentences(board: Leaderboard) -> Text:
     said: list[str] = []
     if board.reference_row is not None:
         said += _loss(board, board.reference_row)
-        said += _remedies(board, board.reference_row)
+        said += [v.sentence(board.reference) for v in verdicts(board)]
     under = f" and under {counted(len(board.corruptions), 'corruption')}"
     return Text(
         f"{counted(len(board.rows), 'method')} on {counted(board.images, 'image')} of "
@@ -66,55 +67,6 @@ def _loss(board: Leaderboard, reference: MethodRow) -> list[str]:
 
 def _over(board: Leaderboard) -> str:
     return board.corruptions[0] if len(board.corruptions) == 1 else "all corruptions"
-
-
-def _remedies(board: Leaderboard, reference: MethodRow) -> list[str]:
-    means = {
-        row.label: (row, board.summed(row, MEAN, "accuracy"))
-        for row in board.others
-        if not row.oracle
-    }
-    ranked = sorted(
-        (pair for pair in means.values() if pair[1].value is not None),
-        key=lambda pair: -(pair[1].value or 0.0),
-    )
-    if not ranked:
-        return []
-    best = ranked[0][0]
-    gain = differences(board, reference, best).get(MEAN)
-    if gain is None:
-        return []
-    shown = Value(gain.value, gain.low, gain.high, "points")
-    if gain.high < 0:
-        return [
-            (
-                f"No method outperforms `{reference.label}` on degraded images; the closest, "
-                f"`{best.label}`, differs by {shown.text} points {shown.interval}."
-            )
-        ]
-    if gain.low <= 0:
-        return [
-            (
-                f"No method is distinguishable from `{reference.label}` on degraded images; the "
-                f"best, `{best.label}`, differs by {shown.text} points {shown.interval}."
-            )
-        ]
-    share = board.summed(best, MEAN, "recovered")
-    said = f"`{best.label}` gains the most, {shown.text} points {shown.interval}"
-    if share.value is not None:
-        said += f", and recovers {share.text} % {share.interval} of the loss"
-    second = ranked[1][0] if len(ranked) > 1 else None
-    if second is not None:
-        lead = differences(board, second, best).get(MEAN)
-        if lead is not None:
-            ahead = Value(lead.value, lead.low, lead.high, "points")
-            said += (
-                f"; it outperforms `{second.label}` by {ahead.text.lstrip('+')} {ahead.interval}"
-                if lead.low > 0
-                else f"; it is not distinguishable from `{second.label}` "
-                f"({ahead.text} {ahead.interval})"
-            )
-    return [f"{said}."]
 
 
 def _headline(board: Leaderboard) -> Table:

@@ -1,0 +1,137 @@
+"""What `run` prints: one row per method, and two verdicts in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
+
+import pandas as pd
+
+from robobench.reports.blocks import Table, Value
+from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
+from robobench.reports.method_row import MethodRow
+from robobench.reports.method_verdicts import is_told, verdicts
+from robobench.reports.screen import print_table, print_text, screen
+
+if TYPE_CHECKING:
+    from robobench.results.run import Run
+
+_MOST_COLUMNS = 6
+_ENDINGS = ("_noise", "_blur", "_compression", "_transform")
+_RECOVERED = "recovered"
+
+
+def print_results(run: Run, *, file: TextIO | None = None) -> None:
+    """Print a run: a table per data set and classifier, sorted by accuracy, with its verdicts.
+
+    Args:
+        run: The run.
+        file: Where to print; standard output by default.
+    """
+    console = screen(file)
+    boards = leaderboards(run)
+    if not boards:
+        console.print("no cells: nothing to summarise")
+        return
+    for board in boards:
+        found = verdicts(board)
+        strong = {r.label for v in found if v.best and v.p <= 0.05 for r in (v.best, *v.ties)}
+        table = method_table(board, strong)
+        console.print(table.caption, style="bold")
+        console.print()
+        print_table(console, table, coloured=(_RECOVERED,))
+        if console.is_terminal:
+            console.print()
+        for verdict in found:
+            print_text(console, verdict.sentence(board.reference))
+        for note in _notes(board):
+            print_text(console, note, "dim")
+        console.print()
+
+
+def method_table(board: Leaderboard, strong: set[str]) -> Table:
+    """One row per method, the most accurate first: clean, corruptions or groups, mean, CE, recovered.
+
+    Args:
+        board: The leaderboard.
+        strong: Labels of the methods whose mean is set in bold.
+    """
+    rows = sorted(board.rows, key=lambda row: -(board.summed(row, MEAN, "accuracy").value or -1.0))
+    columns: dict[str, list[Value]] = {"clean": [_bare(board.clean(row)) for row in rows]}
+    for heading, names in headings(board.corruptions).items():
+        columns[heading] = [_mean(board, row, names) for row in rows]
+    if len(board.corruptions) > 1:
+        means = [board.summed(row, MEAN, "accuracy") for row in rows]
+        columns[MEAN] = [
+            value.strong() if row.label in strong else value
+            for row, value in zip(rows, means, strict=True)
+        ]
+    if board.corruptions and board.others and board.reference_row is not None:
+        ce = f"CE[{board.reference}]"
+        columns[ce] = [_bare(board.summed(row, MEAN, ce)) for row in rows]
+        columns[_RECOVERED] = [
+            Value(None) if row.label == board.reference else board.summed(row, MEAN, _RECOVERED)
+            for row in rows
+        ]
+    labels = [f"{row.label}*" if is_told(row) else row.label for row in rows]
+    frame = pd.DataFrame(columns, index=labels, dtype=object)
+    frame.columns.name = "method"
+    return Table(
+        f"console{board.suffix}",
+        f"{board.dataset} {board.split}, {board.backbone}: {board.images:,} images, percent [95 %]",
+        frame,
+    )
+
+
+def headings(corruptions: Sequence[str]) -> dict[str, list[str]]:
+    """Short column headings and the corruptions behind each: single ones, or groups if many."""
+    if len(corruptions) <= _MOST_COLUMNS:
+        short = {name: _short(name) for name in corruptions}
+        unique = len(set(short.values())) == len(short)
+        return {(short[name] if unique else name): [name] for name in corruptions}
+    from robobench.corruptions.catalogue import GROUPS
+
+    found: dict[str, list[str]] = {}
+    for group in ("noise", "blur", "weather", "digital", "extra"):
+        if names := [name for name in corruptions if name in GROUPS.get(group, ())]:
+            found[group] = names
+    grouped = {name for names in found.values() for name in names}
+    if others := [name for name in corruptions if name not in grouped]:
+        found["others"] = others
+    return found
+
+
+def _short(name: str) -> str:
+    return next((name.removesuffix(end) for end in _ENDINGS if name.endswith(end)), name)
+
+
+def _bare(value: Value) -> Value:
+    """A number without its interval."""
+    return Value(value.value, unit=value.unit, why=value.why)
+
+
+def _mean(board: Leaderboard, row: MethodRow, names: Sequence[str]) -> Value:
+    """Mean accuracy over corruptions; with its interval if it is the only one."""
+    values = [board.summed(row, name, "accuracy") for name in names]
+    if len(board.corruptions) == 1:
+        return values[0]
+    known = [value.value for value in values if value.value is not None]
+    if len(known) < len(values):
+        return Value(None, why=next(v.why for v in values if v.value is None))
+    return Value(sum(known) / len(known))
+
+
+def _notes(board: Leaderboard) -> list[str]:
+    lines = []
+    if board.others and board.reference_row is not None and board.corruptions:
+        reference = board.reference
+        lines.append(
+            f"CE[{reference}]: errors as a share of {reference}'s; below 100 is better. recovered: "
+            f"share of the accuracy lost by {reference} that comes back."
+        )
+    if any(map(is_told, board.rows)):
+        lines.append("*: is told the corruption or its strength, which no deployment knows.")
+    lacking = [row.label for row in board.rows if board.lacking(row)]
+    if lacking:
+        lines.append(f"cells are missing of: {', '.join(lacking)}")
+    return lines

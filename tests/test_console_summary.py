@@ -1,0 +1,68 @@
+"""What `run` prints: a row per method, the best first, and two verdicts."""
+
+import io
+
+from robobench.corruptions import catalogue
+from robobench.reports.console_summary import headings, print_results
+from robobench.results.run import load
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def shown(run, monkeypatch=None, columns=0):
+    file = io.StringIO() if monkeypatch is None else Terminal()
+    if monkeypatch is not None:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setenv("TERM", "dumb")
+    print_results(run, file=file)
+    return file.getvalue()
+
+
+def test_one_row_per_method_the_best_first(run):
+    text = shown(run)
+    assert text.isascii()
+    rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")][2:]
+    assert rows[0] == "truth*"
+    assert rows[-1] == "org"
+    assert sorted(rows) == ["afd*", "org", "truth*", "twin"]
+    assert "| method |" in text
+    assert "jpeg" in text
+    assert "jpeg_compression" not in text
+    assert "Usable as it is: twin gains most over org" in text
+    assert "Told the corruption: truth gains most over org" in text
+    assert "`" not in text
+
+
+def test_eighty_columns_suffice(run, monkeypatch):
+    assert max(map(len, shown(run, monkeypatch, 80).splitlines())) <= 80
+
+
+def test_only_one_corruption_needs_no_mean(tmp_path, write_run):
+    text = shown(load(write_run(tmp_path / "run", ("org", "twin"), ("fog",), shown=False)))
+    assert "mean" not in text.splitlines()[2]
+    assert "fog" in text.splitlines()[2]
+
+
+def test_an_incomplete_method_is_named(tmp_path, write_run):
+    level = catalogue.at_severity("gaussian_noise", 2, "cifar-c").level
+    without = (("twin", "gaussian_noise", level),)
+    text = shown(load(write_run(tmp_path / "run", ("org", "twin"), without=without, shown=False)))
+    assert "cells are missing of: twin" in text
+    assert "Left out, as cells are missing: twin." in text
+
+
+def test_headings_are_short_and_never_alike():
+    assert headings(["jpeg_compression", "gaussian_noise"]) == {
+        "jpeg": ["jpeg_compression"], "gaussian": ["gaussian_noise"],
+    }  # fmt: skip
+    assert set(headings(["gaussian_blur", "gaussian_noise"])) == {"gaussian_blur", "gaussian_noise"}
+    many = [
+        "gaussian_noise", "shot_noise", "fog", "snow", "contrast", "pixelate", "motion_blur", "mine",
+    ]  # fmt: skip
+    assert headings(many) == {
+        "noise": ["gaussian_noise", "shot_noise"], "blur": ["motion_blur"],
+        "weather": ["fog", "snow"], "digital": ["contrast", "pixelate"], "others": ["mine"],
+    }  # fmt: skip

@@ -92,13 +92,14 @@ class GatedClassifier(nn.Module):
             number = self.learned.index_select(0, shares[:, 1:].argmax(dim=1))
             chosen = (shares[:, 0] < self.caution).float()
         if self.search is not None:
-            found = self.by_quality.index_select(0, self.search(image[0]))
+            # torch's ONNX exporter must see the shapes of weights, but does not see that of what a
+            # loop returns unless it changes its type.
+            quality = self.search(image[0]).float().reshape(1).to(torch.int64)
+            found = self.by_quality.index_select(0, quality)
             repaired, tilt = found[:, 0], found[:, 1]
             number = torch.where(repaired > 0, self.jpeg, number)
             chosen = torch.maximum(chosen, repaired)
-        # Of a shape that torch's ONNX exporter can see: it must know that of convolutions' weights.
-        self._route.number = number.reshape(1)
-        self._route.chosen, self._route.tilt = chosen.reshape(1), tilt.reshape(1)
+        self._route.number, self._route.chosen, self._route.tilt = number, chosen, tilt
 
 
 @dataclass

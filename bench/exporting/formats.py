@@ -21,6 +21,7 @@ from robobench.backbones.export_card import FILE, PROPERTY, ExportCard
 from robobench.environment import usable_processors
 from robobench.errors import RobobenchError
 from robobench.exporting.antialias import antialiased_resize
+from robobench.exporting.kernels import computed_kernels
 
 _OPSET: Final = 17  # the first with layer normalisation; onnxruntime knows it since 1.12
 _INPUT: Final = "images"
@@ -188,7 +189,7 @@ def _write_onnx(network: nn.Module, example: Tensor, card: ExportCard) -> bytes:
     torch._C._jit_set_onnx_log_enabled(False)  # else a failure prints the whole graph
     # The exporter from traces needs no further package and exists in torch 2.4 as in 2.14; the one
     # from torch.export needs onnxscript, and is of another kind in each of the early releases.
-    with antialiased_resize(_OPSET):
+    with antialiased_resize(_OPSET), computed_kernels(_OPSET):
         torch.onnx.export(
             network,
             (example,),

@@ -138,7 +138,8 @@ class Dedrift(robobench.Method):
         if number < 0:
             return self.backbone
         state = dict(self.backbone.module.state_dict())
-        return self.backbone.with_state(self.experts[number].at(level, state), "dedrift")
+        with torch.inference_mode(False):  # it is split, which follows gradients
+            return self.backbone.with_state(self.experts[number].at(level, state), "dedrift")
 
     def cost(self) -> Cost:
         """Parameters of all that is stored; operations of the dearest way through it."""

@@ -55,7 +55,9 @@ class QualitySearch(nn.Module):
         groups = [_grouped((luma - 128)[None], clipped), _grouped(*_halved(chroma, clipped))]
         going = image.new_ones(1, dtype=torch.bool)
         narrow, going = self._evidence(groups, going, wide=False)
-        wide, _ = self._evidence(groups, going, wide=True)
+        # A copy: a loop that has nothing to do returns what it was given, and tracers would take the
+        # one for the other.
+        wide, _ = self._evidence(groups, going.clone(), wide=True)
         evidence = torch.where(going, wide, narrow)
         likely = (evidence.amax() > FEW).to(torch.int64)
         return (evidence.argmax() + 1).reshape(1) * likely

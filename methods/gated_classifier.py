@@ -127,6 +127,7 @@ class _Tuned(nn.Module):
     """
 
     changes: Tensor
+    slope: Tensor | None
 
     def __init__(self, changes: Tensor, slope: Tensor | None, route: _Route) -> None:
         super().__init__()

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, max_pool2d, pad
 
@@ -22,6 +23,7 @@ from robobench.corruptions.jpeg_evidence import BASIS, FEW, GROUP, NOISE, UP_TO,
 _SIDE: Final = 8
 _QUALITIES: Final = 100
 _TABLES: Final = 7  # per noise level, see `_PlaneEvidence`
+_jit: Any = torch.jit  # which has no types
 _Groups = tuple[Tensor, Tensor]
 _State = tuple[Tensor, Tensor, Tensor]
 
@@ -52,7 +54,8 @@ class QualitySearch(nn.Module):
         luma = (((image * self.luma).sum(0) + 32768) / 65536).floor()
         chroma = ((torch.stack([image[2], image[0]]) - luma) * self.differences).round()
         clipped = ((image.amin(0) == 0) | (image.amax(0) == 255)).to(torch.float32)[None]
-        groups = [_grouped((luma - 128)[None], clipped), _grouped(*_halved(chroma, clipped))]
+        planes = ((luma - 128)[None], clipped), _halved(chroma, clipped)
+        groups = [_grouped(*both) for both in planes if min(both[0].shape[1:]) >= _SIDE]
         going = image.new_ones(1, dtype=torch.bool)
         narrow, going = self._evidence(groups, going, wide=False)
         # A copy: a loop that has nothing to do returns what it was given, and tracers would take the
@@ -68,7 +71,7 @@ class QualitySearch(nn.Module):
         """Evidence for each quality, and whether all groups of blocks have left it open."""
         evidence = groups[0][0].new_zeros(_QUALITIES)
         state = evidence, evidence[:2], going
-        for plane, group in zip(self.planes, groups, strict=True):
+        for plane, group in zip(self.planes, groups, strict=False):
             state = plane(group, state, wide)
         return state[0], state[2]
 
@@ -100,8 +103,9 @@ def _unmixing(length: int) -> Tensor:
     """
     count = (length + 1) // 2
     mixing = 0.75 * np.eye(count)
+    own = np.arange(count)
     for neighbour in (-1, 1):
-        np.add.at(mixing, (range(count), np.clip(np.arange(count) + neighbour, 0, count - 1)), 0.125)
+        np.add.at(mixing, (own, np.clip(own + neighbour, 0, count - 1)), 0.125)
     if length % 2:  # only the left one of the last two
         mixing[-1] = 0
         mixing[-1, -1] = 0.75
@@ -168,7 +172,7 @@ class _PlaneEvidence(nn.Module):
             order = pairs[:, 1].argsort(kind="stable")
             pairs, sorted_place = pairs[order], order.argsort()
             blurred = int((pairs[:, 1] <= 8 * noise).sum())
-            tables = (
+            tables: tuple[NDArray[Any], ...] = (
                 pairs[:blurred, 0],
                 pairs[:blurred, 1:],
                 pairs[blurred:, 0],
@@ -194,37 +198,38 @@ class _PlaneEvidence(nn.Module):
         """
         levels = len(NOISE) if wide else 1
         tables = [getattr(self, f"table{k}") for k in range(levels * _TABLES)]
-        known = (*groups, self.diagonals, tables)
-        result: _State
+        known: tuple[Any, ...] = (*groups, self.diagonals, tables)
+        loop: Callable[..., _State] = _wide_loop if wide else _narrow_loop
         if torch.compiler.is_compiling():  # torch.export is compiling, too
-            result = _exported_loop(_wide_step if wide else _narrow_step, state, known)
-        elif torch.jit.is_tracing():
-            result = _scripted(_wide_loop if wide else _narrow_loop)(*state, *known)
-        else:
-            result = (_wide_loop if wide else _narrow_loop)(*state, *known)
-        return result
+            return _exported_loop(_wide_step if wide else _narrow_step, state, known)
+        if _jit.is_tracing():
+            loop = _scripted(loop)
+        return loop(*state, *known)
 
 
-def _exported_loop(step: Callable[..., Any], state: _State, known: tuple[Any, ...]) -> Any:
+def _exported_loop(step: Callable[..., Any], state: _State, known: tuple[Any, ...]) -> _State:
     """The loop in the only spelling that torch.export can write down."""
-    from torch._higher_order_ops.while_loop import while_loop
+    import torch._higher_order_ops.while_loop as operators
 
+    while_loop: Any = operators.while_loop  # which has no types
     groups = known[0].shape[0]
 
     def goes_on(at: Tensor, *now: Tensor) -> Tensor:
-        return (now[2] & (at < groups)).reshape(())
+        more: Tensor = now[2] & (at < groups)
+        return more.reshape(())
 
     def body(at: Tensor, *now: Tensor) -> Any:
         return step(at, *now, *known)
 
-    start: Any = torch.zeros_like(state[2], dtype=torch.int64), *state
-    return while_loop(goes_on, body, start)[1:]
+    at = torch.zeros_like(state[2], dtype=torch.int64)
+    _, evidence, counts, going = while_loop(goes_on, body, (at, *state))
+    return evidence, counts, going
 
 
 @cache
-def _scripted(loop: Callable[..., Any]) -> Any:
-    jit: Any = torch.jit  # which has no types
-    return jit.script(loop)
+def _scripted(loop: Callable[..., _State]) -> Callable[..., _State]:
+    scripted: Callable[..., _State] = _jit.script(loop)
+    return scripted
 
 
 # From here on functions are compiled by TorchScript, which knows no constants of the module: the

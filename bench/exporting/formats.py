@@ -86,9 +86,7 @@ def written(format: Format, network: nn.Module, example: Tensor, card: ExportCar
         ) from error
 
 
-def opened(
-    format: Format, content: bytes, batch: int | None = None
-) -> Callable[[Tensor], Tensor]:
+def opened(format: Format, content: bytes, batch: int | None = None) -> Callable[[Tensor], Tensor]:
     """The function that a file's content is: images N x 3 x H x W to outputs N x classes.
 
     Args:
@@ -111,7 +109,7 @@ def opened(
     def guarded(images: Tensor) -> Tensor:
         try:
             with torch.no_grad():
-                return torch.cat([run(part) for part in images.split(batch or len(images))])
+                return torch.cat([run(part) for part in torch.split(images, batch or len(images))])
         except Exception as error:
             raise RobobenchError(
                 f"the {format.name} file that was made fails in {format.runs_in} on "

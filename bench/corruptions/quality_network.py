@@ -209,9 +209,9 @@ class _PlaneEvidence(nn.Module):
 
 def _exported_loop(step: Callable[..., Any], state: _State, known: tuple[Any, ...]) -> _State:
     """The loop in the only spelling that torch.export can write down."""
-    import torch._higher_order_ops.while_loop as operators
+    from torch._higher_order_ops.while_loop import while_loop as untyped
 
-    while_loop: Any = operators.while_loop  # which has no types
+    while_loop: Any = untyped
     groups = known[0].shape[0]
 
     def goes_on(at: Tensor, *now: Tensor) -> Tensor:

@@ -79,7 +79,8 @@ class Method:
 
         Returns:
             Maps float32 images N x 3 x H x W on 0..255 to logits N x classes, for any N, and can be
-            traced: it consists of tensor operations only, always the same ones.
+            traced: it consists of tensor operations only, always the same ones. With a true
+            attribute ``one_image`` it takes one image at a time, N = 1.
         """
         return None
 

@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import robobench
 from robobench.backbones.backbone import Backbone, cost_of
@@ -27,6 +27,7 @@ from robobench.corruptions.jpeg_quality import search_quality
 from robobench.methods.degradation_detector import DegradationDetector, train_detector
 from robobench.methods.drift_loss import refuse_if_worse
 from robobench.methods.experts import Expert, expert_names, module_settings, train_expert
+from robobench.methods.gated_classifier import GatedClassifier
 from robobench.methods.repair_recipes import PHOTOGRAPHS, SMALL_IMAGES, SMALL_SIDE, suited
 from robobench.training.fitting import Fit
 from robobench.training.task import TrainingTask
@@ -108,6 +109,18 @@ class Dedrift(robobench.Method):
     def columns(self, images: Tensor, clean: Tensor, context: Context) -> dict[str, Tensor]:
         """``repaired``: 1 where an expert answers, 0 where the classifier itself does."""
         return {"repaired": torch.tensor([float(n >= 0) for n, _ in self.routes(images)])}
+
+    def as_module(self) -> nn.Module:
+        """The classifier with gate and experts in it, for one image at a time."""
+        names = [expert.name for expert in self.experts]
+        return GatedClassifier(
+            self.backbone,
+            self.experts,
+            jpeg=names.index(JPEG) if JPEG in names else None,
+            highest=self.settings["highest"],
+            detector=self.detector,
+            caution=self.settings["caution"],
+        )
 
     def _answers(self, images: Tensor, route: _Route) -> Tensor:
         """Probabilities of the network of one route."""

@@ -72,10 +72,14 @@ class Expert:
         """A network's state dict with the changes at a level; the level matters only if K = 2."""
         changed = dict(state)
         for name, change in self.changes.items():
-            weights = torch.tensor(_basis(level, self.range)[: len(change)])
+            weights = torch.tensor(self.basis(level)[: len(change)])
             moved = torch.tensordot(weights, change.cpu(), dims=1)
             changed[name] = state[name] + moved.to(state[name])
         return changed
+
+    def basis(self, level: float) -> tuple[float, float]:
+        """What its changes at a level are multiplied by."""
+        return _basis(level, self.range)
 
 
 def _basis(level: float, range_: tuple[float, float]) -> tuple[float, float]:

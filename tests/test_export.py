@@ -2,6 +2,7 @@
 
 import sys
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -99,12 +100,15 @@ def test_floats_in_and_logits_out(suffix, backbone, degraded, tmp_path):
 @pytest.mark.parametrize("name", EXPORTABLE)
 def test_every_network_is_its_method(name, backbone, degraded):
     method = make(name, backbone)
-    network = ExportedNetwork(method.as_module(), "uint8", "probabilities")
+    network = ExportedNetwork(method.as_module(), "uint8", "probabilities").eval()
     with torch.inference_mode():
         expected = method.predict(degraded, Context())
-        torch.testing.assert_close(network(degraded), expected, atol=1e-5, rtol=1e-4)
-    content = written(FORMATS[".onnx"], network.eval(), degraded[:2], card_of("org", backbone))
-    run = opened(FORMATS[".onnx"], content)
+        parts = degraded.split(network.batch or len(degraded))
+        got = torch.cat([network(part) for part in parts])
+        torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-4)
+    card = replace(card_of("org", backbone), batch=network.batch)
+    content = written(FORMATS[".onnx"], network, degraded[: network.batch or 2], card)
+    run = opened(FORMATS[".onnx"], content, network.batch)
     found = compared(run, method, degraded, takes="uint8", returns="probabilities")
     assert found.largest < 1e-4
     assert found.same == found.images == len(degraded)

@@ -37,6 +37,7 @@ class ExportCard:
         std: What it then divides by.
         class_names: The classes, in the order of the outputs.
         versions: Versions of robobench, Python and torch.
+        batch: How many images the file takes at a time; None for any number.
         format: Format version of the card.
     """
 
@@ -57,6 +58,7 @@ class ExportCard:
     std: tuple[float, float, float]
     class_names: tuple[str, ...]
     versions: Mapping[str, str]
+    batch: int | None = None
     format: int = _FORMAT
 
     def to_json(self) -> str:

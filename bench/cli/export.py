@@ -104,9 +104,10 @@ def export(
 
 def _tell(done: Exported, path: Path, images: str) -> None:
     card, agreement = done.card, done.agreement
+    size = f"{card.batch or 'N'} x 3 x {card.height} x {card.width}"
     pixels = "uint8 on 0..255" if card.input == "uint8" else "float32 on 0..1"
     click.echo(
-        f"{path}: {done.format.name}, {done.size / 1e6:.1f} MB; N x 3 x {card.height} x {card.width}, "
+        f"{path}: {done.format.name}, {done.size / 1e6:.1f} MB; {size}, "
         f"RGB, {pixels}, to {card.output} of {len(card.class_names)} classes; normalisation inside"
     )
     click.echo(

@@ -24,13 +24,13 @@ from robobench.corruptions.compiled import Array, fused, fused_piece
 from robobench.corruptions.dct import tables
 
 GROUP: Final = 48  # blocks evaluated together
-_FEW, _DECIDED, _LEAD = (
+FEW, DECIDED, LEAD = (
     5.0,
     15.0,
     8.0,
 )  # nats: to answer at all; to stop early; lead over the second
-_MISFITS: Final = 4  # this many detailed blocks that fit no quality, and none that does: not a JPEG
-_BASIS: Final = np.array(
+MISFITS: Final = 4  # this many detailed blocks that fit no quality, and none that does: not a JPEG
+BASIS: Final = np.array(
     [
         [
             math.sqrt((1 if u == 0 else 2) / 8) * math.cos((2 * x + 1) * u * math.pi / 16)
@@ -41,11 +41,11 @@ _BASIS: Final = np.array(
     np.float32,
 )
 # Standard deviations of the noise tried, and the highest quality at which each is informative.
-_NOISE: Final = np.array([1 / math.sqrt(12), 1, 3, 10], np.float32)
-_UP_TO: Final = np.array([100, 95, 85, 60], np.int32)
+NOISE: Final = np.array([1 / math.sqrt(12), 1, 3, 10], np.float32)
+UP_TO: Final = np.array([100, 95, 85, 60], np.int32)
 # A coefficient closer to 0 is due to a block's symmetry (e.g. equal rows), not to a fine step.
-_EXACT: Final = np.float32(0.01)
-_POINTS: Final = 64  # of each tabulated curve
+EXACT: Final = np.float32(0.01)
+POINTS: Final = 64  # of each tabulated curve
 
 
 class SearchTables(NamedTuple):
@@ -82,10 +82,10 @@ def search_tables() -> SearchTables:
     steps = np.zeros((2, max(map(len, pairs)), 2), np.int32)
     for plane in range(2):
         steps[plane, : len(pairs[plane])] = pairs[plane]
-    small = np.zeros((len(_NOISE), 256, _POINTS), np.float32)
-    for s, noise in enumerate(_NOISE.tolist()):
+    small = np.zeros((len(NOISE), 256, POINTS), np.float32)
+    for s, noise in enumerate(NOISE.tolist()):
         for step in range(1, int(8 * noise) + 1):
-            away = np.linspace(0, step / 2, _POINTS) - step * np.arange(-40, 41)[:, None]
+            away = np.linspace(0, step / 2, POINTS) - step * np.arange(-40, 41)[:, None]
             density = np.exp(-((away / noise) ** 2) / 2).sum(0)
             small[s, step] = np.log(density * step / (noise * math.sqrt(2 * math.pi)))
     return SearchTables(steps, place, used, small)
@@ -122,7 +122,7 @@ def search(
         _planes(images[i], luma[0], chroma, clipped)
         halved = False
         found[i] = np.nan
-        for widths in (1, len(_NOISE)):
+        for widths in (1, len(NOISE)):
             evidence[:] = 0
             fits, misfits = 0, 0
             done = False
@@ -145,14 +145,14 @@ def search(
                     )  # fmt: skip
                     fits += a
                     misfits += b
-                    done = _decided(evidence) or (widths == 1 and not fits and misfits >= _MISFITS)
+                    done = _decided(evidence) or (widths == 1 and not fits and misfits >= MISFITS)
                     if done:
                         break
                 if done:
                     break
             if done or widths > 1:
                 q = np.argmax(evidence)
-                if evidence[q] > _FEW:
+                if evidence[q] > FEW:
                     found[i] = q + 1
                 break
 
@@ -163,8 +163,8 @@ def _decided(evidence: Array) -> bool:
     q = np.argmax(evidence)
     near = 0
     for other in range(100):
-        near += evidence[other] > evidence[q] - _LEAD
-    return evidence[q] > _DECIDED and near == 1
+        near += evidence[other] > evidence[q] - LEAD
+    return evidence[q] > DECIDED and near == 1
 
 
 @fused_piece
@@ -261,13 +261,13 @@ def _transform(
             for u in range(8):
                 total = np.float32(0)
                 for x in range(8):
-                    total += plane[y0 + y, x0 + x] * _BASIS[u, x]
+                    total += plane[y0 + y, x0 + x] * BASIS[u, x]
                 rows[y, u] = total
         for v in range(8):
             for u in range(8):
                 total = np.float32(0)
                 for y in range(8):
-                    total += rows[y, u] * _BASIS[v, y]
+                    total += rows[y, u] * BASIS[v, y]
                 coefficients[8 * v + u, n] = total
         n += 1
     return n
@@ -296,11 +296,11 @@ def _weigh(
     _scales(coefficients, n, scale)
     row_of = np.empty(GROUP, np.float32)
     for s in range(widths):
-        noise = _NOISE[s]
+        noise = NOISE[s]
         level = -np.float32(math.log(math.sqrt(2 * math.pi) * noise))
         precision = np.float32(0.5) / (noise * noise)
         least = np.float32(math.log(np.float32(2.5) * noise))
-        limit = _UP_TO[s]
+        limit = UP_TO[s]
         for p in range(used[limit - 1]):
             f, whole = steps[p, 0], steps[p, 1]
             step = np.float32(whole)
@@ -310,10 +310,10 @@ def _weigh(
                 for i in range(n):
                     k = np.float32(np.rint(row[i] * inverse))
                     away = abs(row[i] - k * step) * inverse
-                    gain = small[s, whole, int(away * (2 * _POINTS - 2) + np.float32(0.5))]
+                    gain = small[s, whole, int(away * (2 * POINTS - 2) + np.float32(0.5))]
                     if k == 0:
                         gain += min(max(own[i], least) - worth, np.float32(0))
-                        if abs(row[i]) < _EXACT:
+                        if abs(row[i]) < EXACT:
                             gain = min(gain, np.float32(0))
                     gains[p, i] = max(gain, np.float32(-4))
             else:

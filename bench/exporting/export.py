@@ -83,12 +83,12 @@ def export(
     """
     network = exported_network(selected, takes, returns)
     height, width = images.images.shape[2:]
-    example = images.images[:1].expand(2, -1, -1, -1).contiguous()
+    example = images.images[:1].expand(network.batch or 2, -1, -1, -1).contiguous()
     if takes == "float":
         example = example.float() / 255
-    card = _card(selected, takes, returns, height, width)
+    card = _card(selected, takes, returns, height, width, network.batch)
     content = written(format, network, example, card)
-    run = opened(format, content)
+    run = opened(format, content, network.batch)
     agreement = compared(run, selected.method, images.images, takes=takes, returns=returns)
     check(agreement, format.name)
     try:
@@ -99,7 +99,12 @@ def export(
 
 
 def _card(
-    selected: SelectedMethod, takes: Input, returns: Output, height: int, width: int
+    selected: SelectedMethod,
+    takes: Input,
+    returns: Output,
+    height: int,
+    width: int,
+    batch: int | None = None,
 ) -> ExportCard:
     backbone = selected.backbone
     geometry = backbone.geometry
@@ -122,4 +127,5 @@ def _card(
         std=geometry.std,
         class_names=backbone.class_names,
         versions={name: here[name] for name in _VERSIONS},
+        batch=batch,
     )

@@ -21,6 +21,7 @@ from robobench.backbones.export_card import FILE, PROPERTY, ExportCard
 from robobench.environment import usable_processors
 from robobench.errors import RobobenchError
 from robobench.exporting.antialias import antialiased_resize
+from robobench.exporting.kernels import computed_kernels
 
 _OPSET: Final = 17  # the first with layer normalisation; onnxruntime knows it since 1.12
 _INPUT: Final = "images"
@@ -68,7 +69,7 @@ def written(format: Format, network: nn.Module, example: Tensor, card: ExportCar
     Args:
         format: The format.
         network: Maps images to outputs; in evaluation mode.
-        example: Images of the right type and size, two or more.
+        example: Images of the right type and size: as many as the card says, or two.
         card: What the file says about itself.
 
     Raises:
@@ -85,8 +86,13 @@ def written(format: Format, network: nn.Module, example: Tensor, card: ExportCar
         ) from error
 
 
-def opened(format: Format, content: bytes) -> Callable[[Tensor], Tensor]:
+def opened(format: Format, content: bytes, batch: int | None = None) -> Callable[[Tensor], Tensor]:
     """The function that a file's content is: images N x 3 x H x W to outputs N x classes.
+
+    Args:
+        format: Its format.
+        content: The content.
+        batch: How many images it takes at a time, a divisor of N; None for any number.
 
     Raises:
         RobobenchError: It cannot be read back.
@@ -103,7 +109,7 @@ def opened(format: Format, content: bytes) -> Callable[[Tensor], Tensor]:
     def guarded(images: Tensor) -> Tensor:
         try:
             with torch.no_grad():
-                return run(images)
+                return torch.cat([run(part) for part in torch.split(images, batch or len(images))])
         except Exception as error:
             raise RobobenchError(
                 f"the {format.name} file that was made fails in {format.runs_in} on "
@@ -136,8 +142,9 @@ def _quiet() -> Iterator[None]:
 
 
 def _write_program(network: nn.Module, example: Tensor, card: ExportCard) -> bytes:
-    batch = torch.export.Dim("batch", min=1)
-    program = torch.export.export(network, (example,), dynamic_shapes=({0: batch},), strict=False)
+    any_number = {0: torch.export.Dim("batch", min=1)}
+    shapes = (any_number if card.batch is None else None,)
+    program = torch.export.export(network, (example,), dynamic_shapes=shapes, strict=False)
     content = io.BytesIO()
     torch.export.save(program, content, extra_files={FILE: card.to_json()})
     return content.getvalue()
@@ -176,19 +183,20 @@ def _write_onnx(network: nn.Module, example: Tensor, card: ExportCard) -> bytes:
     import onnx
 
     content = io.BytesIO()
+    names = _INPUT, card.output
     torch._C._jit_set_onnx_log_enabled(False)  # else a failure prints the whole graph
     # The exporter from traces needs no further package and exists in torch 2.4 as in 2.14; the one
     # from torch.export needs onnxscript, and is of another kind in each of the early releases.
-    with antialiased_resize(_OPSET):
+    with antialiased_resize(_OPSET), computed_kernels(_OPSET):
         torch.onnx.export(
             network,
             (example,),
             content,  # type: ignore[arg-type]  # files in memory are accepted
             dynamo=False,
             opset_version=_OPSET,
-            input_names=[_INPUT],
-            output_names=[card.output],
-            dynamic_axes={_INPUT: {0: "batch"}, card.output: {0: "batch"}},
+            input_names=names[:1],
+            output_names=names[1:],
+            dynamic_axes=None if card.batch else {name: {0: "batch"} for name in names},
         )
     model = onnx.load_from_string(content.getvalue())
     model.metadata_props.add(key=PROPERTY, value=card.to_json())

@@ -27,12 +27,16 @@ class ExportedNetwork(nn.Module):
         network: See `Method.as_module`.
         takes: ``uint8`` for pixels on 0..255, ``float`` for pixels on 0..1.
         returns: ``probabilities`` or ``logits``.
+
+    Attributes:
+        batch: How many images it takes at a time; None for any number.
     """
 
     def __init__(self, network: nn.Module, takes: Input, returns: Output) -> None:
         super().__init__()
         self.network = network
         self._takes, self._returns = takes, returns
+        self.batch = 1 if getattr(network, "one_image", False) else None
 
     def forward(self, images: Tensor) -> Tensor:
         """Float32 N x classes for images N x 3 x H x W."""

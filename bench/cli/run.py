@@ -48,7 +48,7 @@ _PATH = _options.PATH
 @click.option("--engine", help="native or imagecorruptions. [default: native]")
 @click.option("--seed", help="Seed of the corruptions, or several, e.g. 0-2. [default: 0]")
 @click.option(
-    "--backbone", help="vgg-tiny, timm:NAME, torchvision:NAME, onnx:FILE, FILE.py:factory."
+    "--backbone", help="vgg-tiny, timm:NAME, torchvision:NAME, hf:NAME, onnx:FILE, FILE.py:factory."
 )
 @click.option("--weights", type=_PATH, help="The classifier's weights (safetensors, PyTorch).")
 @click.option(

@@ -235,11 +235,11 @@ def network_of(backbone: Backbone) -> nn.Module:
     """The network that can be adapted.
 
     Raises:
-        RobobenchError: It is an ONNX file.
+        RobobenchError: It is an exported file.
     """
-    if getattr(backbone.module, "opaque", False):
+    if opaque := getattr(backbone.module, "opaque", ""):
         raise RobobenchError(
-            f"backbone {backbone.name} is an ONNX file, whose layers cannot be adapted: give the "
+            f"backbone {backbone.name} is {opaque}, whose layers cannot be adapted: give the "
             "network as PyTorch code"
         )
     return backbone.module

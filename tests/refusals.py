@@ -3,6 +3,7 @@
 import pytest
 
 from robobench.errors import RobobenchError
+from robobench.weights.classifiers import load_backbone
 
 
 def refused(words, function, *args, **options):
@@ -14,3 +15,10 @@ def refused(words, function, *args, **options):
     for word in [words] if isinstance(words, str) else words:
         assert word in text
     return text
+
+
+def refused_backbone(name, message, **settings):
+    """A classifier that is refused, in one line that matches."""
+    with pytest.raises(RobobenchError, match=message) as caught:
+        load_backbone(name, **settings)
+    assert "\n" not in str(caught.value)

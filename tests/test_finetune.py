@@ -70,7 +70,7 @@ def test_only_what_can_be_tuned_is_accepted():
     check_applicable("finetune", Finetune, grouped)  # which need not be splittable
     with pytest.raises(RobobenchError, match="finetune-bn: backbone grouped has no batch norm"):
         check_applicable("finetune-bn", FinetuneBn, grouped)
-    grouped.module.opaque = True
+    grouped.module.opaque = "an ONNX file"
     for name in ("finetune", "finetune-bn"):
         with pytest.raises(RobobenchError, match="is an ONNX file"):
             check_applicable(name, METHODS[name], grouped)

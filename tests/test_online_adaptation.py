@@ -73,7 +73,7 @@ def test_a_network_without_normalisation_is_refused_in_words():
     grouped = Backbone(Normed(nn.GroupNorm(1, 3)), name="grouped", geometry=Geometry(crop=32))
     with pytest.raises(RobobenchError, match="bn-adapt: backbone grouped has no batch normalis"):
         check_applicable("bn-adapt", METHODS["bn-adapt"], grouped)
-    grouped.module.opaque = True
+    grouped.module.opaque = "an ONNX file"
     for name in EVERY:
         with pytest.raises(RobobenchError, match="ONNX file, whose layers cannot be adapted"):
             check_applicable(name, METHODS[name], grouped)

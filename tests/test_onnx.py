@@ -59,20 +59,27 @@ def test_onnx_files_run_and_cannot_be_cut(tmp_path, softmax):
         backbone.twin()
 
 
-def test_onnx_files_are_run_on_every_provider_there_is(tmp_path, monkeypatch):
+def test_onnx_files_run_on_the_gpu_where_its_provider_is_there(tmp_path, monkeypatch):
     path, asked = onnx_file(tmp_path / "net.onnx"), []
     onnxruntime = pytest.importorskip("onnxruntime")
     session = onnxruntime.InferenceSession
 
     def started(path, providers):
-        asked.extend(providers)
+        asked.append(providers)
         return session(path, providers=["CPUExecutionProvider"])
 
-    there = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    there = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
     monkeypatch.setattr(onnxruntime, "InferenceSession", started)
-    load_backbone(f"onnx:{path}")
-    assert asked == there
+    network = load_backbone(f"onnx:{path}").module
+    assert asked == [["CPUExecutionProvider"]]
+    device = torch.device("cuda", 1)
+    with pytest.raises(RobobenchError, match="CUDAExecutionProvider does not start here"):
+        network._start(device)
+    assert asked[1:] == [[("CUDAExecutionProvider", {"device_id": 1}), "CPUExecutionProvider"]]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there[2:])
+    network._start(device)
+    assert (asked[2], network._device) == (["CPUExecutionProvider"], torch.device("cpu"))
 
 
 def test_onnx_files_of_one_image_a_time_take_many(tmp_path):

@@ -1,8 +1,8 @@
 """Classifiers: loaded from anywhere, frozen, and split into stem and rest.
 
 A backbone is named ``vgg-tiny``, ``vgg-small``, ``resnet-20``, ``resnet-56`` or ``vgg-tanaka``
-(built in, for small images), ``timm:NAME``, ``torchvision:NAME``, ``onnx:FILE`` or
-``FILE.py:FACTORY``; in Python any ``nn.Module`` in memory works as well (`Backbone` itself). It is
+(built in, for small images), ``timm:NAME``, ``torchvision:NAME``, ``hf:NAME``, ``onnx:FILE``,
+``pt2:FILE``, ``ts:FILE`` or ``FILE.py:FACTORY``; in Python any ``nn.Module`` in memory works as well (`Backbone` itself). It is
 never run with random weights.
 """
 
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from robobench.backbones.deployed import DeployedClassifier, PluggedClassifier
 from robobench.backbones.layers import Layer, default_place, layers_of
 from robobench.backbones.networks import class_names_for, fit_state
+from robobench.backbones.outputs import count_classes
 from robobench.backbones.splitting import Split, split, surveyed
 from robobench.backbones.stages import Stage, find_stages, run_stages
 from robobench.backbones.stored import read_state
@@ -38,8 +39,9 @@ class Backbone:
     """A frozen classifier with its geometry: maps uint8 images to class probabilities.
 
     Args:
-        module: Maps normalised images N x 3 x H x W to logits N x classes; it is put into
-            evaluation mode and its parameters are frozen.
+        module: Maps normalised images N x 3 x H x W to logits N x classes, or to an object with
+            ``.logits`` or a tuple that they come first in; it is put into evaluation mode and its
+            parameters are frozen.
         name: Name of the backbone. Its `label` is the same unless there are several of one name.
         geometry: How its input images are resized, cropped and normalised.
         class_names: Names of the classes in the order of its outputs; ``class 0`` etc. by default.
@@ -78,12 +80,12 @@ class Backbone:
         self._layer = layer
         self.version = _source(module) if version is None else version
         self.module = placed(module, self.device).eval().requires_grad_(False)
-        self._running = self.module if live else folded(self.module)
         shape = self.geometry.mean, self.geometry.std
         self._mean, self._std = (
             torch.tensor(v, device=self.device).view(1, 3, 1, 1) * 255 for v in shape
         )
-        self.num_classes = self._count_classes()
+        self.num_classes = count_classes(self.module, self.normalise(self.example), self.name)
+        self._running = self.module if live else folded(self.module)
         self.class_names = tuple(class_names or [f"class {i}" for i in range(self.num_classes)])
         if len(self.class_names) != self.num_classes:
             raise RobobenchError(
@@ -175,10 +177,10 @@ class Backbone:
             plugged: A module at the split point; maps features and images on 0..1 to features.
 
         Raises:
-            RobobenchError: The network is an ONNX file, or cannot be split.
+            RobobenchError: The network is an exported file, or cannot be split.
         """
-        if getattr(self.module, "opaque", False):
-            raise RobobenchError(f"backbone {self.name} is an ONNX file, which is exported already")
+        if opaque := getattr(self.module, "opaque", ""):
+            raise RobobenchError(f"backbone {self.name} is {opaque}, which is exported already")
         if plugged is None:
             return DeployedClassifier(self._running, self._mean, self._std).eval()
         return PluggedClassifier(self.split, plugged, self._mean, self._std).eval()
@@ -241,9 +243,9 @@ class Backbone:
         return layers_of(found, default_place(self._running, found))
 
     def _check_not_opaque(self) -> None:
-        if getattr(self.module, "opaque", False):
+        if opaque := getattr(self.module, "opaque", ""):
             raise RobobenchError(
-                f"backbone {self.name} is an ONNX file, which cannot be split: ddp, afd and "
+                f"backbone {self.name} is {opaque}, which cannot be split: ddp, afd and "
                 "other plug-in modules need the network as PyTorch code"
             )
 
@@ -279,8 +281,8 @@ class Backbone:
 
     def twin(self) -> nn.Module:
         """A copy of the network, to be trained or given other weights."""
-        if getattr(self.module, "opaque", False):
-            raise RobobenchError(f"backbone {self.name} is an ONNX file, which cannot be trained")
+        if opaque := getattr(self.module, "opaque", ""):
+            raise RobobenchError(f"backbone {self.name} is {opaque}, which cannot be trained")
         return copy.deepcopy(self.module).requires_grad_(True)
 
     def with_state(self, tensors: Mapping[str, Tensor], source: str) -> Backbone:
@@ -311,22 +313,6 @@ class Backbone:
             command=self.command,
             live=live,
         )
-
-    def _count_classes(self) -> int:
-        try:
-            with torch.inference_mode():
-                logits = self.module(self.normalise(self.example))
-        except Exception as error:  # whatever a user's network raises
-            raise RobobenchError(
-                f"backbone {self.name} fails on one {tuple(self.example.shape)} image: "
-                f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-            ) from error
-        if not isinstance(logits, Tensor) or logits.ndim != 2:
-            shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise RobobenchError(
-                f"backbone {self.name} returned {shape} for one image, expected 1 x classes"
-            )
-        return logits.shape[1]
 
 
 def _source(module: nn.Module) -> str:

@@ -1,9 +1,8 @@
-"""Sources of backbone networks: built in, timm, torchvision, an ONNX file, a factory."""
+"""Sources of backbone networks: built in, torchvision, a factory; what all sources share."""
 
 from __future__ import annotations
 
 import importlib.util
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -157,7 +156,7 @@ def _own(name: str, weights: str | Path | None, class_names: Sequence[str] | Non
         classes = len(tensors["classifier.weight"])
     module = own_network(name, classes)
     if tensors is not None:
-        _check_classes(tensors, "classifier", classes, str(weights), name)
+        check_classes(tensors, "classifier", classes, str(weights), name)
         fit_state(module, tensors, str(weights), name)
     names = tuple(class_names) if class_names else None
     return Network(
@@ -167,9 +166,10 @@ def _own(name: str, weights: str | Path | None, class_names: Sequence[str] | Non
     )
 
 
-def _check_classes(
+def check_classes(
     tensors: Mapping[str, Tensor], head: str, classes: int, source: str, name: str
 ) -> None:
+    """Raise `RobobenchError` if weights have another number of classes than the data set."""
     given = tensors.get(f"{head}.weight")
     if given is not None and len(given) != classes:
         raise RobobenchError(
@@ -178,73 +178,23 @@ def _check_classes(
         )
 
 
-def _head(module: nn.Module) -> str:
+def head_of(module: nn.Module) -> str:
     """Name of the layer that computes the logits: the last one with weights per class."""
     names = [n for n, m in module.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
     return names[-1] if names else ""
 
 
-def _classes_in(tensors: Mapping[str, Tensor], module: nn.Module, default: int) -> int:
-    given = tensors.get(f"{_head(module)}.weight")
+def classes_in(tensors: Mapping[str, Tensor], module: nn.Module, default: int) -> int:
+    """Number of classes that weights were trained on; the default where they do not tell."""
+    given = tensors.get(f"{head_of(module)}.weight")
     return default if given is None else len(given)
 
 
-def _no_weights(name: str, what: str) -> RobobenchError:
+def no_weights(name: str, what: str) -> RobobenchError:
+    """The error for a network without weights that may not be downloaded."""
     return RobobenchError(
         f"backbone {name} has no weights here: give --weights FILE, or --download to let "
         f"{what} download its pretrained ones"
-    )
-
-
-@backbone("timm", argument="NAME")
-def load_timm(
-    argument: str,
-    weights: str | Path | None,
-    class_names: Sequence[str] | None,
-    download: bool,
-) -> Network:
-    """Any classifier from timm, with --weights FILE or its own (--download)."""
-    timm = import_timm()
-    name = f"timm:{argument}"
-    check_timm_name(argument)
-    if weights is None and not download:
-        raise _no_weights(name, "timm")
-    module: Any
-    if weights is None:
-        try:
-            module = timm.create_model(argument, pretrained=True)
-        except Exception as error:  # from the hub or the connection, or a wrong tag
-            raise _no_download(name, error) from error
-    else:
-        tensors = read_state(weights)
-        module = timm.create_model(argument, pretrained=False)
-        classes = _classes_in(tensors, module, module.num_classes)
-        if class_names is not None:
-            _check_classes(tensors, _head(module), len(class_names), str(weights), name)
-        if classes != module.num_classes:
-            module = timm.create_model(argument, pretrained=False, num_classes=classes)
-        fit_state(module, tensors, str(weights), name)
-    names = class_names_for(module.num_classes, class_names)
-    return Network(module, name, timm_geometry(module), names)
-
-
-def check_timm_name(argument: str) -> None:
-    """Raise `RobobenchError` for a network that timm does not have."""
-    timm, architecture = import_timm(), argument.partition(".")[0]
-    if not timm.is_model(architecture):
-        raise unknown_name("timm network", architecture, timm.list_models())
-
-
-def timm_geometry(module: nn.Module) -> Geometry:
-    """The geometry that a network of timm was trained with."""
-    config: Any = import_timm().data.resolve_data_config(model=module)
-    crop = int(config["input_size"][-1])
-    return Geometry(
-        resize=math.floor(crop / config["crop_pct"]),
-        crop=crop,
-        interpolation=config["interpolation"],
-        mean=tuple(config["mean"]),
-        std=tuple(config["std"]),
     )
 
 
@@ -262,7 +212,7 @@ def load_torchvision(
     name = f"torchvision:{argument}"
     check_torchvision_name(argument)
     if weights is None and not download:
-        raise _no_weights(name, "torchvision")
+        raise no_weights(name, "torchvision")
     pretrained = models.get_model_weights(argument).DEFAULT
     # Auxiliary heads are for training only; these two networks initialise them by default.
     options = {"init_weights": False} if argument in ("googlenet", "inception_v3") else {}
@@ -270,16 +220,16 @@ def load_torchvision(
         try:
             module = models.get_model(argument, weights=pretrained)
         except Exception as error:  # from the hub or the connection
-            raise _no_download(name, error) from error
+            raise no_download(name, error) from error
         classes = _IMAGENET_CLASSES
     else:
         # Most third-party weights go with the preprocessing of a network's first published ones.
         pretrained = next(iter(models.get_model_weights(argument)))
         tensors = read_state(weights)
         module = models.get_model(argument, weights=None, **options)
-        classes = _classes_in(tensors, module, _IMAGENET_CLASSES)
+        classes = classes_in(tensors, module, _IMAGENET_CLASSES)
         if class_names is not None:
-            _check_classes(tensors, _head(module), len(class_names), str(weights), name)
+            check_classes(tensors, head_of(module), len(class_names), str(weights), name)
         if classes != _IMAGENET_CLASSES:
             module = models.get_model(argument, weights=None, num_classes=classes, **options)
         fit_state(module, tensors, str(weights), name)
@@ -309,7 +259,8 @@ def torchvision_geometry(pretrained: Any) -> Geometry:
     )
 
 
-def _no_download(name: str, error: Exception) -> RobobenchError:
+def no_download(name: str, error: Exception) -> RobobenchError:
+    """The error for pretrained weights that could not be downloaded."""
     reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:120]}"
     return RobobenchError(
         f"backbone {name}: its pretrained weights cannot be downloaded ({reason}); --weights FILE "

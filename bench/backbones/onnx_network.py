@@ -1,11 +1,14 @@
-"""A classifier in an ONNX file, which can be run but neither split nor trained."""
+"""A classifier in an ONNX file, which can be run but neither split nor trained.
+
+On a GPU it runs where onnxruntime has a provider for it; images and logits then stay there.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -16,6 +19,10 @@ from robobench.backbones.networks import Network, class_names_for
 from robobench.errors import RobobenchError, foreign
 from robobench.registry import backbone
 from robobench.types import Cost, Geometry
+
+_CUDA: Final = "CUDAExecutionProvider"
+# Providers that are used where the classifier is on a GPU only.
+_ON_GPU: Final = (_CUDA, "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider")
 
 
 class OnnxNetwork(nn.Module):
@@ -38,7 +45,7 @@ class OnnxNetwork(nn.Module):
             not installed.
     """
 
-    opaque = True  # its parts can be neither accessed nor trained
+    opaque = "an ONNX file"  # its parts can be neither accessed nor trained
 
     def __init__(self, path: str) -> None:
         super().__init__()
@@ -53,10 +60,8 @@ class OnnxNetwork(nn.Module):
             ) from error
         try:
             model = onnx.load(path)
-            # In its order of preference: accelerators first, the CPU for what they cannot do.
-            self._session = onnxruntime.InferenceSession(
-                path, providers=onnxruntime.get_available_providers()
-            )
+            self._runtime, self._path = onnxruntime, path
+            self._start(torch.device("cpu"))
         except Exception as error:  # protobuf and the runtime have their own exceptions
             raise RobobenchError(
                 f"--backbone onnx:{path} cannot be read: {str(error).partition(chr(10))[0][:160]}"
@@ -71,6 +76,7 @@ class OnnxNetwork(nn.Module):
             )
         self._name = f"onnx:{Path(path).name}"
         self._input = inputs[0].name
+        self._output = self._session.get_outputs()[0].name
         self._bytes = inputs[0].type == "tensor(uint8)"
         told = self._session.get_modelmeta().custom_metadata_map.get(PROPERTY)
         self.card = None if told is None else ExportCard.from_json(told, f"--backbone onnx:{path}")
@@ -108,20 +114,71 @@ class OnnxNetwork(nn.Module):
                 f"{self._name} was made for images of {side} x {side} pixels, these are {width} x "
                 f"{height}: give --resize {side} --crop {side}"
             )
-        images = images.detach().float().cpu().contiguous()
+        images = images.detach().float().contiguous()
         if self._bytes:
             images = (images * 255).round().clamp(0, 255).to(torch.uint8)
-        array = images.numpy()
-        step = self._batch or len(array)
+        images = images.to(self._device)
+        step = self._batch or len(images)
         parts = []
-        for start in range(0, len(array), step):
-            part = array[start : start + step]
-            padded = np.concatenate(
-                [part, np.zeros((step - len(part), *part.shape[1:]), part.dtype)]
+        for part in torch.split(images, max(step, 1)):
+            missing = step - len(part)
+            padded = (
+                torch.cat([part, part.new_zeros(missing, *part.shape[1:])]) if missing else part
             )
-            parts.append(self._session.run(None, {self._input: padded})[0][: len(part)])
+            parts.append(self._run(padded)[: len(part)])
         output = torch.from_numpy(np.concatenate(parts)).to(device)
         return output.clamp_min(1e-30).log() if self._probabilities else output
+
+    def to(self, *args: Any, **kwargs: Any) -> Any:
+        """Move to a device, on which the file then runs if there is a provider for it."""
+        moved = super().to(*args, **kwargs)
+        device = next((b.device for b in self.buffers()), torch.device("cpu"))
+        if self._provided(device) != self._device:
+            self._start(device)
+        return moved
+
+    def _provided(self, device: torch.device) -> torch.device:
+        """The device itself, if onnxruntime can run there; else the CPU."""
+        there = device.type == "cuda" and _CUDA in self._runtime.get_available_providers()
+        return torch.device("cuda", device.index or 0) if there else torch.device("cpu")
+
+    def _start(self, device: torch.device) -> None:
+        """Begin a session on a device, or on the CPU where there is no provider for it.
+
+        Raises:
+            RobobenchError: The provider is installed, but does not start.
+        """
+        self._device = self._provided(device)
+        available = self._runtime.get_available_providers()
+        # In its order of preference; the CPU does what an accelerator cannot.
+        providers = [p for p in available if p not in _ON_GPU]
+        if self._device.type == "cuda":
+            providers.insert(0, (_CUDA, {"device_id": self._device.index}))
+        self._session = self._runtime.InferenceSession(self._path, providers=providers)
+        if self._device.type == "cuda" and _CUDA not in self._session.get_providers():
+            raise RobobenchError(
+                f"--backbone onnx:{self._path}: onnxruntime's {_CUDA} does not start here (its CUDA "
+                "libraries do not match?); --device cpu runs the file on the CPU"
+            )
+
+    def _run(self, images: Tensor) -> Any:
+        """The first output, a numpy array, for images on the session's device."""
+        binding = self._session.io_binding()
+        if self._device.type == "cuda":
+            torch.cuda.current_stream(
+                self._device
+            ).synchronize()  # onnxruntime has a stream of its own
+        binding.bind_input(
+            name=self._input,
+            device_type=self._device.type,
+            device_id=self._device.index or 0,
+            element_type=np.uint8 if self._bytes else np.float32,
+            shape=tuple(images.shape),
+            buffer_ptr=images.data_ptr(),
+        )
+        binding.bind_output(self._output)
+        self._session.run_with_iobinding(binding)
+        return binding.copy_outputs_to_cpu()[0]
 
 
 def _is_square_rgb(channels: Any, height: Any, width: Any) -> bool:

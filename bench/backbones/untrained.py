@@ -6,12 +6,11 @@ from pathlib import Path
 
 from robobench.backbones.networks import (
     Network,
-    check_timm_name,
     check_torchvision_name,
     network_named,
-    timm_geometry,
     torchvision_geometry,
 )
+from robobench.backbones.timm_networks import check_timm_name, is_repository, timm_geometry
 from robobench.backbones.vision import import_timm, import_torchvision
 
 
@@ -27,7 +26,12 @@ def architecture(name: str, weights: str | Path | None = None, download: bool = 
         RobobenchError: The name is unknown, or the weights do not fit.
     """
     kind, _, argument = name.partition(":")
-    if weights is not None or download or kind not in ("timm", "torchvision"):
+    if (
+        weights is not None
+        or download
+        or kind not in ("timm", "torchvision")
+        or is_repository(argument)
+    ):
         return network_named(name, weights, None, download)
     if kind == "timm":
         check_timm_name(argument)

@@ -56,7 +56,8 @@ _PATH = _options.PATH
 @click.option("--seed", help="Seed of the corruptions, or several, e.g. 0-2. [default: 0]")
 @click.option(
     "--backbone",
-    help="vgg-tiny, timm:NAME, torchvision:NAME, onnx:FILE, FILE.py:factory; or several, with commas.",
+    help="vgg-tiny, timm:NAME, torchvision:NAME, hf:NAME, onnx:FILE, FILE.py:factory; or several, with "
+    "commas.",
 )
 @click.option(
     "--weights",

@@ -46,7 +46,8 @@ def load_backbone(
 
     Args:
         name: A built-in one (``vgg-tiny``, ``vgg-small``, ``resnet-20``, ``resnet-56``, ``vgg-tanaka``),
-            ``timm:NAME``, ``torchvision:NAME``, ``onnx:FILE`` or ``FILE.py:FACTORY``.
+            ``timm:NAME``, ``torchvision:NAME``, ``hf:NAME``, ``onnx:FILE``, ``pt2:FILE``, ``ts:FILE``
+            or ``FILE.py:FACTORY``.
         dataset: Data set that the built-in networks were trained on.
         weights: Safetensors file, or a PyTorch file of tensors only.
         class_names: Names of the classes in the order of the outputs, if the data set defines them;

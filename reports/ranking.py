@@ -43,8 +43,6 @@ def differences(board: Leaderboard, a: MethodRow, b: MethodRow) -> Mapping[str, 
     Returns:
         The difference of the mean accuracies by corruption, including ``clean`` and ``mean``.
     """
-    from robobench.analysis.statistics import percentile_interval
-
     first, second = board.series[a.label], board.series[b.label]
     found: dict[str, Any] = {}
     for corruption in [CLEAN, *board.corruptions]:
@@ -59,7 +57,7 @@ def differences(board: Leaderboard, a: MethodRow, b: MethodRow) -> Mapping[str, 
     if degraded and len(degraded) == len(board.corruptions):
         found[MEAN] = sum(degraded) / len(degraded)
     return {
-        name: Difference(float(samples[0]), *percentile_interval(samples[1:]))
+        name: Difference(float(samples[0]), *first.sampling.interval(samples, (-1.0, 1.0)))
         for name, samples in found.items()
     }
 

@@ -12,12 +12,10 @@ from scipy.stats import binomtest, norm
 from robobench.analysis.outcomes import align, outcomes_of
 from robobench.analysis.statistics import (
     bootstrap_accuracies,
-    draw_train_seeds,
     holm,
     image_draws,
     loss_exceeds,
     mcnemar,
-    percentile_interval,
     sign_flip,
     wilson,
 )
@@ -65,23 +63,44 @@ def test_wilson_is_scipys_and_holds_its_own_share(case):
 # --- bootstrap -----------------------------------------------------------------------------------
 
 
-def test_draws_count_images_and_do_not_depend_on_blocks():
-    blocks = list(image_draws(30, 100, np.random.default_rng(0)))
-    counts = np.concatenate(blocks)
-    assert counts.shape == (100, 30)
-    assert (counts.sum(axis=1) == 30).all()
+def test_weights_are_whole_exponential_and_do_not_depend_on_blocks():
+    blocks = list(image_draws(300, 100, np.random.default_rng(0)))
+    weights = np.concatenate(blocks)
+    assert weights.shape == (100, 300)
     assert len(blocks) > 1
+    assert np.array_equal(weights, np.rint(weights))
+    assert weights.std() == pytest.approx(weights.mean(), rel=0.02)
+    assert weights.sum(axis=1).max() < 2**24
 
 
-def test_bootstrap_is_what_resampling_one_by_one_gives():
+@pytest.mark.parametrize("count", [1, 50_000])
+def test_sums_of_weights_are_exact_for_few_images_and_many(count):
+    weights = next(image_draws(count, 64, np.random.default_rng(0)))
+    exact = weights.sum(axis=1, dtype=np.float64)
+    assert np.array_equal(weights @ np.ones(count, np.float32), exact)
+    assert weights.std() > 0.5 * weights.mean()
+
+
+def test_bootstrap_is_the_weighted_mean():
     rng = np.random.default_rng(1)
     correct = rng.random((7, 50)) < 0.6
     ours = bootstrap_accuracies(correct, draws=70, seed=3)
     assert ours[0] == pytest.approx(correct.mean(axis=1))
     draws = np.concatenate(list(image_draws(50, 70, np.random.default_rng([3, 50]))))
-    for row, counts in zip(ours[1:], draws, strict=True):
-        sample = np.repeat(np.arange(50), counts.astype(int))
-        assert row == pytest.approx(correct[:, sample].mean(axis=1))
+    for row, weights in zip(ours[1:], draws, strict=True):
+        assert row == pytest.approx(np.average(correct, axis=1, weights=weights))
+
+
+def test_a_cell_with_its_own_images_counts_these_alone():
+    rng = np.random.default_rng(1)
+    correct, seen = rng.random((2, 60)) < 0.6, np.ones((2, 60), bool)
+    seen[0, 20:] = False
+    ours = bootstrap_accuracies(correct, draws=70, seen=seen)
+    assert ours[0, 0] == pytest.approx(correct[0, :20].mean())
+    draws = np.concatenate(list(image_draws(60, 70, np.random.default_rng([0, 60]))))
+    first = (draws[:, :20] @ correct[0, :20]) / draws[:, :20].sum(axis=1)
+    assert ours[1:, 0] == pytest.approx(first)
+    assert np.array_equal(ours[:, 1], bootstrap_accuracies(correct[1:], draws=70)[:, 0])
 
 
 def test_every_cell_meets_the_same_images():
@@ -99,53 +118,12 @@ def test_a_sample_does_not_depend_on_which_other_cells_there_are():
     assert not np.array_equal(whole, bootstrap_accuracies(correct, draws=100, seed=5))
 
 
-def test_the_interval_of_a_difference_holds_the_truth_as_often_as_it_says():
-    rng = np.random.default_rng(5)
-    hits, runs, images = 0, 200, 300
-    for run in range(runs):
-        hard = rng.random(images)  # both methods find the same images hard
-        first = rng.random((4, images)) < 0.95 - 0.5 * hard
-        second = rng.random((4, images)) < 0.85 - 0.4 * hard  # truly 5 points worse
-        samples = bootstrap_accuracies(np.concatenate([first, second]), draws=300, seed=run)
-        low, high = percentile_interval((samples[:, :4] - samples[:, 4:]).mean(axis=1)[1:])
-        hits += low <= 0.05 <= high
-    # 95 % of 200 are 190, give or take 3.1: three of those on either side
-    assert 180 <= hits <= 200
-
-
-def test_a_paired_interval_is_narrower_than_two_unpaired_ones_suggest():
-    rng = np.random.default_rng(6)
-    first = rng.random(2000) < 0.8
-    second = np.where(rng.random(2000) < 0.02, ~first, first)
-    samples = bootstrap_accuracies(np.stack([first, second]), draws=500)
-    low, high = percentile_interval(samples[1:, 0] - samples[1:, 1])
-    single = percentile_interval(samples[1:, 0])
-    assert high - low < 0.5 * (single[1] - single[0])
-
-
-def test_train_seeds_drawn_give_the_variance_of_a_mean_of_few():
-    values = np.array([0.70, 0.72, 0.77])
-    weights = draw_train_seeds(3, 40_000, np.random.default_rng(0))
-    assert weights.sum(axis=1) == pytest.approx(np.ones(40_001))
-    assert weights[0] == pytest.approx(np.full(3, 1 / 3))
-    assert (weights[1:] @ values).var() == pytest.approx(values.var(ddof=1) / 3, rel=0.02)
-    assert draw_train_seeds(1, 5, np.random.default_rng(0)) == pytest.approx(np.ones((6, 1)))
-
-
 def test_a_cells_samples_do_not_depend_on_how_many_cells_stand_beside_it():
     correct = np.random.default_rng(0).random((150, 90)) < 0.7
     whole = bootstrap_accuracies(correct, draws=70, seed=1)
     for row in (0, 63, 64, 149):
         alone = bootstrap_accuracies(correct[[row]], draws=70, seed=1)
         assert np.array_equal(whole[:, [row]], alone)
-
-
-def test_an_interval_survives_infinite_samples_and_refuses_unknown_ones():
-    assert percentile_interval(np.array([-np.inf, *range(998), np.inf])) == (
-        pytest.approx(24, abs=1.5),
-        pytest.approx(973, abs=1.5),
-    )
-    assert all(math.isnan(end) for end in percentile_interval(np.array([1.0, np.nan])))
 
 
 # --- alignment -----------------------------------------------------------------------------------

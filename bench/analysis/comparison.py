@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robobench.analysis.series import Series, find_series
-from robobench.analysis.statistics import holm, percentile_interval, sign_flip
+from robobench.analysis.series import Series, find_series, scope
+from robobench.analysis.statistics import holm, sign_flip
 from robobench.errors import RobobenchError
 from robobench.types import CLEAN, Degradation
 
@@ -32,9 +32,11 @@ def compare(everything: Sequence[Series], a: str, b: str) -> "pd.DataFrame":
         better) with ``_low`` and ``_high`` (95 %), better and worse (images on which b has more, or
         fewer, of the cells right), p and p_holm. All fractions.
 
-        p comes from the exact sign-flip test over images, which for a single cell is McNemar's
-        exact test; it applies to these trained networks. p_holm is adjusted for the number of
-        corruptions; the row ``mean`` is a separate test and not adjusted.
+        p_holm is adjusted for the number of corruptions; the row ``mean`` is a separate test and
+        not adjusted. ``of`` says what intervals and p speak of. With one training of each, of
+        ``these trained networks``: training again may change the sign of a small difference; p
+        comes from the exact sign-flip test over images, which for a single cell is McNemar's exact
+        test. With several, or a given spread, of trainings too: see `Sampling.p_value`.
 
     Raises:
         RobobenchError: A name is unknown or ambiguous, or the two have no cell in common.
@@ -75,8 +77,10 @@ def difference_between(
 ) -> dict[str, Any]:
     """A row of `compare`, over the mean of parts, each the mean of its degradations."""
     ours, theirs = (np.mean([s.mean(part) for part in parts], axis=0) for s in (first, second))
-    low, high = percentile_interval((theirs - ours)[1:])
+    sampling, difference = second.sampling, theirs - ours
+    low, high = sampling.interval(difference, (-1.0, 1.0))
     gained = _gained(first, second, parts)
+    of_training = sampling.varies_with_training(difference)
     return {
         "dataset": second.dataset,
         "split": second.split,
@@ -93,7 +97,8 @@ def difference_between(
         "difference_high": high,
         "better": int((gained > 0).sum()),
         "worse": int((gained < 0).sum()),
-        "p": sign_flip(gained),
+        "p": sampling.p_value(difference) if of_training else sign_flip(gained),
+        "of": scope(first, second),
     }
 
 

@@ -61,12 +61,27 @@ class Aligned:
         index: int64 N, ascending: indices in the data set.
         correct: bool, cells x N, whether each image was classified correctly.
         notes: What had to be left out, as sentences.
+        seen: bool, cells x N: the images that each cell has, where cells have their own by design;
+            None where each has all.
     """
 
     cells: tuple[Cell, ...]
     index: NDArray[np.int64]
     correct: NDArray[np.bool_]
     notes: tuple[str, ...] = ()
+    seen: NDArray[np.bool_] | None = None
+
+    def count_of(self, row: int) -> int:
+        """Number of images of a cell."""
+        return len(self.index) if self.seen is None else int(self.seen[row].sum())
+
+    def gain_of_leaving_out(self, row: int) -> NDArray[np.float64]:
+        """By how much a cell's accuracy changes with each image left out in turn, float64 N."""
+        count = self.count_of(row)
+        right = self.correct[row].astype(np.float64)
+        seen = np.ones(count, np.bool_) if self.seen is None else self.seen[row]
+        change: NDArray[np.float64] = np.where(seen, right[seen].mean() - right, 0.0)
+        return change / max(count - 1, 1)
 
 
 def align(found: Sequence[Outcomes]) -> Aligned:

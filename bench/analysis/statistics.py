@@ -1,9 +1,10 @@
 """Confidence intervals and tests for results on a finite set of images.
 
 The accuracy of a single cell has a Wilson interval. Everything else (means over cells, differences,
-ratios) gets a bootstrap over images in which every draw takes **the same images for all cells and
-methods**: errors on the same images are correlated, so a difference between methods is known far
-more precisely than either accuracy.
+ratios) gets a Bayesian bootstrap over images, in which every draw weights **the same images alike
+for all cells and methods**: errors on the same images are correlated, so a difference between
+methods is known far more precisely than either accuracy. `robobench.analysis.sampling` makes the
+intervals.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
+DRAWS = 2000
 # Draws in one block, and cells: bounds memory at this many times the number of images.
 _BLOCK = 64
 
@@ -45,7 +47,10 @@ def wilson(right: Any, count: Any, confidence: float = CONFIDENCE) -> tuple[Floa
 
 
 def image_draws(count: int, draws: int, rng: np.random.Generator) -> Iterator[NDArray[np.float32]]:
-    """Bootstrap samples of images as counts, block by block.
+    """Weights of images in a Bayesian bootstrap, block by block.
+
+    Standard exponential numbers, rounded to a multiple of a power of two that is taken as 1, so
+    that sums over images are exact in float32, whatever their order.
 
     Args:
         count: Number of images.
@@ -53,22 +58,31 @@ def image_draws(count: int, draws: int, rng: np.random.Generator) -> Iterator[ND
         rng: Random number generator.
 
     Yields:
-        float32, at most 64 x count: how often each image is in each sample; rows sum to `count`.
+        float32, at most 64 x count: whole numbers; only their proportions in a row matter.
+
+    Source: Rubin, The Bayesian Bootstrap, Annals of Statistics, 1981.
     """
+    # Sums stay below 2**24; with more than four million images, weights are coarse but many.
+    unit = float(2 ** int(np.clip(np.floor(np.log2(2**23 / max(count, 1))), 1, 12)))
     for start in range(0, draws, _BLOCK):
         size = min(_BLOCK, draws - start)
-        chosen = rng.integers(count, size=(size, count)) + np.arange(size)[:, None] * count
-        counts = np.bincount(chosen.ravel(), minlength=size * count)
-        yield counts.reshape(size, count).astype(np.float32)
+        weights = rng.standard_exponential((size, count), dtype=np.float32)
+        yield np.rint(weights * np.float32(unit))
 
 
-def bootstrap_accuracies(correct: NDArray[np.bool_], draws: int = 1000, seed: int = 0) -> Floats:
+def bootstrap_accuracies(
+    correct: NDArray[np.bool_],
+    draws: int = DRAWS,
+    seed: int = 0,
+    seen: NDArray[np.bool_] | None = None,
+) -> Floats:
     """Accuracy of every cell, measured and in every bootstrap sample (the same for all cells).
 
     Args:
         correct: bool, cells x images.
         draws: Number of samples.
         seed: The same seed, draws and number of images give the same samples.
+        seen: bool, cells x images: the images that each cell has; all by default.
 
     Returns:
         (1 + draws) x cells, fractions: the measured values first, then the samples. A statistic
@@ -76,44 +90,44 @@ def bootstrap_accuracies(correct: NDArray[np.bool_], draws: int = 1000, seed: in
     """
     cells, count = correct.shape
     result = np.empty((1 + draws, cells))
-    result[0] = correct.mean(axis=1)
+    right_of = correct if seen is None else correct & seen
+    result[0] = right_of.sum(axis=1) / (count if seen is None else seen.sum(axis=1))
     row = 1
-    for counts in image_draws(count, draws, np.random.default_rng([seed, count])):
-        below = result[row : row + len(counts)]
+    for weights in image_draws(count, draws, np.random.default_rng([seed, count])):
+        below = result[row : row + len(weights)]
+        whole = weights.sum(axis=1, dtype=np.float64)[:, None]
         for first in range(0, cells, _BLOCK):
             block = slice(first, first + _BLOCK)
-            # Counts and their sums are integers below 2**24: exact in float32, whatever the order
+            # Weights and their sums are integers below 2**24: exact in float32, whatever the order
             # of summation; their quotients are not.
-            right = counts @ correct[block].astype(np.float32).T
-            below[:, block] = right.astype(np.float64) / count
-        row += len(counts)
+            right = weights @ right_of[block].astype(np.float32).T
+            if seen is not None:
+                whole = (weights @ seen[block].astype(np.float32).T).astype(np.float64)
+            below[:, block] = right.astype(np.float64) / np.maximum(whole, 1.0)
+        row += len(weights)
     return result
 
 
-def draw_train_seeds(seeds: int, draws: int, rng: np.random.Generator) -> Floats:
-    """The upper level of a hierarchical bootstrap: the trainings' weights in each sample.
+def bootstrap_means(values: Floats, draws: int = DRAWS, seed: int = 0) -> Floats:
+    """Means over images in every bootstrap sample, the samples of `bootstrap_accuracies`.
 
-    Draws S - 1 of S seeds: the variance of the mean of S draws would be too small by a factor of
-    (S-1)/S, which matters for three seeds but not for a thousand images (McCarthy & Snowden 1985).
+    Args:
+        values: float, K x images.
+        draws: Number of samples.
+        seed: See `bootstrap_accuracies`.
 
     Returns:
-        (1 + draws) x seeds; rows sum to one, the first has equal weights.
+        K x draws.
     """
-    weights = np.full((1 + draws, seeds), 1.0 / seeds)
-    if seeds > 1:
-        weights[1:] = rng.multinomial(seeds - 1, [1.0 / seeds] * seeds, size=draws) / (seeds - 1)
-    return weights
-
-
-def percentile_interval(samples: Floats, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Percentile interval of bootstrap samples (without row 0); NaN if any sample is NaN."""
-    if not len(samples) or np.isnan(samples).any():
-        return float("nan"), float("nan")
-    tail = (1 - confidence) / 2
-    # No interpolation, as samples may be infinite (a ratio whose denominator vanished).
-    low = np.quantile(samples, tail, method="inverted_cdf")
-    high = np.quantile(samples, 1 - tail, method="inverted_cdf")
-    return float(low), float(high)
+    count = values.shape[1]
+    blocks = [
+        values @ (weights / weights.sum(axis=1, keepdims=True)).T
+        for weights in (
+            block.astype(np.float64)
+            for block in image_draws(count, draws, np.random.default_rng([seed, count]))
+        )
+    ]
+    return np.concatenate(blocks, axis=1) if blocks else np.empty((len(values), 0))
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_], *, mid_p: bool = False) -> float:

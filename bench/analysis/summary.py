@@ -21,8 +21,9 @@ from robobench.analysis.corruption_error import (
 )
 from robobench.analysis.long_table import severity_in_table
 from robobench.analysis.normalizers import ALEXNET, COMMON
-from robobench.analysis.series import Series, reference_of
-from robobench.analysis.statistics import Floats, percentile_interval
+from robobench.analysis.sampling import ANYTHING, Sampling
+from robobench.analysis.series import Series, reference_of, scope
+from robobench.analysis.statistics import Floats
 from robobench.types import CLEAN, Degradation
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ NATIVE_INTERVALS: Mapping[str, tuple[tuple[int, int], ...]] = {
     "avif": QUALITY_INTERVALS,
     "gaussian_noise": SIGMA_INTERVALS,
 }
+# Between which values statistics lie.
+_SHARE, _POSITIVE = (0.0, 1.0), (0.0, float("inf"))
 _ALL_SEVERITIES = (SEVERITIES[0], SEVERITIES[-1])
 
 
@@ -47,11 +50,19 @@ class _SummaryRow:
     """A row of the summary under construction."""
 
     values: dict[str, Any]
+    sampling: Sampling
     missing: list[str] = field(default_factory=list)
 
-    def put(self, name: str, samples: Floats, interval: tuple[float, float] | None = None) -> None:
+    def put(
+        self,
+        name: str,
+        samples: Floats,
+        interval: tuple[float, float] | None = None,
+        *,
+        bounds: tuple[float, float] = ANYTHING,
+    ) -> None:
         """Enter a statistic with its interval."""
-        low, high = percentile_interval(samples[1:]) if interval is None else interval
+        low, high = self.sampling.interval(samples, bounds) if interval is None else interval
         self.values |= {name: float(samples[0]), f"{name}_low": low, f"{name}_high": high}
 
     def blank(self, name: str, why: str) -> None:
@@ -78,11 +89,13 @@ def summarise(
 
         ``clean``: accuracy on clean images; ``accuracy``: mean over the levels; ``drop``: from
         clean; ``Acc(1,5)`` and for sweeps ``Acc(1,20)`` ...: interval mean accuracies;
-        ``CE[reference]``: sum of errors divided by the reference's, blank where that may be zero;
-        ``recovered``: share of the reference's loss, blank unless that loss is beyond noise;
+        ``CE[reference]``: sum of errors divided by the reference's, blank unless these are known to
+        within half of them; ``recovered``: share of the reference's loss, blank unless that loss
+        is known to within half of it;
         ``mCE`` and ``relative mCE``: in the row ``mean``, where AlexNet's errors on the data set
         are published. ``worst`` is the lowest accuracy at any level, at ``worst_at``. ``levels``
-        says what was averaged, ``missing`` why something is blank, ``n`` is the number of images.
+        says what was averaged, ``missing`` why something is blank, ``n`` is the number of images;
+        ``of`` says of which trainings the intervals speak (`robobench.analysis.series.scope`).
         ``attrs["notes"]`` holds what readers must know.
     """
     import pandas as pd
@@ -123,7 +136,7 @@ def _columns(frame: "pd.DataFrame", reference: str) -> list[str]:
     statistics += [n for n in natives if n in named] + [f"CE[{reference}]", "recovered"]
     statistics += [n for n in ("mCE", "relative mCE") if n in frame]
     triples = [c for s in statistics for c in (s, f"{s}_low", f"{s}_high")]
-    return [*first, "train_seeds", *triples, "worst", "worst_at", "missing"]
+    return [*first, "train_seeds", *triples, "worst", "worst_at", "of", "missing"]
 
 
 def _row(
@@ -151,16 +164,18 @@ def _row(
             "train_seeds": len(series.train_seeds),
             "worst": float(series.accuracies[worst][0]),
             "worst_at": worst.label,
-        }
+            "of": scope(series, *([] if other is None else [other])),
+        },
+        series.sampling,
     )
     accuracy = np.mean([series.mean(part) for part in parts], axis=0)
     single = series.interval(flat) if len(parts) == 1 else None
-    row.put("accuracy", accuracy, single)
+    row.put("accuracy", accuracy, single, bounds=_SHARE)
     if series.clean:
         clean = series.mean(series.clean)
         row.put("clean", clean, series.interval(series.clean))
         if name != CLEAN:
-            row.put("drop", clean - accuracy)
+            row.put("drop", clean - accuracy, bounds=(-1.0, 1.0))
     else:
         row.blank("clean", "not evaluated")
         row.blank("drop", "clean not evaluated")
@@ -215,7 +230,7 @@ def _put_intervals(
         if lacking:
             row.blank(name, ", ".join(lacking))
         else:
-            row.put(name, np.mean(samples, axis=0))
+            row.put(name, np.mean(samples, axis=0), bounds=_SHARE)
 
 
 def _put_against(
@@ -239,8 +254,9 @@ def _put_against(
     theirs = [other.mean(part) for part in parts]
     if other is series:
         row.put(ce, np.ones_like(own[0]))
-    elif all(percentile_interval(1 - t[1:])[0] > 0 for t in theirs):
-        row.put(ce, np.mean([_ratio(1 - o, 1 - t) for o, t in zip(own, theirs, strict=True)], 0))
+    elif all(row.sampling.is_known(1 - t) for t in theirs):
+        ratios = [_ratio(1 - o, 1 - t) for o, t in zip(own, theirs, strict=True)]
+        row.put(ce, np.mean(ratios, axis=0), bounds=_POSITIVE)
     else:
         row.blank(ce, f"{reference} makes too few errors to divide by")
     if is_clean or other is series:
@@ -249,7 +265,7 @@ def _put_against(
         row.blank("recovered", f"no {reference} on clean images")
         return
     loss = other.mean(other.clean) - np.mean(theirs, axis=0)
-    if not percentile_interval(loss[1:])[0] > 0:
+    if not row.sampling.is_known(loss):
         row.blank("recovered", f"the loss of {reference} is within noise")
     else:
         row.put("recovered", _ratio(np.mean(own, axis=0) - np.mean(theirs, axis=0), loss))
@@ -287,7 +303,7 @@ def _put_mce(row: _SummaryRow, series: Series, profile: str) -> None:
     if lacking:
         row.blank("mCE", ", ".join(lacking))
         return
-    row.put("mCE", np.mean(ratios, axis=0))
+    row.put("mCE", np.mean(ratios, axis=0), bounds=_POSITIVE)
     if relative:
         row.put("relative mCE", np.mean(relative, axis=0))
     else:
@@ -320,7 +336,7 @@ def _harmed(everything: Sequence[Series], reference: str) -> list[str]:
         if other is None or other is series or not series.clean or not other.clean:
             continue
         gain = series.mean(series.clean) - other.mean(other.clean)
-        low, high = percentile_interval(gain[1:])
+        low, high = series.sampling.interval(gain)
         if high < 0:
             found.append(f"{series.label} {100 * gain[0]:+.1f} [{100 * low:.1f}, {100 * high:.1f}]")
     if not found:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robobench.analysis.outcomes import Outcomes
+from robobench.analysis.sampling import paired_intervals
 from robobench.analysis.statistics import holm, loss_exceeds, paired_loss
 from robobench.checking.baseline import Baseline
 from robobench.errors import CheckFailed, RobobenchError
@@ -144,6 +145,7 @@ def check(
     verdicts = _judge(
         [(labels[after.cell], after.cell.degradation.label) for _, after in pairs],
         [(before.correct, _on(after, before.index)) for before, after in pairs],
+        [1] * len(pairs),
         margin,
         alpha,
     )
@@ -179,7 +181,8 @@ def _judge_means(
         today = np.mean([_on(pairs[i][1], index) for i in members], axis=0)
         names.append((label, f"mean of {len(members)} cells"))
         states.append((then, today))
-    verdicts = _judge(names, states, margin, alpha)
+    sizes = [len(members) for members in groups.values()]
+    verdicts = _judge(names, states, sizes, margin, alpha)
     reach = stats.norm.isf(alpha / 2 / max(len(states), 1)) + stats.norm.isf(0.2)
     errors = [paired_loss(_loss(then, today))[1] for then, today in states]
     return verdicts, 100 * (margin + float(reach) * max(errors, default=0.0))
@@ -188,20 +191,20 @@ def _judge_means(
 def _judge(
     names: Sequence[tuple[str, str]],
     states: Sequence[tuple[NDArray[Any], NDArray[Any]]],
+    cells: Sequence[int],
     margin: float,
     alpha: float,
 ) -> list[Verdict]:
     """One family of tests at half of alpha: adjusted p-values are doubled."""
-    chances = [
-        (loss_exceeds(loss, margin), loss_exceeds(-loss, margin))
-        for loss in (_loss(then, today) for then, today in states)
-    ]
+    losses = [_loss(then, today) for then, today in states]
+    chances = [(loss_exceeds(loss, margin), loss_exceeds(-loss, margin)) for loss in losses]
+    intervals = paired_intervals(losses, cells, [f"{method} {what}" for method, what in names])
     lost = np.minimum(1.0, 2 * holm([p for p, _ in chances]))
     gained = np.minimum(1.0, 2 * holm([q for _, q in chances]))
     verdicts = []
-    for (method, what), (then, today), p, q in zip(names, states, lost, gained, strict=True):
-        loss = _loss(then, today)
-        mean, error = paired_loss(loss)
+    for (method, what), (then, today), loss, interval, p, q in zip(
+        names, states, losses, intervals, lost, gained, strict=True
+    ):
         outcome = WORSE if p <= alpha else BETTER if q <= alpha else SAME
         large = outcome == SAME and float(loss.mean()) > margin
         verdicts.append(
@@ -211,8 +214,8 @@ def _judge(
                 count=len(loss),
                 before=float(then.mean()),
                 after=float(today.mean()),
-                low=mean - 1.96 * error,
-                high=mean + 1.96 * error,
+                low=interval[0],
+                high=interval[1],
                 p=float(p),
                 outcome=outcome,
                 remark="larger than tolerated, but not significant" if large else "",

@@ -10,13 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robobench.analysis.outcomes import Outcomes, keeping_outcomes
+from robobench.analysis.sampling import Sampling
 from robobench.analysis.series import Series, series_of
-from robobench.analysis.statistics import (
-    Floats,
-    draw_train_seeds,
-    image_draws,
-    percentile_interval,
-)
+from robobench.analysis.statistics import DRAWS, Floats, image_draws
 from robobench.errors import RobobenchError
 from robobench.reproductions.published import Gain, Reproduction, Row, difference_name
 from robobench.results.store import Store
@@ -29,7 +25,6 @@ if TYPE_CHECKING:
     from robobench.reproductions.planning import PlannedReproduction
 
 COLUMNS = ("row", "column", "published", "ours", "ci_low", "ci_high", "n", "train_seeds")
-_DRAWS = 1000
 _LEVEL = "estimated_level"
 
 Parts = Mapping[str, Sequence[Degradation]]
@@ -163,7 +158,7 @@ def measured_table(
     made: list[dict[str, object]] = []
     specs = [row.method for row in rows]
     accuracies = [row.method for row in rows if row.statistic == "accuracy"]
-    series = series_of(_of_any(found, accuracies, specs), draws=_DRAWS)
+    series = series_of(_of_any(found, accuracies, specs))
     for row in rows:
         published = reproduction.published(row, profile)
         if row.statistic == "accuracy":
@@ -238,7 +233,7 @@ def _levels(
 ) -> list[dict[str, object]]:
     """Mean or standard deviation of the estimated level over images, mean over trainings.
 
-    Bootstrap over trainings, then images, the same images for all levels.
+    As for accuracies (`robobench.analysis.sampling`), the same weights of images for all levels.
     """
     by_key = {(cell.degradation, cell.train_seed): found for cell, found in levels.items()}
     if not by_key:
@@ -256,28 +251,39 @@ def _levels(
     centre = np.array([d.level for d in columns.values()])
     count = len(next(iter(by_key.values())))
     values = np.stack([[by_key[d, s].astype(np.float64) for d in columns.values()] for s in seeds])
-    shares = draw_train_seeds(len(seeds), _DRAWS, np.random.default_rng([0, len(seeds)]))
-    away = (values - centre[None, :, None]).reshape(
-        -1, count
-    )  # squares of small numbers lose no digits
-    samples = [_moments(away, np.ones((1, count)))]
-    for draws in image_draws(count, _DRAWS, np.random.default_rng([0, count])):
-        samples.append(_moments(away, draws))
-    mean, deviation = (np.concatenate(part) for part in zip(*samples, strict=True))
-    shaped = (mean if row.statistic == "level mean" else deviation).reshape(
-        1 + _DRAWS, len(seeds), len(columns)
-    )
-    result = np.einsum("ds,dsc->dc", shares, shaped)
+    # Squares of small numbers lose no digits.
+    away = (values - centre[None, :, None]).reshape(-1, count)
+    moments = [_moments(away, np.ones((1, count)))]
+    for weights in image_draws(count, DRAWS, np.random.default_rng([0, count])):
+        moments.append(_moments(away, weights))
+    moments.append(_without_each(away))
+    found = np.concatenate([part[row.statistic != "level mean"] for part in moments])
+    shaped = found.reshape(len(found), len(seeds), len(columns))
+    result = shaped.mean(axis=1)
+    several = len(seeds) > 1
+    if several:
+        each = shaped[0]
+        result = np.concatenate([result, (each.sum(axis=0) - each) / (len(seeds) - 1)])
     if row.statistic == "level mean":
         result += centre
+    sampling = Sampling(DRAWS, count, (len(seeds),) if several else ())
     return [
-        _number(name, result[:, k], percentile_interval(result[1:, k]), count, seeds)
+        _number(name, result[:, k], sampling.interval(result[:, k]), count, seeds)
         for k, name in enumerate(columns)
     ]
 
 
+def _without_each(values: Floats) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of each row, images x rows, with each image left out in turn."""
+    count = values.shape[1]
+    mean, square = (
+        ((v.sum(axis=1, keepdims=True) - v) / max(count - 1, 1)).T for v in (values, values**2)
+    )
+    return mean, np.sqrt(np.maximum(square - mean**2, 0.0))
+
+
 def _moments(values: Floats, counts: NDArray[np.floating]) -> tuple[Floats, Floats]:
-    """Mean and standard deviation of each row, draws x rows, with each image counted `counts` times."""
+    """Mean and standard deviation of each row, draws x rows, with each image weighted."""
     total = counts.sum(axis=1, keepdims=True)
     mean = counts.astype(np.float64) @ values.T / total
     square = counts.astype(np.float64) @ (values**2).T / total
@@ -296,7 +302,7 @@ def gains_of(
       and the part that is due to it;
     - ``OVER seed S - OVER seed 0`` for every other training: the effect of chance in training.
 
-    Over several trainings the bootstrap is hierarchical (training, then image) and paired.
+    Differences are paired by image, and by training where there are several.
 
     Args:
         reproduction: The table or figure; its `gain` is tested.
@@ -336,7 +342,7 @@ def _difference(found: Evaluated, one: str, other: str, parts: Parts) -> list[di
     seeds = sorted(trained[0] & trained[1])
     if not seeds:
         return []
-    series = series_of([o for o in mine if o.cell.train_seed in seeds], draws=_DRAWS)
+    series = series_of([o for o in mine if o.cell.train_seed in seeds])
     first, second = (next(s for s in series if _is_of(s, spec, specs)) for spec in specs)
     return _numbers(first, second, parts, seeds)
 
@@ -348,7 +354,7 @@ def _numbers(
     for name, part in parts.items():
         if all(d in one.accuracies and d in other.accuracies for d in part):
             samples = one.mean(part) - other.mean(part)
-            interval = percentile_interval(samples[1:])
+            interval = one.sampling.interval(samples, (-1.0, 1.0))
             found.append(_number(name, samples, interval, one.count, seeds))
     return found
 
@@ -361,10 +367,7 @@ def _of_other_trainings(
     if not own:
         return []
     # Equal numbers of images give equal draws, so the differences are paired.
-    alone = {
-        seed: series_of([o for o in own if o.cell.train_seed == seed], draws=_DRAWS)[0]
-        for seed in seeds
-    }
+    alone = {seed: series_of([o for o in own if o.cell.train_seed == seed])[0] for seed in seeds}
     return [
         {
             "row": difference_name(f"{gain.over} seed {seed}", f"{gain.over} seed {seeds[0]}"),

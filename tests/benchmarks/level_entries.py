@@ -20,7 +20,8 @@ import torch
 from numpy.typing import NDArray
 
 import robobench
-from robobench.analysis.statistics import draw_train_seeds, image_draws, percentile_interval
+from robobench.analysis.sampling import Sampling, sampled_mean
+from robobench.analysis.statistics import DRAWS
 from robobench.backbones.backbone import Backbone
 from robobench.backbones.level_network import ENTRIES
 from robobench.datasets import open_dataset
@@ -51,8 +52,7 @@ network and see {steps} batches of the recipe `endo-2020`; those of one training
 
 Interval mean accuracy in per cent on {images:,} held-out training images, at every fifth quality, mean over trainings
 (the published network that all start from has seen these images, so the figures are too high, for all alike). Gain:
-over `none` with the same seeds, mean over all qualities, in points, with a 95 % interval by bootstrap over trainings and,
-within them, images. Of each training: the same for single trainings; for `none`, how far the other trainings are from the
+over `none` with the same seeds, mean over all qualities, in points, with a 95 % interval over images and trainings. Of each training: the same for single trainings; for `none`, how far the other trainings are from the
 first, which shows the variation between trainings.
 
 {table}
@@ -129,13 +129,11 @@ def table(right: Mapping[str, Sequence[NDArray[np.bool_]]]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis("entry")
 
 
-def _interval(gains: NDArray[np.float64], draws: int = 2000) -> tuple[float, float]:
+def _interval(gains: NDArray[np.float64]) -> tuple[float, float]:
     """95 % of the mean of gains, trainings x images."""
-    generator = np.random.default_rng(0)
-    shares = draw_train_seeds(len(gains), draws, generator)[1:]
-    images = gains.shape[1]
-    counts = np.concatenate(list(image_draws(images, draws, generator)))
-    return percentile_interval((shares * (counts @ gains.T / images)).sum(1))
+    trainings, images = gains.shape
+    sampling = Sampling(DRAWS, images, (trainings,) if trainings > 1 else ())
+    return sampling.interval(sampled_mean(gains))
 
 
 def main() -> None:

@@ -26,7 +26,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from robobench.analysis.statistics import image_draws, percentile_interval
+from robobench.analysis.sampling import Sampling, sampled_mean
+from robobench.analysis.statistics import DRAWS
 from robobench.backbones.backbone import Backbone
 from robobench.cli.train import seconds_in
 from robobench.corruptions import apply, catalogue
@@ -238,9 +239,9 @@ def recovered(
     bad = np.mean([org[n][part, which] for n in names], axis=0)
     good = org["0"][part, which]
     ours = np.mean([t[n][part, which] for t in trainings for n in names], axis=0)
-    counts = np.concatenate(list(image_draws(len(bad), 2000, np.random.default_rng(0))))
-    low, high = percentile_interval((counts @ (ours - bad)) / (counts @ (good - bad)))
-    share = (ours - bad).mean() / (good - bad).mean()
+    rows = sampled_mean((ours - bad)[None]) / sampled_mean((good - bad)[None])
+    low, high = Sampling(DRAWS, len(bad)).interval(rows)
+    share = rows[0]
     return f"{100 * share:.0f} [{100 * low:.0f}, {100 * high:.0f}]"
 
 

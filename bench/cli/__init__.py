@@ -30,6 +30,7 @@ _ORDER = [
     "check",
     "freeze",
     "verify",
+    "merge",
     "corrupt",
     "preview",
 ]

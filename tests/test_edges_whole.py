@@ -7,6 +7,7 @@ import pytest
 from edges import ending
 
 from robobench.cli import _exit_code
+from robobench.results.manifest import write_manifest
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_an_interrupted_run_is_not_checked(interrupted, baseline, capsys):
 
 def test_a_run_from_python_is_repeated(interrupted, baseline, capsys):
     manifest = json.loads((interrupted / "manifest.json").read_text())
-    (interrupted / "manifest.json").write_text(json.dumps({**manifest, "command": "python"}))
+    write_manifest(interrupted, {**manifest, "command": "python"})
     code, line = ending(["check", interrupted, "--baseline", baseline], capsys)
     assert code == 2
     assert "the same run, repeated, computes the rest" in line

@@ -207,8 +207,10 @@ def test_a_cut_cell_is_one_helpful_line(finished, tmp_path, capsys):
     shutil.copytree(finished, broken)
     path = next((broken / "cells").glob("*.npz"))
     path.write_bytes(path.read_bytes()[:50])
-    assert "remove it and run again" in complain(["report", str(broken)], capsys)
-    assert "remove it and run again" in complain(RUN.format(out=broken).split(), capsys)
+    assert "run again, which keeps" in complain(["report", str(broken)], capsys)
+    assert _exit_code(RUN.format(out=broken).split()) == 0
+    assert f"cells/{path.name}: damaged, kept as" in capsys.readouterr().out
+    assert _exit_code(["report", str(broken)]) == 0
 
 
 def test_a_cut_manifest_is_one_helpful_line(finished, tmp_path, capsys):

@@ -11,7 +11,6 @@ import robobench
 from robobench.datasets.arrays import ArrayDataset
 from robobench.errors import CellsFailed, RobobenchError
 from robobench.evaluation.runner import chunk_size
-from robobench.results.store import Store
 
 
 @pytest.fixture
@@ -194,14 +193,6 @@ def test_load_reads_what_run_wrote(tmp_path, toy, mirror):
     pd.testing.assert_frame_equal(made.summary(), read.summary())
     with pytest.raises(RobobenchError, match="no run is there"):
         robobench.load(tmp_path / "cells")
-
-
-def test_a_broken_cell_is_named(tmp_path, toy):
-    robobench.run(corruptions="jpeg", severities="1", out=tmp_path, **toy)
-    path = Store(tmp_path).path(Store(tmp_path).cells()[0])
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(RobobenchError, match="remove it and run again"):
-        robobench.run(corruptions="jpeg", severities="1", out=tmp_path, **toy)
 
 
 def test_large_data_sets_are_read_once_for_several_conditions(tmp_path, toy, mirror, monkeypatch):

@@ -49,7 +49,7 @@ def test_the_same_predictions_are_the_same_bytes(tmp_path):
 def test_a_cut_file_is_refused_in_one_line(tmp_path, keep):
     path = Store(tmp_path).put(CELL, predictions())
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(RobobenchError, match="remove it and run again") as caught:
+    with pytest.raises(RobobenchError, match="run again, which keeps the file aside") as caught:
         Store(tmp_path).get(CELL)
     assert "\n" not in str(caught.value)
 

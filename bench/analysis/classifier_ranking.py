@@ -15,7 +15,7 @@ from robobench.analysis.comparison import difference_between
 from robobench.analysis.corruption_error import SEVERITIES, corruption_error
 from robobench.analysis.normalizers import NORMALIZERS, Normalizer
 from robobench.analysis.series import Series, reference_of
-from robobench.analysis.statistics import CONFIDENCE, Floats, holm, percentile_interval
+from robobench.analysis.statistics import CONFIDENCE, Floats, holm
 from robobench.analysis.summary import published_order
 from robobench.corruptions.catalogue import severity_of
 from robobench.errors import RobobenchError, unknown_name
@@ -99,7 +99,7 @@ def rank(
     robust = _effective(order, means, everything)
     rows = []
     for place, series in enumerate(order):
-        low, high = percentile_interval(means[id(series)][1:])
+        low, high = series.sampling.interval(means[id(series)], (0.0, 1.0))
         worst = min(parts, key=lambda name: float(series.mean(parts[name])[0]))
         name = name_of(series)
         wins, losses = (

@@ -14,8 +14,18 @@ from numpy.typing import NDArray
 from robobench.analysis.outcomes import Outcomes
 from robobench.contracts import Dataset
 from robobench.errors import CheckFailed, RobobenchError
-from robobench.results.manifest import ListedCells, read_manifest, row_of
-from robobench.results.store import Store, read_cell
+from robobench.results.manifest import (
+    COPY,
+    TABLES,
+    DamagedManifest,
+    ListedCells,
+    how_to_repeat,
+    parse_manifest,
+    read_manifest,
+    recorded_checksums,
+    row_of,
+)
+from robobench.results.store import Store, file_checksum, read_cell
 from robobench.types import Cell, Predictions
 
 # Bounds of a column of a cell file, beyond which it is not unpacked.
@@ -30,17 +40,21 @@ class Verification:
         folder: The run's folder.
         cells: Number of intact cell files.
         predictions: Number of predictions in them.
+        claims: What was checked, of what, and with which result; one line for each kind of file.
         problems: What is wrong, one sentence each, naming files and what to do.
         notes: What could not be checked, or is merely worth knowing.
         outcomes: Those of the intact cells, clean ones first.
+        missing: Those of the problems that are cells which are not there.
     """
 
     folder: Path
     cells: int = 0
     predictions: int = 0
+    claims: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     outcomes: list[Outcomes] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
     def raise_if_broken(self) -> None:
         """End as failed if anything is wrong.
@@ -73,12 +87,14 @@ def verify(folder: str | Path, dataset: Dataset | None = None) -> Verification:
     found = Verification(folder)
     store = Store(folder)
     cells: list[Cell] = []
+    recorded = recorded_checksums(manifest)
+    unrecorded = 0
     images: dict[str, list[str]] = defaultdict(list)
     labels: dict[str, list[str]] = defaultdict(list)
     indices: dict[str, NDArray[np.int64]] = {}
     for path in sorted(store.cells_folder.glob("*.npz")):
         if problem := _swollen(path, manifest):
-            found.problems.append(f"{path.name} {problem}: remove it and run again")
+            found.problems.append(f"{path.name} {problem}: run again, which keeps it aside")
             continue
         try:
             cell, predictions = read_cell(path)
@@ -86,9 +102,18 @@ def verify(folder: str | Path, dataset: Dataset | None = None) -> Verification:
             found.problems.append(str(error))
             continue
         if store.path(cell) != path:
-            found.problems.append(f"{path.name} holds another cell than its name says: remove it")
+            found.problems.append(
+                f"{path.name} holds another cell than its name says: run again, which keeps it aside"
+            )
             continue
         cells.append(cell)
+        written, count = recorded.get(cell.digest[:16], ("", 0))
+        unrecorded += not written
+        if written and file_checksum(path) != written and len(predictions) <= count:
+            found.problems.append(
+                f"{path.name}: its values are whole, but these are not the bytes that the run wrote: "
+                "run again, which keeps it aside"
+            )
         found.predictions += len(predictions)
         wrong = _wrong(predictions, manifest)
         found.problems += [f"{path.name}: {what}" for what in wrong]
@@ -111,12 +136,17 @@ def verify(folder: str | Path, dataset: Dataset | None = None) -> Verification:
                 f"{len(fewest)} of {len(cells)} cells have other {what} than the rest "
                 f"({', '.join(fewest[:3])}): repeat the command in the manifest"
             )
-    found.problems += _incomplete(cells, manifest)
+    found.missing = [*_incomplete(cells, manifest), *_gone(cells, manifest)]
+    found.problems += found.missing
     found.problems += _other_weights(cells, manifest)
     found.problems += [
         f"{path.relative_to(folder)} is left over from an interrupted write: remove it"
         for path in sorted(folder.rglob("*.tmp"))
     ]
+    found.problems += _about_copy(folder)
+    found.problems += _about_tables(folder, manifest)
+    found.notes += _about_sessions(folder, manifest)
+    found.claims += _claims(found, manifest, unrecorded, dataset)
     if dataset is None:
         found.notes.append("the data set was not opened, so its fingerprint was not checked")
     elif dataset.fingerprint() != manifest["dataset"]["fingerprint"]:
@@ -139,10 +169,10 @@ def whole_outcomes(folder: str | Path) -> list[Outcomes]:
     if not found.problems:
         return found.outcomes
     manifest = read_manifest(Path(folder)) or {}
-    planned, command = manifest.get("cells"), str(manifest.get("command", ""))
+    planned = manifest.get("cells")
     advice = ""
     if isinstance(planned, int) and found.cells < planned:
-        how = f"`{command}`" if command.startswith("robobench ") else "the same run, repeated,"
+        how = how_to_repeat(manifest)
         advice = f"; it has {found.cells} of {planned} cells, {how} computes the rest"
     more = f" (and {len(found.problems) - 1} more)" if len(found.problems) > 1 else ""
     raise RobobenchError(f"{folder} is not whole: {found.problems[0]}{more}{advice}")
@@ -224,6 +254,91 @@ def _incomplete(cells: Sequence[Cell], manifest: Mapping[str, Any]) -> list[str]
             f"it has {len(cells)} of {expected} planned cells: repeat the command in the manifest"
         )
     return problems
+
+
+def _gone(cells: Sequence[Cell], manifest: Mapping[str, Any]) -> list[str]:
+    """Cells that a session made, that still belong to the run, and that are not there."""
+    there = {cell.digest[:16] for cell in cells} | set(manifest.get("outdated", ()))
+    gone = {
+        digest: session
+        for session in manifest.get("sessions", ())
+        for digest in session.get("made", ())
+        if digest not in there
+    }
+    if not gone:
+        return []
+    how = ", ".join(dict.fromkeys(how_to_repeat(session) for session in gone.values()))
+    number = "1 cell that was" if len(gone) == 1 else f"{len(gone)} cells that were"
+    said = f"{number} made {'is' if len(gone) == 1 else 'are'} gone or damaged"
+    return [f"{said} (their files end in {', '.join(list(gone)[:3])}): computed anew by {how}"]
+
+
+def _about_copy(folder: Path) -> list[str]:
+    try:
+        parse_manifest(folder / COPY)
+    except DamagedManifest:
+        return [f"{COPY}, from which a damaged manifest is restored, is itself damaged: run again"]
+    return []
+
+
+def _about_tables(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """Tables that are not those of the manifest."""
+    problems = []
+    for name, written in manifest.get("tables", {}).items():
+        path = folder / name
+        if not path.is_file():
+            problems.append(f"{name} is missing: {how_to_repeat(manifest)} writes it anew")
+        elif file_checksum(path) != written:
+            problems.append(
+                f"{name} is damaged or was edited: {how_to_repeat(manifest)} keeps it aside and "
+                "writes it anew"
+            )
+    return problems
+
+
+def _about_sessions(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """Sessions without an end, and what was kept aside."""
+    notes = []
+    for place, session in enumerate(manifest.get("sessions", ()), 1):
+        if session.get("killed"):
+            notes.append(f"session {place} was killed; it had made {session['cells']} cells")
+        elif "seconds" not in session:
+            started = session.get("started", "at an unknown time")
+            notes.append(f"session {place}, started {started}, is running or was killed")
+    aside = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.damaged*"))
+    if aside:
+        more = f" and {len(aside) - 3} more" if len(aside) > 3 else ""
+        notes.append(
+            f"kept aside as damaged and read by nothing: {', '.join(aside[:3])}{more}; remove them "
+            "once you have looked at them"
+        )
+    return notes
+
+
+def _claims(
+    found: Verification, manifest: Mapping[str, Any], unrecorded: int, dataset: Dataset | None
+) -> list[str]:
+    """What was checked, one line for each kind of file."""
+    planned, tables = manifest.get("cells", "an unknown number of"), manifest.get("tables", {})
+    there = [name for name in TABLES if (found.folder / name).exists()]
+    cells = (
+        f"cells: {found.cells} of {planned} are there with intact values ({found.predictions:,} "
+        f"predictions); {found.cells - unrecorded} files are compared with the manifest's checksums, "
+        f"{unrecorded} only with their own"
+    )
+    manifest_sum = "checksum" if "checksum" in manifest else "no checksum (an earlier version's)"
+    images = "images: all cells are on the same ones, with the same labels"
+    if dataset is not None:
+        images += "; the data set's fingerprint and labels are compared with theirs"
+    return [
+        cells,
+        f"manifest: {manifest_sum}; methods, weights, versions, numbers are compared with the cells",
+        f"tables: {', '.join(tables)} are compared with the manifest's checksums"
+        if tables
+        else f"tables: {', '.join(there) or 'none there'}, without checksums in the manifest",
+        images,
+        "not checked: samples/, report/, and whether the numbers come out again (repeat the run)",
+    ]
 
 
 def _other_weights(cells: Sequence[Cell], manifest: Mapping[str, Any]) -> list[str]:

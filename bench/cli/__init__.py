@@ -31,6 +31,7 @@ _ORDER = [
     "check",
     "freeze",
     "verify",
+    "merge",
     "corrupt",
     "preview",
     "rank",

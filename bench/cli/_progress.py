@@ -76,7 +76,7 @@ def run_progress(plans: Sequence[Plan]) -> Iterator[Callable[[int], None]]:
             images
             for plan in plans
             for _, _, images in missing_cells(
-                plan.grid, plan.source, Store(plan.configuration.folder)
+                plan.part, plan.source, Store(plan.configuration.folder)
             )
         )
     with progress("predictions", total) as update:

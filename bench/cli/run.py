@@ -92,6 +92,7 @@ _PATH = _options.PATH
 @click.option("--workers", type=int, help="Threads that read files.")
 @click.option("--executor", help="local or ray. [default: local]")
 @click.option("--ray-address", help="Address of a running Ray cluster.")
+@click.option("--shard", help="Compute one of several parts, e.g. 3/8; they may run at once.")
 @click.option(
     "--config", type=_PATH, help="TOML file with these options; the command line takes precedence."
 )
@@ -126,12 +127,18 @@ def run(config: str | None, dry_run: bool, no_report: bool, full: bool, **option
         return
     try:
         with run_progress(plans) as advance:
-            done = execute_all(plans, advance=advance)
+            done = execute_all(plans, advance=advance, tell=click.echo)
     except CellsFailed:
         stored = load(configuration.folder)
         if stored.cells:
             _show(stored, report=not no_report, full=full)
         raise
+    if configuration.shard is not None and not done.is_complete:
+        click.echo(
+            f"shard {configuration.shard} is done; {len(done.cells)} of {done.manifest['cells']} cells "
+            f"are in {done.folder}, and the shard that stores the last one writes tables and report"
+        )
+        return
     _show(done, report=not no_report, full=full)
 
 

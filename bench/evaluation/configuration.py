@@ -53,6 +53,7 @@ class Configuration:
         workers: Threads that read files.
         executor: ``local`` or ``ray``.
         ray_address: Address of a running Ray cluster.
+        shard: Compute one of several disjoint parts, ``3/8``; they may write to one folder at once.
         plugin: Python files that register additions.
         out: Folder for the run; ``runs/DATASET`` by default.
     """
@@ -94,6 +95,7 @@ class Configuration:
     workers: int | None = None
     executor: str = "local"
     ray_address: str | None = None
+    shard: str | None = None
     plugin: tuple[str, ...] = ()
     out: str | None = None
 
@@ -129,6 +131,14 @@ class Configuration:
         ):
             if value is not None and value > most:
                 raise RobobenchError(f"{option}: expected at most {most:,}, got {value}")
+        if self.shard is not None:
+            from robobench.evaluation.grid import parse_shard
+
+            parse_shard(self.shard)
+            if self.executor == "ray":
+                raise RobobenchError(
+                    "--shard: Ray divides a run by itself; leave out --shard or --executor ray"
+                )
         if self.mean is not None or self.std is not None:
             from robobench.datasets.geometry import check_normalisation
 

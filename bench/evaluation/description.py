@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,11 @@ def describe(plan: Plan, before: dict[str, Any] | None) -> dict[str, Any]:
     methods = _describe_methods(plan, earlier.get("methods", []))
     return {
         "robobench": versions()["robobench"],
-        "command": command_line(),
-        "configuration": plan.configuration.as_dict(),
+        "command": _without_shard(command_line()),
+        "configuration": {
+            **plan.configuration.as_dict(),
+            "shard": None,
+        },  # each session has its own
         "versions": versions(),
         "machine": machine(plan.device, plan.configuration.precision),
         "dataset": {
@@ -77,7 +81,14 @@ def describe(plan: Plan, before: dict[str, Any] | None) -> dict[str, Any]:
         "samples": earlier.get("samples", []),
         "environments": earlier.get("environments", []),
         "sessions": earlier.get("sessions", []),
+        "outdated": earlier.get("outdated", []),
+        "tables": {},  # until they are written
     }
+
+
+def _without_shard(command: str) -> str:
+    """The command of the whole run."""
+    return re.sub(r" --shard[ =]\S+", "", command)
 
 
 def _not_applicable(plan: Plan, before: list[dict[str, Any]]) -> list[dict[str, Any]]:

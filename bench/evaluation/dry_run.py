@@ -50,7 +50,7 @@ def estimate(plan: Plan) -> Estimate:
     """
     plan.source.check()
     store = Store(plan.configuration.folder)
-    missing = missing_cells(plan.grid, plan.source, store)
+    missing = missing_cells(plan.part, plan.source, store)
     trial = _Trial(plan)
     seconds = 0.0
     shared: dict[tuple[Degradation, int, int], tuple[float, int]] = {}
@@ -61,7 +61,7 @@ def estimate(plan: Plan) -> Estimate:
             shared[cell.degradation, cell.seed, key] = each, max(known, images)
     seconds += sum(each * images for each, images in shared.values())  # once per condition
     predictions = sum(images for _, _, images in missing)
-    cells = len(plan.grid.cells())
+    cells = len(plan.part.cells())
     return Estimate(
         cells=cells,
         stored=cells - len(missing),

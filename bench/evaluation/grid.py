@@ -124,6 +124,21 @@ def _levels(corruption: str, text: str, selector: str) -> list[float]:
     return [round(low + i * step, 6) for i in range(count)]
 
 
+def parse_shard(text: str) -> tuple[int, int]:
+    """``"3/8"`` as (3, 8).
+
+    Raises:
+        RobobenchError: It is not the number of a shard and how many there are.
+    """
+    match = re.fullmatch(r"\s*(\d{1,6})\s*/\s*(\d{1,6})\s*", text)
+    number, count = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= number <= count:
+        raise RobobenchError(
+            f"--shard: expected a number and how many there are, from '1/8' to '8/8', got {text!r}"
+        )
+    return number, count
+
+
 @dataclass(frozen=True)
 class Grid:
     """The dimensions of a run, whose product is `cells`.
@@ -139,6 +154,8 @@ class Grid:
         dataset_version: As `Cell.dataset_version`.
         with_clean: Whether the clean images are a condition; one of several parts of a grid has
             them.
+        shard: Number of the part that this is, and of how many: a part has every so many of the
+            conditions.
     """
 
     dataset: str
@@ -150,9 +167,14 @@ class Grid:
     seeds: tuple[int, ...] = (0,)
     dataset_version: str = ""
     with_clean: bool = True
+    shard: tuple[int, int] = (1, 1)
 
     def conditions(self) -> list[tuple[Degradation, int]]:
         """Degradation and seed, clean first; deterministic corruptions run once, with seed 0."""
+        number, count = self.shard
+        return self._all_conditions()[number - 1 :: count]
+
+    def _all_conditions(self) -> list[tuple[Degradation, int]]:
         pairs = [(Degradation(CLEAN), 0)] if self.with_clean else []
         for degradation in self.degradations:
             random = catalogue.is_random(degradation.corruption)

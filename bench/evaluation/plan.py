@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.grid import (
     Grid,
     parse_corruptions,
+    parse_shard,
     parse_whole_numbers,
     saved_as_jpeg85,
 )
@@ -61,6 +62,17 @@ class Plan:
     profile: str
     in_memory: bool = False
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def part(self) -> Grid:
+        """The cells of this session: all, or those of its shard."""
+        return self.grid if self.shard is None else replace(self.grid, shard=self.shard)
+
+    @property
+    def shard(self) -> tuple[int, int] | None:
+        """Which part of the run this session computes, and of how many."""
+        shard = self.configuration.shard
+        return None if shard is None else parse_shard(shard)
 
 
 def make_plan(

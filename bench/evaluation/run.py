@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robobench.environment import command_line
 from robobench.errors import CellsFailed, RobobenchError
 from robobench.evaluation.classifiers import prepare_all
 from robobench.evaluation.configuration import Configuration
-from robobench.evaluation.description import describe
+from robobench.evaluation.locking import changing_manifest, writing_to
 from robobench.evaluation.plan import prepare
-from robobench.results.manifest import ListedCells, read_manifest, write_manifest
+from robobench.evaluation.session import begin, manifest_of
+from robobench.results.manifest import COPY, MANIFEST, write_manifest
 from robobench.results.run import Run, write_tables
 from robobench.results.store import Store
 from robobench.types import Cell
@@ -77,13 +74,13 @@ def check_folder(folder: Path) -> None:
     """Refuse a folder that holds something else than a run.
 
     Raises:
-        RobobenchError: It has files, and no ``manifest.json`` among them.
+        RobobenchError: It has files, and neither ``manifest.json`` nor its copy among them.
     """
     try:
         held = [p for p in folder.iterdir() if not p.name.startswith(".")]
     except OSError:  # missing is fine, unreadable is reported when it is written to
         return
-    if held and folder / "manifest.json" not in held:
+    if held and not {MANIFEST, COPY}.intersection(p.name for p in held):
         raise RobobenchError(
             f"{folder} is neither empty nor a run ({held[0].name} is in it): choose another folder "
             "with --out"
@@ -108,6 +105,7 @@ def execute_all(
     plans: Sequence[Plan],
     advance: Callable[[int], None] = lambda images: None,
     finished: Callable[[Cell], None] = lambda cell: None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Run:
     """Execute the plans of one folder, one after the other, and return the run.
 
@@ -119,7 +117,7 @@ def execute_all(
     done: Run | None = None
     for plan in plans:
         try:
-            done = execute(plan, advance, finished)
+            done = execute(plan, advance, finished, tell)
         except CellsFailed as error:
             failed.append(error)
     if failed:
@@ -132,70 +130,62 @@ def execute(
     plan: Plan,
     advance: Callable[[int], None] = lambda images: None,
     finished: Callable[[Cell], None] = lambda cell: None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Run:
     """Compute what is missing, write the tables and return the run.
+
+    Damaged files are kept aside and made anew. A shard writes no tables unless it completes the run.
+
+    Args:
+        plan: The run, or a shard of it.
+        advance: Called with the number of predictions just made.
+        finished: Called with each cell stored.
+        tell: Called with a line for each damaged file.
 
     Raises:
         RobobenchError: Another process is writing there, or the folder holds another run, or
             something else.
         CellsFailed: Some cells raised; the others are stored.
     """
-    from robobench.evaluation.samples import save_samples
-
     folder = plan.configuration.folder
     check_folder(folder)
     plan.source.check()
-    with _alone_in(folder):
-        began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
-        manifest = describe(plan, read_manifest(folder))
-        manifest["cells"] = _cells_expected(plan, manifest)
-        environment = {key: manifest[key] for key in ("versions", "machine")}
-        if environment not in manifest["environments"]:
-            manifest["environments"].append(environment)
-        write_manifest(folder, manifest)
-        for stray in folder.glob("**/.*.tmp"):  # from a run that was killed while writing
-            stray.unlink(missing_ok=True)
-        done: list[Cell] = []
+    with writing_to(folder, plan.shard):
+        session = begin(plan, tell)
 
         def count(cell: Cell) -> None:
-            done.append(cell)
+            session.count(cell)
             finished(cell)
 
         try:
             failures = _evaluate(plan, Store(folder), advance, count)
         finally:
-            manifest["sessions"].append(
-                {
-                    "started": started,
-                    "seconds": round(time.monotonic() - began, 1),
-                    "cells": len(done),
-                    "command": command_line(),
-                    "environment": manifest["environments"].index(environment),
-                    "made": [cell.digest[:16] for cell in done],
-                }
-            )
-            write_manifest(folder, manifest)
-        shown = [*manifest["samples"], *save_samples(plan, folder)]
-        manifest["samples"] = list({sample["file"]: sample for sample in shown}.values())
-        write_manifest(folder, manifest)
-        finished_run = Run(folder)
-        write_tables(finished_run)
-        if told := _invalid(finished_run):
-            manifest["notes"] = finished_run.manifest["notes"] = [
-                *(n for n in manifest["notes"] if n not in told),
-                *told,
-            ]
-            write_manifest(folder, manifest)
+            session.end()
+        with changing_manifest(folder):
+            done = _finish(plan)
     if failures:
         raise CellsFailed(_name_failures(failures))
-    return finished_run
+    return done
 
 
-def _cells_expected(plan: Plan, manifest: dict[str, Any]) -> int:
-    """Planned cells, and those of earlier sessions that still count."""
-    listed = ListedCells(manifest)
-    stored = {cell for cell in Store(plan.configuration.folder).cells() if cell in listed}
-    return len(stored.union(plan.grid.cells()))
+def _finish(plan: Plan) -> Run:
+    """Write samples, tables and notes, once every shard has stored its cells."""
+    from robobench.evaluation.samples import save_samples
+
+    folder = plan.configuration.folder
+    if plan.configuration.shard is not None and not Run(folder).is_complete:
+        return Run(folder)
+    manifest = manifest_of(folder)
+    shown = [*manifest["samples"], *save_samples(plan, folder)]
+    manifest["samples"] = list({sample["file"]: sample for sample in shown}.values())
+    write_manifest(folder, manifest)
+    done = Run(folder)
+    manifest["tables"] = write_tables(done)
+    if told := _invalid(done):
+        manifest["notes"] = [*(n for n in manifest["notes"] if n not in told), *told]
+    write_manifest(folder, manifest)
+    done.manifest = manifest
+    return done
 
 
 def _evaluate(
@@ -209,7 +199,7 @@ def _evaluate(
     from robobench.evaluation.runner import evaluate
 
     return evaluate(
-        plan.grid,
+        plan.part,
         plan.source,
         store,
         batch_size=plan.configuration.batch_size,
@@ -234,26 +224,3 @@ def _name_failures(failures: list[Failure]) -> str:
     more = f" and {len(failures) - 5} more" if len(failures) > 5 else ""
     cells = "1 cell" if len(failures) == 1 else f"{len(failures)} cells"
     return f"{cells} failed ({named}{more}), the rest are stored; first error: {failures[0].reason}"
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Lock a run's folder: two processes computing the same cells would duplicate work."""
-    from filelock import FileLock, Timeout
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise RobobenchError(
-            f"another run is writing to {folder}: wait for it, or choose another folder with --out"
-        ) from None
-    except OSError as error:
-        raise RobobenchError(
-            f"cannot write to {folder}: {error.strerror or error}; choose another folder with --out"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()

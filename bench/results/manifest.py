@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,36 +13,107 @@ from robobench.files import write_aside
 from robobench.types import Cell
 
 MANIFEST_FORMAT = 2
+MANIFEST, COPY = "manifest.json", "manifest.copy.json"
+TABLES = ("results.parquet", "results.csv")
 # Of a method in a manifest and in its cells: what its numbers depend on beside its weights.
 IDENTITY = ("normalisation", "layer", "method_version", "backbone_version")
 
 
+class DamagedManifest(RobobenchError):
+    """A manifest that is there and is not what was written."""
+
+
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Write ``manifest.json`` of a run, whole or not at all."""
-    text = json.dumps({"format": MANIFEST_FORMAT, **manifest}, indent=1, sort_keys=False)
-    write_aside(folder / "manifest.json", text.encode() + b"\n")
+    """Write ``manifest.json`` of a run, whole or not at all, with a checksum; then its copy.
+
+    `robobench.results.mending.restore_manifest` puts the copy in its place if it is damaged.
+    """
+    content = json.loads(json.dumps({"format": MANIFEST_FORMAT, **manifest}))
+    content["checksum"] = _checksum(content)
+    text = (json.dumps(content, indent=1) + "\n").encode()
+    for name in (MANIFEST, COPY):
+        write_aside(folder / name, text)
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest in a run's folder, or None if it is missing.
+    """The manifest in a run's folder, or None if there is neither a manifest nor a copy of it.
 
     Raises:
-        RobobenchError: The file is not a manifest, or of another format.
+        RobobenchError: It is missing or damaged, or of another format.
     """
-    path = folder / "manifest.json"
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = parse_manifest(folder / MANIFEST)
+    except DamagedManifest as error:
+        raise DamagedManifest(f"{error}; {_remedy(folder)}") from error
+    if manifest is None and (folder / COPY).exists():
+        raise DamagedManifest(f"{folder / MANIFEST} is missing; {_remedy(folder)}")
+    return manifest
+
+
+def parse_manifest(path: Path) -> dict[str, Any] | None:
+    """One manifest file, None if it is missing.
+
+    Raises:
+        DamagedManifest: It is not what was written.
+        RobobenchError: It is of another format, or cannot be read.
+    """
+    try:
+        manifest = dict(json.loads(path.read_text(encoding="utf-8")))
         found = manifest["format"]
     except FileNotFoundError:
         return None
+    except PermissionError as error:
+        raise RobobenchError(f"{path} cannot be read: {error.strerror}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RobobenchError(f"{path} is not a robobench manifest: {error}") from error
+        raise DamagedManifest(f"{path} is not a robobench manifest: {error}") from error
+    # Runs made before there were checksums have none; `verify` says so.
+    if "checksum" in manifest and manifest["checksum"] != _checksum(manifest):
+        raise DamagedManifest(f"{path} is damaged: its checksum does not match")
     if found != MANIFEST_FORMAT:
         raise RobobenchError(
             f"{path} has format {found}, but this version reads {MANIFEST_FORMAT}: read it with "
             f"the version that wrote it ({manifest.get('versions', {}).get('robobench', 'unknown')})"
         )
-    return dict(manifest)
+    return manifest
+
+
+def _remedy(folder: Path) -> str:
+    """What to do about a manifest that is not there as it was written."""
+    try:
+        copy = parse_manifest(folder / COPY)
+    except RobobenchError:
+        copy = None
+    if copy is None:
+        return "there is no intact copy of it either: run again into another folder (--out)"
+    return f"{how_to_repeat(copy)} restores it from its copy"
+
+
+def how_to_repeat(manifest: Mapping[str, Any]) -> str:
+    """The command of a run, as the subject of a sentence."""
+    command = str(manifest.get("command", ""))
+    return f"`{command}`" if command.startswith("robobench ") else "the same run, repeated,"
+
+
+def _checksum(manifest: Mapping[str, Any]) -> str:
+    rest = {name: value for name, value in manifest.items() if name != "checksum"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def recorded_checksums(manifest: Mapping[str, Any]) -> dict[str, tuple[str, int]]:
+    """SHA-256 of every cell file as it was last written, and its number of images.
+
+    Args:
+        manifest: As `read_manifest` returns it.
+
+    Returns:
+        By the part of the cell's digest that is in its file name.
+    """
+    found: dict[str, tuple[str, int]] = {}
+    for session in manifest.get("sessions", ()):
+        made = session.get("made", ())
+        if isinstance(made, Mapping):  # a list of digests where an earlier version ran
+            found.update({cell: (sums, session["images"]) for cell, sums in made.items()})
+    return found
 
 
 class ListedCells:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from robobench.errors import RobobenchError
 from robobench.files import write_aside
-from robobench.results.manifest import ListedCells, read_manifest
+from robobench.results.manifest import TABLES, ListedCells, read_manifest
 from robobench.results.store import Store
 from robobench.types import Cell, Predictions
 
@@ -55,6 +55,11 @@ class Run:
         listed = ListedCells(self.manifest)
         return [cell for cell in self.store.cells() if cell in listed]
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every planned cell is there."""
+        return len(self.cells) >= int(self.manifest["cells"])
+
     def environment(self, cell: Cell) -> dict[str, Any]:
         """The versions and the machine that a cell was computed with.
 
@@ -62,7 +67,7 @@ class Run:
             RobobenchError: No session of this run made it.
         """
         for session in reversed(self.manifest["sessions"]):
-            if cell.digest[:16] in session["made"]:
+            if cell.digest[:16] in session.get("made", ()):
                 return dict(self.manifest["environments"][session["environment"]])
         raise RobobenchError(f"{self.folder}: no session of this run made {cell.degradation.label}")
 
@@ -139,12 +144,15 @@ def load(folder: str | Path) -> Run:
     return Run(folder)
 
 
-def write_tables(run_: Run) -> None:
-    """Write ``results.parquet`` and ``results.csv`` of a run."""
+def write_tables(run_: Run) -> dict[str, str]:
+    """Write ``results.parquet`` and ``results.csv`` of a run; returns their SHA-256 by name."""
+    import hashlib
     import io
 
     buffer = io.BytesIO()
     run_.frame.to_parquet(buffer, index=False)
-    write_aside(run_.folder / "results.parquet", buffer.getvalue())
     text = run_.frame.to_csv(index=False, float_format="%.6g")
-    write_aside(run_.folder / "results.csv", text.encode())
+    tables = dict(zip(TABLES, (buffer.getvalue(), text.encode()), strict=True))
+    for name, content in tables.items():
+        write_aside(run_.folder / name, content)
+    return {name: hashlib.sha256(content).hexdigest() for name, content in tables.items()}

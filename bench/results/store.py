@@ -32,11 +32,17 @@ _COLUMNS: Mapping[str, type[np.generic]] = {
     "true_probability": np.float32,
 }
 
+_REMEDY = "run again, which keeps the file aside and computes the cell anew"
+
 # Whatever numpy, zipfile and zlib raise on a file that was cut short or has a wrong bit.
 _BROKEN = (
     *(OSError, ValueError, KeyError, EOFError, RuntimeError, NotImplementedError, MemoryError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
 )
+
+
+class DamagedCell(RobobenchError):
+    """A cell file that is not what was written; a run puts it aside and computes it anew."""
 
 
 class Store:
@@ -104,7 +110,21 @@ class Store:
 
 
 def _misnamed(path: Path) -> RobobenchError:
-    return RobobenchError(f"{path} holds another cell than its name says: remove it and run again")
+    return DamagedCell(f"{path} holds another cell than its name says: {_REMEDY}")
+
+
+def digest_in_name(path: Path) -> str:
+    """The part of a cell's digest that its file name ends in."""
+    return path.stem.rpartition("_")[2]
+
+
+def file_checksum(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _arrays(predictions: Predictions) -> dict[str, NDArray[Any]]:
@@ -145,11 +165,10 @@ def _open(path: Path, read: Callable[[Any], Any]) -> Any:
             return read(file)
     except FileNotFoundError:
         raise RobobenchError(f"{path}: no such cell; `robobench run` computes it") from None
+    except PermissionError as error:
+        raise RobobenchError(f"{path} cannot be read: {error.strerror}") from error
     except _BROKEN as error:
-        raise RobobenchError(
-            f"{path} is not a complete cell file ({error}): remove it and run again, or find what "
-            "else is broken with `robobench verify`"
-        ) from error
+        raise DamagedCell(f"{path} is not a complete cell file ({error}): {_REMEDY}") from error
 
 
 def _cell(header: bytes, path: Path) -> Cell:
@@ -161,7 +180,7 @@ def _cell(header: bytes, path: Path) -> Cell:
             )
         return Cell.from_dict(values["cell"])
     except (ValueError, KeyError, TypeError) as error:
-        raise RobobenchError(f"{path} is not a robobench cell file: {error}") from error
+        raise DamagedCell(f"{path} is not a robobench cell file ({error}): {_REMEDY}") from error
 
 
 def read_cell_key(path: Path) -> Cell:
@@ -173,16 +192,15 @@ def read_cell(path: Path) -> tuple[Cell, Predictions]:
     """A cell file, read in full and verified.
 
     Raises:
-        RobobenchError: The file is missing, truncated, altered, or of another format.
+        DamagedCell: The file is truncated or altered.
+        RobobenchError: It is missing, cannot be read, or is of another format.
     """
     content = _open(path, lambda file: {name: file[name] for name in file.files})
     header, checksum = content.pop("cell", None), content.pop("checksum", None)
     if header is None or checksum is None or set(_COLUMNS) - set(content):
-        raise RobobenchError(
-            f"{path} is not a robobench cell file: remove it from the run's folder"
-        )
-    cell = _cell(header.tobytes(), path)
+        raise DamagedCell(f"{path} is not a robobench cell file: {_REMEDY}")
     if _checksum(header.tobytes(), content) != checksum.tobytes():
-        raise RobobenchError(f"{path}: its checksum does not match; remove it and run again")
+        raise DamagedCell(f"{path} is damaged, its checksum does not match: {_REMEDY}")
+    cell = _cell(header.tobytes(), path)
     extra = {n.removeprefix("extra."): a for n, a in content.items() if n.startswith("extra.")}
     return cell, Predictions(**{name: content[name] for name in _COLUMNS}, extra=extra)

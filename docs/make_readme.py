@@ -8,7 +8,7 @@ from pathlib import Path
 
 import robobench
 from robobench.reports.builder import draw
-from robobench.reports.run_summary import print_summary
+from robobench.reports.console_summary import print_results
 
 ROOT = Path(__file__).parent.parent
 
@@ -17,7 +17,7 @@ def main() -> None:
     """Update README's result."""
     run = robobench.run(methods="afd,ddp", corruptions="jpeg,noise", out=ROOT / "runs" / "readme")
     table = io.StringIO()
-    print_summary(run.summary(), run.manifest, file=table)
+    print_results(run, file=table)
     draw([run], "severity", ROOT / "docs" / "severity.svg")
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")

@@ -251,7 +251,7 @@ def dct_filters() -> Tensor:
     return torch.stack([torch.outer(rows[v], rows[u]) for v, u in order])[:, None].float()
 
 
-@robobench.method("afd", trainings=("jpeg_compression", "noise"), worth=12)
+@robobench.method("afd", trainings=("common",), worth=12)
 class Afd(FeatureRepair):
     """A gated U-Net after the stem that adapts to the drift seen in the DCT (Peng et al. 2024)."""
 

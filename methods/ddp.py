@@ -90,7 +90,7 @@ class FeatureDeDrifting(nn.Module):
         return joined.relu() if self.rectified else features + joined
 
 
-@robobench.method("ddp", trainings=("jpeg_compression", "noise"), worth=14)
+@robobench.method("ddp", trainings=("common",), worth=14)
 class Ddp(FeatureRepair):
     """A feature de-drifting module after the stem, trained without labels (Wang et al. 2020)."""
 

@@ -51,7 +51,7 @@ KINDS: Final[dict[str, tuple[str, ...]]] = {
 _Route = tuple[int, float]  # number of the expert, -1 for none; level
 
 
-@robobench.method("dedrift", trainings=("jpeg_compression", "noise"), worth=16)
+@robobench.method("dedrift", trainings=("common",), worth=16)
 class Dedrift(robobench.Method):
     """First stages tuned to the degradation that a gate finds; untouched where it finds none."""
 

@@ -21,7 +21,7 @@ from robobench.training.task import TrainingTask
 from robobench.types import Context, Cost, Recipe, Weights
 
 
-@robobench.method("finetune", trainings=("jpeg_compression", "noise"), worth=60)
+@robobench.method("finetune", trainings=("common",), worth=60)
 class Finetune(robobench.Method):
     """The whole classifier, tuned without labels to answer on degraded images as on clean ones."""
 
@@ -97,7 +97,7 @@ class Finetune(robobench.Method):
         task.save(cls.tuned(network), fit, {"architecture": task.architecture})
 
 
-@robobench.method("finetune-bn", trainings=("jpeg_compression", "noise"), worth=61)
+@robobench.method("finetune-bn", trainings=("common",), worth=61)
 class FinetuneBn(Finetune):
     """Scales, shifts and statistics of batch normalisation alone, tuned like `finetune`."""
 

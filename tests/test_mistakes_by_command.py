@@ -30,7 +30,7 @@ RUN = {
     "--backbone": [*WORDS, "timm:", "timm:nonsense", "torchvision:", "torchvision:nonsense",
                    "torchvision:resnet18", "timm:resnet18", "onnx:", "onnx:there-is-none",
                    "onnx:text.txt", "there-is-none.py:f", "text.txt:f"],
-    "--weights": FILES, "--resize": NUMBERS, "--crop": NUMBERS, "--interpolation": WORDS,
+    "--weights": FILES, "--models": [*FILES, "broken.toml", "types.toml"], "--label": [""], "--resize": NUMBERS, "--crop": NUMBERS, "--interpolation": WORDS,
     "--mean": TRIPLES, "--std": [*TRIPLES, "0,1,1", "-1,1,1", "1e-320,1,1"],
     "--corrupt-at": WORDS, "--device": [*WORDS, "meta", "cuda:99"], "--precision": WORDS,
     "--batch-size": NUMBERS, "--workers": NUMBERS, "--executor": WORDS,
@@ -39,10 +39,10 @@ RUN = {
 }  # fmt: skip
 VALID = {("--limit", "1e3"), ("--limit", "99999999999999999999")}
 OTHERS = [
-    *([command, *rest] for command in ("report", "verify", "freeze", "check", "plot")
+    *([command, *rest] for command in ("report", "verify", "freeze", "check", "plot", "rank")
       for rest in ([], ["there-is-none"], ["empty-folder"], ["text.txt"], ["--nonsense"])
-      if not (command in ("report", "plot") and rest == [])),
-    ["freeze", "empty-folder", "--out", ""], ["check", "empty-folder", "--baseline", "text.txt"],
+      if not (command in ("report", "plot", "rank") and rest == [])),
+    ["completion"], ["completion", "csh"], ["freeze", "empty-folder", "--out", ""], ["check", "empty-folder", "--baseline", "text.txt"],
     ["check", "empty-folder", "--baseline", "there-is-none"],
     *(["train", "--method", word] for word in WORDS), *(["train", "--recipe", w] for w in WORDS),
     *(["train", "--dataset", w, "--method", "org"] for w in WORDS),

@@ -291,6 +291,6 @@ def test_what_does_not_belong_together_is_not_merged(whole, folder, tmp_path):
     manifest = read_manifest(folder)
     manifest["methods"][0]["weights"][""] = "other"
     write_manifest(folder, manifest)
-    with pytest.raises(RobobenchError, match="is .* in one run, other in another"):
+    with pytest.raises(RobobenchError, match=r"is .* in one run, other in another"):
         merge([whole, folder], tmp_path / "out")
     assert not (tmp_path / "out").exists()

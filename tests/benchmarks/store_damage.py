@@ -17,7 +17,6 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -26,6 +25,8 @@ import torch
 import robobench
 from robobench.checking.verify import verify
 from robobench.errors import RobobenchError
+from robobench.evaluation.configuration import Configuration
+from robobench.evaluation.plan import prepare
 from robobench.results.manifest import COPY, MANIFEST, TABLES, read_manifest
 
 KILLS, DAMAGES = 100, 50
@@ -44,7 +45,7 @@ def start(out: Path, limit: int) -> int:
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
             robobench.run(limit=limit, out=out, **SETTINGS)
         code = 0
-    except BaseException:
+    except Exception:  # noqa: BLE001 - whatever it is, the child must not go on as its parent
         traceback.print_exc()
     finally:
         os._exit(code)
@@ -61,10 +62,20 @@ def promised(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in paths}
 
 
+def duration(folder: Path, limit: int) -> float:
+    """Seconds that a whole run takes; its folder is removed."""
+    began = time.perf_counter()
+    assert finish(start(folder, limit)) == 0
+    shutil.rmtree(folder)
+    return time.perf_counter() - began
+
+
 def kill(folder: Path, count: int, limit: int, whole: dict[str, bytes], luck: random.Random) -> str:
     """Kill runs, each going on where the one before was killed; compare whenever one gets through."""
-    seconds, done, compared, killed = 1.0, 0, 0, 0
+    seconds, done, compared, killed = 0.0, 0, 0, 0
     while done < count:
+        if not seconds:
+            seconds = duration(folder, limit)
         began = time.perf_counter()
         child = start(folder, limit)
         moment = luck.uniform(0, seconds)
@@ -85,10 +96,6 @@ def kill(folder: Path, count: int, limit: int, whole: dict[str, bytes], luck: ra
         killed += sum(bool(session.get("killed")) for session in sessions)
         cells = sum(len(session["made"]) for session in sessions)
         assert cells == len(whole) - len(TABLES), "each cell belongs to one session"
-        shutil.rmtree(folder)
-        began = time.perf_counter()
-        assert finish(start(folder, limit)) == 0
-        seconds = 1.1 * (time.perf_counter() - began)
         shutil.rmtree(folder)
     return (
         f"{count} SIGKILLs: {compared} runs got through in between, with the bytes of the undisturbed "
@@ -130,15 +137,16 @@ def damage(
 ) -> str:
     """Damage a finished run again and again, and repeat the run each time."""
     assert finish(start(folder, limit)) == 0
-    numbers: Callable[[], pd.DataFrame] = lambda: robobench.load(folder).frame  # noqa: E731
-    before, found, missed = numbers(), Counter[str](), []
+    before = robobench.load(folder).frame
+    found: Counter[str] = Counter()
+    missed = []
     for _ in range(count):
         name, kind = spoil(folder, luck)
         if noticed(folder):
             found[kind] += 1
         else:
             missed.append(f"{kind} of {name}")
-            pd.testing.assert_frame_equal(numbers(), before)
+            pd.testing.assert_frame_equal(robobench.load(folder).frame, before)
         assert finish(start(folder, limit)) == 0, f"a run does not get over the {kind} of {name}"
         assert promised(folder) == whole, f"other bytes after the {kind} of {name}"
         assert not noticed(folder)
@@ -152,6 +160,8 @@ def measure(kills: int, damages: int, limit: int, seed: int = 0) -> list[str]:
     luck = random.Random(seed)
     with tempfile.TemporaryDirectory() as scratch:
         undisturbed = Path(scratch, "undisturbed")
+        torch.set_num_threads(1)  # for processes that are forked afterwards
+        prepare(Configuration.from_settings({"limit": limit, **SETTINGS}))  # imports it all once
         assert finish(start(undisturbed, limit)) == 0
         whole = promised(undisturbed)
         assert verify(undisturbed).problems == []

@@ -22,6 +22,7 @@ from robobench.errors import CheckFailed, RobobenchError
 from robobench.types import Cell
 
 WORSE, BETTER, SAME, NOT_COMPARABLE = "worse", "better", "same", "not comparable"
+MISSING = "missing"
 _MACHINE = ("device", "device_name", "precision", "threads", "platform")
 
 
@@ -38,7 +39,8 @@ class Verdict:
         low: Lower end of the 95 % interval of the loss (before minus after).
         high: Upper end.
         p: Adjusted one-sided p for a loss above the tolerance, to be compared with alpha.
-        outcome: ``worse``, ``better``, ``same`` or ``not comparable``.
+        outcome: ``worse``, ``missing`` (the run lacks a cell of the baseline), ``better``, ``same`` or
+            ``not comparable``.
         remark: What a reader should know.
     """
 
@@ -71,6 +73,7 @@ class CheckResult:
         detectable: The smallest loss in the mean over all cells, in points, that this check detects
             four times out of five; the largest over the methods.
         notes: What differs besides the predictions, one sentence each.
+        allow_missing: Whether cells may be missing.
     """
 
     means: tuple[Verdict, ...]
@@ -79,20 +82,31 @@ class CheckResult:
     alpha: float
     detectable: float
     notes: tuple[str, ...]
+    allow_missing: bool = False
 
     @property
     def outcome(self) -> str:
-        """Worse if anything is; else better if any method is; else same."""
+        """Worse if anything is; else missing, unless allowed; else better if any method is; else same."""
         if any(v.outcome == WORSE for v in (*self.means, *self.cells)):
             return WORSE
+        if not self.allow_missing and any(v.outcome == MISSING for v in self.cells):
+            return MISSING
         return BETTER if any(v.outcome == BETTER for v in self.means) else SAME
 
-    def raise_if_worse(self) -> None:
-        """End the check as failed if it found a loss.
+    def raise_if_failed(self) -> None:
+        """End the check as failed if it found a loss, or cells are missing.
 
         Raises:
-            CheckFailed: One line that says what was lost, and where most.
+            CheckFailed: One line that says what was lost, and where most, or what is missing.
         """
+        if self.outcome == MISSING:
+            missing = [f"{v.method} on {v.what}" for v in self.cells if v.outcome == MISSING]
+            compared = sum(v.outcome not in (MISSING, NOT_COMPARABLE) for v in self.cells)
+            raise CheckFailed(
+                f"{len(missing)} of the baseline's {compared + len(missing)} cells are missing from the "
+                f"run ({', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}); evaluate them, "
+                "freeze again, or --allow-missing"
+            )
         if self.outcome != WORSE:
             return
         lost = [v for v in self.means if v.outcome == WORSE]
@@ -113,6 +127,7 @@ def check(
     *,
     tolerance: float = 0.5,
     alpha: float = 0.05,
+    allow_missing: bool = False,
 ) -> CheckResult:
     """Compare a run with its baseline.
 
@@ -126,10 +141,11 @@ def check(
         baseline: The baseline, from `robobench.checking.baseline.read_baseline`.
         tolerance: Tolerated loss in percentage points, 0 or more.
         alpha: Probability of a false alarm, above 0 and below 0.5.
+        allow_missing: Do not fail for cells of the baseline that the run lacks.
 
     Raises:
-        RobobenchError: The images are not the baseline's, cells or images of the baseline are
-            missing (nothing is compared then), or tolerance or alpha is out of range.
+        RobobenchError: The images are not the baseline's, or some of them are missing (nothing is
+            compared then), or tolerance or alpha is out of range.
     """
     if not 0 <= tolerance < 100:
         raise RobobenchError(
@@ -138,9 +154,9 @@ def check(
     if not 0 < alpha < 0.5:
         raise RobobenchError(f"alpha {alpha:g}: a number between 0 and 0.5 is expected (say 0.05)")
     _refuse_other_images(manifest.get("dataset", {}), baseline.facts["dataset"])
-    pairs, added, notes = _pair(now, baseline.outcomes)
+    pairs, added, lacking, notes = _pair(now, baseline.outcomes)
     margin = tolerance / 100
-    labels = _labels([o.cell for o in now])
+    labels = _labels([o.cell for o in (*now, *lacking)])
     verdicts = _judge(
         [(labels[after.cell], after.cell.degradation.label) for _, after in pairs],
         [(before.correct, _on(after, before.index)) for before, after in pairs],
@@ -159,8 +175,51 @@ def check(
         )
         for o in added
     ]
+    verdicts += [
+        Verdict(
+            *(labels[o.cell], o.cell.degradation.label, 0, float(o.correct.mean()), blank),
+            *(blank, blank, blank, MISSING, "not in the run"),
+        )
+        for o in lacking
+    ]
     notes += _differences(manifest, baseline.facts)
-    return CheckResult(tuple(means), tuple(verdicts), tolerance, alpha, detectable, tuple(notes))
+    return CheckResult(
+        *(tuple(means), tuple(verdicts), tolerance, alpha, detectable, tuple(notes), allow_missing)
+    )
+
+
+def smallest_loss(
+    count: int, tests: int, *, tolerance: float = 0.5, alpha: float = 0.05, power: float = 0.95
+) -> float:
+    """The smallest loss that a check will find with a given probability, where no image is gained.
+
+    Images that are gained, as by another training, make the same net loss harder to find.
+
+    Args:
+        count: Number of images.
+        tests: Number of tests in the family: cells, or methods.
+        tolerance: As for `check`, in points.
+        alpha: As for `check`.
+        power: Probability that the loss is found.
+
+    Returns:
+        Points; NaN where not even losing every image would be found.
+    """
+    from scipy import stats
+
+    def found(lost: int) -> bool:
+        loss = np.zeros(count)
+        loss[:lost] = 1.0
+        return loss_exceeds(loss, tolerance / 100) <= alpha / 2 / tests
+
+    if not found(count):
+        return float("nan")
+    few, many = 0, count  # `found` is false of the first, true of the second
+    while many - few > 1:
+        middle = (few + many) // 2
+        few, many = (few, middle) if found(middle) else (middle, many)
+    # `many` images or more are lost with this probability at that share (Clopper and Pearson 1934).
+    return 100 * float(stats.beta.ppf(power, many, count - many + 1))
 
 
 def _judge_means(
@@ -265,8 +324,8 @@ def _label(cell: Cell) -> str:
 
 def _pair(
     now: Sequence[Outcomes], before: Sequence[Outcomes]
-) -> tuple[list[tuple[Outcomes, Outcomes]], list[Outcomes], list[str]]:
-    """Pairs of baseline and run cells, cells that only the run has, and notes on differences."""
+) -> tuple[list[tuple[Outcomes, Outcomes]], list[Outcomes], list[Outcomes], list[str]]:
+    """Pairs of cells, those that only the run has, that only the baseline has, and notes."""
     ignored, notes = ["weights", "method_version", "backbone_version"], []
     for name, word in (
         *(("backbone", "classifier"), ("geometry", ""), ("train_seed", "train seed")),
@@ -287,19 +346,14 @@ def _pair(
                 f"{_named(outcomes.cell)}; give each its own run (--out) and check one at a time"
             )
         table[key] = outcomes
-    pairs, lacking = [], []
+    pairs: list[tuple[Outcomes, Outcomes]] = []
+    lacking: list[Outcomes] = []
     for old in before:
         new = table.pop(_key(old.cell, ignored), None)
         if new is None:
-            lacking.append(_named(old.cell))
+            lacking.append(old)
         else:
             pairs.append((old, new))
-    if lacking:
-        raise RobobenchError(
-            f"not comparable: {len(lacking)} of the baseline's {len(before)} cells are missing from "
-            f"the run ({', '.join(lacking[:5])}{', ...' if len(lacking) > 5 else ''}); evaluate "
-            "them, or freeze again"
-        )
     for name in ("method_version", "backbone_version"):
         changed = {
             f"{_label(new.cell)}: {name.replace('_', ' ')} {getattr(new.cell, name) or 'none'} now, "
@@ -315,10 +369,10 @@ def _pair(
                 f"not comparable: {len(absent)} of the baseline's {len(old.index)} images are "
                 f"missing from {_named(new.cell)}; run with --limit {len(old.index)} or more"
             )
-    more = max(len(new.index) - len(old.index) for old, new in pairs)
+    more = max((len(new.index) - len(old.index) for old, new in pairs), default=0)
     if more:
         notes.append(f"the run has up to {more} images more than the baseline; they are ignored")
-    return pairs, list(table.values()), notes
+    return pairs, list(table.values()), lacking, notes
 
 
 def _key(cell: Cell, ignored: Sequence[str]) -> tuple[Any, ...]:

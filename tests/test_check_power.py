@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from robobench.analysis.statistics import loss_exceeds
-from robobench.checking.check import smallest_loss
+from robobench.checking.power import smallest_loss
 
 
 @pytest.mark.parametrize(("count", "tests"), [(200, 1), (1500, 20)])

@@ -132,8 +132,9 @@ def check(
     """Compare a run with its baseline.
 
     Cells are paired by what was evaluated: data set, corruption, level, seed, method, what it was
-    trained on. Weights may differ (that is what a check is for), and so may backbone, geometry and
-    train seed where both sides have only one; such differences are noted.
+    trained on. Weights may differ (that is what a check is for), and so may backbone, geometry, train
+    seed and the seed of a corruption where both sides have only one; such differences are noted.
+    With another seed the images are the same ones under other noise, so they are still paired.
 
     Args:
         now: The outcomes of all cells of the run.
@@ -186,40 +187,6 @@ def check(
     return CheckResult(
         *(tuple(means), tuple(verdicts), tolerance, alpha, detectable, tuple(notes), allow_missing)
     )
-
-
-def smallest_loss(
-    count: int, tests: int, *, tolerance: float = 0.5, alpha: float = 0.05, power: float = 0.95
-) -> float:
-    """The smallest loss that a check will find with a given probability, where no image is gained.
-
-    Images that are gained, as by another training, make the same net loss harder to find.
-
-    Args:
-        count: Number of images.
-        tests: Number of tests in the family: cells, or methods.
-        tolerance: As for `check`, in points.
-        alpha: As for `check`.
-        power: Probability that the loss is found.
-
-    Returns:
-        Points; NaN where not even losing every image would be found.
-    """
-    from scipy import stats
-
-    def found(lost: int) -> bool:
-        loss = np.zeros(count)
-        loss[:lost] = 1.0
-        return loss_exceeds(loss, tolerance / 100) <= alpha / 2 / tests
-
-    if not found(count):
-        return float("nan")
-    few, many = 0, count  # `found` is false of the first, true of the second
-    while many - few > 1:
-        middle = (few + many) // 2
-        few, many = (few, middle) if found(middle) else (middle, many)
-    # `many` images or more are lost with this probability at that share (Clopper and Pearson 1934).
-    return 100 * float(stats.beta.ppf(power, many, count - many + 1))
 
 
 def _judge_means(
@@ -337,9 +304,14 @@ def _pair(
             ignored.append(name)
             if theirs != ours:
                 notes.append(f"{word or name} {ours.pop()} now, {theirs.pop()} in the baseline")
+    renewed = _renewed(now, before)
+    notes += [
+        f"corruption seed {ours} of {name} now, {theirs} in the baseline: other noise on the same images"
+        for name, (ours, theirs) in renewed.items()
+    ]
     table: dict[tuple[Any, ...], Outcomes] = {}
     for outcomes in now:
-        key = _key(outcomes.cell, ignored)
+        key = _key(outcomes.cell, ignored, renewed)
         if key in table:
             raise RobobenchError(
                 f"two cells of the run differ only in {' or '.join(ignored)}: "
@@ -349,7 +321,7 @@ def _pair(
     pairs: list[tuple[Outcomes, Outcomes]] = []
     lacking: list[Outcomes] = []
     for old in before:
-        new = table.pop(_key(old.cell, ignored), None)
+        new = table.pop(_key(old.cell, ignored, renewed), None)
         if new is None:
             lacking.append(old)
         else:
@@ -375,8 +347,23 @@ def _pair(
     return pairs, list(table.values()), lacking, notes
 
 
-def _key(cell: Cell, ignored: Sequence[str]) -> tuple[Any, ...]:
-    return tuple(value for name, value in asdict(cell).items() if name not in ignored)
+def _renewed(now: Sequence[Outcomes], before: Sequence[Outcomes]) -> dict[str, tuple[int, int]]:
+    """Corruptions that have one seed now and another one in the baseline."""
+    seeds: list[dict[str, set[int]]] = [defaultdict(set), defaultdict(set)]
+    for side, found in zip(seeds, (now, before), strict=True):
+        for outcomes in found:
+            side[outcomes.cell.corruption].add(outcomes.cell.seed)
+    ours, theirs = seeds
+    return {
+        name: (min(ours[name]), min(theirs[name]))
+        for name in sorted(ours.keys() & theirs.keys())
+        if len(ours[name]) == len(theirs[name]) == 1 and ours[name] != theirs[name]
+    }
+
+
+def _key(cell: Cell, ignored: Sequence[str], renewed: Mapping[str, Any]) -> tuple[Any, ...]:
+    skipped = {*ignored, "seed"} if cell.corruption in renewed else ignored
+    return tuple(value for name, value in asdict(cell).items() if name not in skipped)
 
 
 def _named(cell: Cell) -> str:

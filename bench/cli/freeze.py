@@ -15,7 +15,7 @@ def freeze(run: str, out: str) -> None:
     from pathlib import Path
 
     from robobench.checking.baseline import freeze as frozen
-    from robobench.checking.check import smallest_loss
+    from robobench.checking.power import smallest_loss
     from robobench.checking.verify import whole_outcomes
     from robobench.files import is_stream, write_aside
     from robobench.results.run import load

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from robobench.checking.check import BETTER, NOT_COMPARABLE, SAME, WORSE, CheckResult, Verdict
+from robobench.checking.check import (
+    BETTER,
+    MISSING,
+    NOT_COMPARABLE,
+    SAME,
+    WORSE,
+    CheckResult,
+    Verdict,
+)
 from robobench.reports import markup
 from robobench.reports.blocks import Table, Value
 from robobench.reports.screen import grid
@@ -14,14 +22,16 @@ from robobench.reports.tables import plain, to_markdown
 
 # GitHub cuts a step's summary off at 1 MiB; the cells that matter come first.
 _ROWS = 200
-_ORDER = (WORSE, BETTER, NOT_COMPARABLE, SAME)
+_ORDER = (WORSE, MISSING, BETTER, NOT_COMPARABLE, SAME)
 _WIDE = 1000  # wide enough for all columns
 
 
 def headline(result: CheckResult) -> str:
     """The result in one line."""
     worse = sum(v.outcome == WORSE for v in result.cells)
+    missing = sum(v.outcome == MISSING for v in result.cells)
     cells = f"{len(result.cells)} cells" + (f", {worse} of them worse" if worse else "")
+    cells += f", {missing} of them missing" if missing else ""
     return (
         f"{result.outcome} ({cells}; tolerance {result.tolerance:g} points, alpha {result.alpha:g})"
     )
@@ -58,6 +68,11 @@ def as_markdown(result: CheckResult) -> str:
     return "\n".join(lines) + "\n"
 
 
+def refused_as_markdown(reason: str) -> str:
+    """The same for a check that could not be made."""
+    return f"### robobench check: refused\n\n{markup.markdown(reason)}\n"
+
+
 def _ranked(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """Worst first."""
     return sorted(verdicts, key=lambda v: (_ORDER.index(v.outcome), not v.remark, -v.loss))
@@ -85,6 +100,8 @@ def _table(verdicts: Sequence[Verdict]) -> Table:
 
 def _cells(verdict: Verdict) -> list[str | Value]:
     before, after = Value(verdict.before), Value(verdict.after)
+    if verdict.outcome == MISSING:
+        return [verdict.method, verdict.what, before, Value(None), verdict.remark, Value(None)]
     if verdict.outcome == NOT_COMPARABLE:
         return [verdict.method, verdict.what, Value(None), after, verdict.remark, Value(None)]
     change = Value(-verdict.loss, -verdict.high, -verdict.low, "points")

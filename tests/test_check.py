@@ -156,7 +156,7 @@ def test_the_same_run_is_the_same(baseline):
     assert all(v.loss == 0 for v in result.cells)
     assert "four times out of five" in as_text(result)
     assert "-0.0" not in as_text(result)
-    result.raise_if_worse()
+    result.raise_if_failed()
 
 
 def test_three_points_lost_everywhere_fail(baseline):
@@ -165,7 +165,7 @@ def test_three_points_lost_everywhere_fail(baseline):
     assert result.means[0].loss == pytest.approx(0.03)
     assert result.means[0].low < 0.03 < result.means[0].high
     with pytest.raises(CheckFailed, match=r"loses 3\.0 points in the mean of 6 cells") as caught:
-        result.raise_if_worse()
+        result.raise_if_failed()
     assert caught.value.exit_code == 1
 
 
@@ -207,13 +207,13 @@ def test_a_collapse_in_one_cell_is_found_and_named_though_the_mean_holds(tmp_pat
     worse = [v for v in result.cells if v.outcome == "worse"]
     assert [(v.method, v.what) for v in worse] == [("afd", "jpeg_compression 40")]
     with pytest.raises(CheckFailed, match=r"afd 2\.5 points on jpeg_compression 40"):
-        result.raise_if_worse()
+        result.raise_if_failed()
 
 
 def test_a_better_run_is_called_better_and_passes(baseline):
     result = check(changed(model(), 0.0, 0.03), MANIFEST, baseline)
     assert result.outcome == "better"
-    result.raise_if_worse()
+    result.raise_if_failed()
 
 
 def test_a_large_loss_within_chance_passes_with_a_remark(tmp_path):
@@ -235,11 +235,19 @@ def test_tolerance_decides(baseline):
 # --- what cannot be compared ---------------------------------------------------------------------
 
 
-def test_a_missing_cell_is_an_error_that_names_it(baseline):
+def test_a_missing_cell_fails_and_is_named(baseline):
     hole = [(c, p) for c, p in model() if c.level != 58]
-    with pytest.raises(RobobenchError, match=r"1 of .* 6 cells .*jpeg_compression 58") as caught:
-        check(hole, MANIFEST, baseline)
-    assert caught.value.exit_code == 2
+    result = check(hole, MANIFEST, baseline)
+    assert result.outcome == "missing"
+    assert [v.what for v in result.cells if v.outcome == "missing"] == ["jpeg_compression 58"]
+    with pytest.raises(CheckFailed, match=r"1 of .* 6 cells .*org on jpeg_compression 58"):
+        result.raise_if_failed()
+    assert "| missing | org | jpeg\\_compression 58 |" in as_markdown(result)
+    assert ElementTree.fromstring(as_junit(result)).get("failures") == "1"
+    result = check(hole, MANIFEST, baseline, allow_missing=True)
+    assert result.outcome == "same"
+    result.raise_if_failed()
+    assert ElementTree.fromstring(as_junit(result)).get("skipped") == "1"
 
 
 def test_other_images_are_an_error(baseline):
@@ -371,12 +379,22 @@ def test_freeze_and_check_on_the_command_line(tmp_path, capsys, monkeypatch):
     assert summary.read_text().count("###") == 2, "a job's summary is appended to"
 
 
-def test_what_cannot_be_compared_exits_with_two(tmp_path, capsys):
+def test_every_outcome_leaves_junit_and_summary(tmp_path, capsys):
     old = write_run(tmp_path / "old", model())
     part = write_run(tmp_path / "part", model()[:3])
-    file = tmp_path / "b.json"
+    file, junit, summary = (tmp_path / n for n in ("b.json", "junit.xml", "summary.md"))
+    written = ["--baseline", str(file), "--junit", str(junit), "--summary", str(summary)]
+    assert _exit_code(["check", str(old), *written]) == 2
+    assert "no such baseline" in ElementTree.parse(junit).find("testsuite/testcase/error").get(
+        "message"
+    )
+    assert summary.read_text().startswith("### robobench check: refused")
     assert _exit_code(["freeze", str(old), "--out", str(file)]) == 0
-    assert _exit_code(["check", str(part), "--baseline", str(file)]) == 2
-    assert "not comparable: 3 of the baseline's 6 cells" in capsys.readouterr().err
-    assert _exit_code(["check", str(old), "--baseline", str(file), "--tolerance", "-1"]) == 2
+    assert "points in one cell" in capsys.readouterr().out
+    assert _exit_code(["check", str(part), *written]) == 1
+    assert "3 of the baseline's 6 cells are missing" in capsys.readouterr().err
+    assert ElementTree.parse(junit).getroot().get("failures") == "3"
+    assert _exit_code(["check", str(part), *written, "--allow-missing"]) == 0
+    assert ", 3 of them missing" in capsys.readouterr().out
+    assert _exit_code(["check", str(old), *written, "--tolerance", "-1"]) == 2
     assert "--tolerance" in capsys.readouterr().err

@@ -15,7 +15,7 @@ VALUED = [
     *("methods", "corruptions", "dataset", "split", "data-root", "limit", "classes", "severities"),
     *("profile", "engine", "seed", "backbone", "weights", "train-seeds", "resize", "crop"),
     *("interpolation", "mean", "std", "corrupt-at", "device", "precision", "batch-size", "workers"),
-    *("executor", "ray-address", "config", "plugin", "out"),
+    *("executor", "ray-address", "shard", "config", "plugin", "out"),
 ]
 OTHERS = [
     "report {run} --out",
@@ -98,6 +98,9 @@ TOML = {
     "methods = []": "--methods: at least one is expected",
     "seed = 0.5": "seed: expected text or a whole number or a list of whole numbers, got 0.5",
     "out = ''": "out: expected text, got ''",
+    "dry-run = 'no'": "dry-run: expected true or false, got 'no'",
+    "no_report = 0": "no_report: expected true or false, got 0",
+    "shard = 3": "shard: expected text, got 3",
     "[run]\nlimit = 10": "unknown key in",
     "[dataset]\nname = 'cifar10'": "dataset: expected text, got {'name': 'cifar10'}",
 }
@@ -110,6 +113,23 @@ def test_a_value_of_another_type_is_named(text, tmp_path, capsys):
     code, line = ending(["run", "--config", file, "--dry-run"], capsys)
     assert code == 2
     assert TOML[text] in line
+
+
+def test_a_file_says_whatever_the_command_line_says(tmp_path, capsys):
+    from robobench.cli.run import run
+    from robobench.evaluation.configuration import read_settings
+
+    options = {p.name for p in run.params} - {"config"}
+    file = tmp_path / "a.toml"
+    for name in sorted(options):
+        file.write_text(f"{name.replace('_', '-')} = 1979-05-27\n")
+        with pytest.raises(RobobenchError, match="expected"):  # of another type, but known
+            read_settings(file)
+    out = tmp_path / "run"
+    file.write_text(f"limit = 10\ncorruptions = 'jpeg'\ndry-run = true\nout = '{out}'\n")
+    assert _exit_code(["run", "--config", str(file)]) == 0
+    assert "predictions to make" in capsys.readouterr().out
+    assert not out.exists()
 
 
 def test_numbers_and_lists_are_taken_as_they_are():

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,18 @@ def start(out):
 
 def cells(folder):
     return {p.name: p.read_bytes() for p in sorted((folder / "cells").glob("*.npz"))}
+
+
+def test_kills_and_damages_change_nothing_unnoticed():
+    """A small version of what ``tests/benchmarks/store_damage.py`` measures."""
+    script = Path(__file__).parent / "benchmarks" / "store_damage.py"
+    few = ["--kills", "4", "--damages", "4", "--limit", "64"]
+    done = subprocess.run(
+        [sys.executable, script, *few], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "4 SIGKILLs" in done.stdout
+    assert "4 damages" in done.stdout
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from robobench.cli import _exit_code
+from robobench.results.manifest import write_manifest
 from robobench.results.store import Store
 
 RUN = "run --methods org --corruptions jpeg --severities 1 --limit 20 --no-report --out {out}"
@@ -225,7 +226,7 @@ def test_a_newer_manifest_is_one_helpful_line(finished, tmp_path, capsys):
     newer = tmp_path / "run"
     shutil.copytree(finished, newer)
     manifest = json.loads((newer / "manifest.json").read_text())
-    (newer / "manifest.json").write_text(json.dumps({**manifest, "format": 99}))
+    write_manifest(newer, {**manifest, "format": 99})
     assert "format 99" in complain(["report", str(newer)], capsys)
 
 

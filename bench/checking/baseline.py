@@ -101,7 +101,8 @@ def read_baseline(path: str | Path) -> Baseline:
     """A baseline file, complete and unaltered.
 
     Raises:
-        RobobenchError: It is missing, not a baseline, of another format, or its digest is wrong.
+        RobobenchError: It is missing, not a baseline, of another format, or its digest is wrong; or
+            a cell has no bits.
     """
     path = Path(path)
     try:
@@ -129,7 +130,12 @@ def read_baseline(path: str | Path) -> Baseline:
     found = []
     for entry in content.pop("cells"):
         images = index[entry.pop("images")]
-        bits, _ = entry.pop("correct"), entry.pop("right")
+        bits, right = entry.pop("correct", None), entry.pop("right", None)
+        if bits is None:
+            raise RobobenchError(
+                f"{path} has only the number of right images ({right}) for one of its cells, not which "
+                "they are: freeze the run again"
+            )
         correct = np.unpackbits(_unpack(bits, np.uint8), count=len(images)).astype(np.bool_)
         found.append(Outcomes(Cell.from_dict({**content["common"], **entry}), images, correct))
     return Baseline(tuple(found), content)

@@ -23,6 +23,7 @@ from robobench.errors import CheckFailed, RobobenchError
 from robobench.types import Cell
 
 WORSE, BETTER, SAME, NOT_COMPARABLE = "worse", "better", "same", "not comparable"
+MISSING = "missing"
 _MACHINE = ("device", "device_name", "precision", "threads", "platform")
 
 
@@ -39,7 +40,8 @@ class Verdict:
         low: Lower end of the 95 % interval of the loss (before minus after).
         high: Upper end.
         p: Adjusted one-sided p for a loss above the tolerance, to be compared with alpha.
-        outcome: ``worse``, ``better``, ``same`` or ``not comparable``.
+        outcome: ``worse``, ``missing`` (the run lacks a cell of the baseline), ``better``, ``same`` or
+            ``not comparable``.
         remark: What a reader should know.
     """
 
@@ -72,6 +74,7 @@ class CheckResult:
         detectable: The smallest loss in the mean over all cells, in points, that this check detects
             four times out of five; the largest over the methods.
         notes: What differs besides the predictions, one sentence each.
+        allow_missing: Whether cells may be missing.
     """
 
     means: tuple[Verdict, ...]
@@ -80,20 +83,31 @@ class CheckResult:
     alpha: float
     detectable: float
     notes: tuple[str, ...]
+    allow_missing: bool = False
 
     @property
     def outcome(self) -> str:
-        """Worse if anything is; else better if any method is; else same."""
+        """Worse if anything is; else missing, unless allowed; else better if any method is; else same."""
         if any(v.outcome == WORSE for v in (*self.means, *self.cells)):
             return WORSE
+        if not self.allow_missing and any(v.outcome == MISSING for v in self.cells):
+            return MISSING
         return BETTER if any(v.outcome == BETTER for v in self.means) else SAME
 
-    def raise_if_worse(self) -> None:
-        """End the check as failed if it found a loss.
+    def raise_if_failed(self) -> None:
+        """End the check as failed if it found a loss, or cells are missing.
 
         Raises:
-            CheckFailed: One line that says what was lost, and where most.
+            CheckFailed: One line that says what was lost, and where most, or what is missing.
         """
+        if self.outcome == MISSING:
+            missing = [f"{v.method} on {v.what}" for v in self.cells if v.outcome == MISSING]
+            compared = sum(v.outcome not in (MISSING, NOT_COMPARABLE) for v in self.cells)
+            raise CheckFailed(
+                f"{len(missing)} of the baseline's {compared + len(missing)} cells are missing from the "
+                f"run ({', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}); evaluate them, "
+                "freeze again, or --allow-missing"
+            )
         if self.outcome != WORSE:
             return
         lost = [v for v in self.means if v.outcome == WORSE]
@@ -114,12 +128,14 @@ def check(
     *,
     tolerance: float = 0.5,
     alpha: float = 0.05,
+    allow_missing: bool = False,
 ) -> CheckResult:
     """Compare a run with its baseline.
 
     Cells are paired by what was evaluated: data set, corruption, level, seed, method, what it was
-    trained on. Weights may differ (that is what a check is for), and so may backbone, geometry and
-    train seed where both sides have only one; such differences are noted.
+    trained on. Weights may differ (that is what a check is for), and so may backbone, geometry, train
+    seed and the seed of a corruption where both sides have only one; such differences are noted.
+    With another seed the images are the same ones under other noise, so they are still paired.
 
     Args:
         now: The outcomes of all cells of the run.
@@ -127,10 +143,11 @@ def check(
         baseline: The baseline, from `robobench.checking.baseline.read_baseline`.
         tolerance: Tolerated loss in percentage points, 0 or more.
         alpha: Probability of a false alarm, above 0 and below 0.5.
+        allow_missing: Do not fail for cells of the baseline that the run lacks.
 
     Raises:
-        RobobenchError: The images are not the baseline's, cells or images of the baseline are
-            missing (nothing is compared then), or tolerance or alpha is out of range.
+        RobobenchError: The images are not the baseline's, or some of them are missing (nothing is
+            compared then), or tolerance or alpha is out of range.
     """
     if not 0 <= tolerance < 100:
         raise RobobenchError(
@@ -139,9 +156,9 @@ def check(
     if not 0 < alpha < 0.5:
         raise RobobenchError(f"alpha {alpha:g}: a number between 0 and 0.5 is expected (say 0.05)")
     _refuse_other_images(manifest.get("dataset", {}), baseline.facts["dataset"])
-    pairs, added, notes = _pair(now, baseline.outcomes)
+    pairs, added, lacking, notes = _pair(now, baseline.outcomes)
     margin = tolerance / 100
-    labels = _labels([o.cell for o in now])
+    labels = _labels([o.cell for o in (*now, *lacking)])
     verdicts = _judge(
         [(labels[after.cell], after.cell.degradation.label) for _, after in pairs],
         [(before.correct, _on(after, before.index)) for before, after in pairs],
@@ -161,8 +178,17 @@ def check(
         )
         for o in added
     ]
+    verdicts += [
+        Verdict(
+            *(labels[o.cell], o.cell.degradation.label, 0, float(o.correct.mean()), blank),
+            *(blank, blank, blank, MISSING, "not in the run"),
+        )
+        for o in lacking
+    ]
     notes += _differences(manifest, baseline.facts)
-    return CheckResult(tuple(means), tuple(verdicts), tolerance, alpha, detectable, tuple(notes))
+    return CheckResult(
+        *(tuple(means), tuple(verdicts), tolerance, alpha, detectable, tuple(notes), allow_missing)
+    )
 
 
 def _judge_means(
@@ -268,8 +294,8 @@ def _label(cell: Cell) -> str:
 
 def _pair(
     now: Sequence[Outcomes], before: Sequence[Outcomes]
-) -> tuple[list[tuple[Outcomes, Outcomes]], list[Outcomes], list[str]]:
-    """Pairs of baseline and run cells, cells that only the run has, and notes on differences."""
+) -> tuple[list[tuple[Outcomes, Outcomes]], list[Outcomes], list[Outcomes], list[str]]:
+    """Pairs of cells, those that only the run has, that only the baseline has, and notes."""
     ignored, notes = ["weights", "method_version", "backbone_version"], []
     for name, word in (
         *(("backbone", "classifier"), ("geometry", ""), ("train_seed", "train seed")),
@@ -281,28 +307,28 @@ def _pair(
             ignored.append(name)
             if theirs != ours:
                 notes.append(f"{word or name} {ours.pop()} now, {theirs.pop()} in the baseline")
+    renewed = _renewed(now, before)
+    notes += [
+        f"corruption seed {ours} of {name} now, {theirs} in the baseline: other noise on the same images"
+        for name, (ours, theirs) in renewed.items()
+    ]
     table: dict[tuple[Any, ...], Outcomes] = {}
     for outcomes in now:
-        key = _key(outcomes.cell, ignored)
+        key = _key(outcomes.cell, ignored, renewed)
         if key in table:
             raise RobobenchError(
                 f"two cells of the run differ only in {' or '.join(ignored)}: "
                 f"{_named(outcomes.cell)}; give each its own run (--out) and check one at a time"
             )
         table[key] = outcomes
-    pairs, lacking = [], []
+    pairs: list[tuple[Outcomes, Outcomes]] = []
+    lacking: list[Outcomes] = []
     for old in before:
-        new = table.pop(_key(old.cell, ignored), None)
+        new = table.pop(_key(old.cell, ignored, renewed), None)
         if new is None:
-            lacking.append(_named(old.cell))
+            lacking.append(old)
         else:
             pairs.append((old, new))
-    if lacking:
-        raise RobobenchError(
-            f"not comparable: {len(lacking)} of the baseline's {len(before)} cells are missing from "
-            f"the run ({', '.join(lacking[:5])}{', ...' if len(lacking) > 5 else ''}); evaluate "
-            "them, or freeze again"
-        )
     for name in ("method_version", "backbone_version"):
         changed = {
             f"{_label(new.cell)}: {name.replace('_', ' ')} {getattr(new.cell, name) or 'none'} now, "
@@ -318,14 +344,29 @@ def _pair(
                 f"not comparable: {len(absent)} of the baseline's {len(old.index)} images are "
                 f"missing from {_named(new.cell)}; run with --limit {len(old.index)} or more"
             )
-    more = max(len(new.index) - len(old.index) for old, new in pairs)
+    more = max((len(new.index) - len(old.index) for old, new in pairs), default=0)
     if more:
         notes.append(f"the run has up to {more} images more than the baseline; they are ignored")
-    return pairs, list(table.values()), notes
+    return pairs, list(table.values()), lacking, notes
 
 
-def _key(cell: Cell, ignored: Sequence[str]) -> tuple[Any, ...]:
-    return tuple(value for name, value in asdict(cell).items() if name not in ignored)
+def _renewed(now: Sequence[Outcomes], before: Sequence[Outcomes]) -> dict[str, tuple[int, int]]:
+    """Corruptions that have one seed now and another one in the baseline."""
+    seeds: list[dict[str, set[int]]] = [defaultdict(set), defaultdict(set)]
+    for side, found in zip(seeds, (now, before), strict=True):
+        for outcomes in found:
+            side[outcomes.cell.corruption].add(outcomes.cell.seed)
+    ours, theirs = seeds
+    return {
+        name: (min(ours[name]), min(theirs[name]))
+        for name in sorted(ours.keys() & theirs.keys())
+        if len(ours[name]) == len(theirs[name]) == 1 and ours[name] != theirs[name]
+    }
+
+
+def _key(cell: Cell, ignored: Sequence[str], renewed: Mapping[str, Any]) -> tuple[Any, ...]:
+    skipped = {*ignored, "seed"} if cell.corruption in renewed else ignored
+    return tuple(value for name, value in asdict(cell).items() if name not in skipped)
 
 
 def _named(cell: Cell) -> str:

@@ -2,14 +2,16 @@
 
 from xml.etree import ElementTree
 
-from robobench.checking.check import NOT_COMPARABLE, WORSE, CheckResult, Verdict
+from robobench.checking.check import MISSING, NOT_COMPARABLE, WORSE, CheckResult, Verdict
 
 
 def as_junit(result: CheckResult) -> bytes:
-    """JUnit XML: a test case for each method's mean and for each cell; failed where worse."""
+    """JUnit XML: a test case for each method's mean and for each cell; failed where worse or missing."""
     everything = [*result.means, *result.cells]
-    failures = sum(v.outcome == WORSE for v in everything)
-    skipped = sum(v.outcome == NOT_COMPARABLE for v in everything)
+    failing = (WORSE,) if result.allow_missing else (WORSE, MISSING)
+    failures = sum(v.outcome in failing for v in everything)
+    skipped = sum(v.outcome in (NOT_COMPARABLE, MISSING) for v in everything)
+    skipped -= sum(v.outcome == MISSING for v in everything if MISSING in failing)
     counts = {
         "tests": str(len(everything)),
         "failures": str(failures),
@@ -25,12 +27,28 @@ def as_junit(result: CheckResult) -> bytes:
         if verdict.outcome == WORSE:
             message = {"message": f"loses {100 * verdict.loss:.1f} points", "type": "worse"}
             ElementTree.SubElement(case, "failure", message).text = told
-        elif verdict.outcome == NOT_COMPARABLE:
+        elif verdict.outcome in failing:
+            message = {"message": verdict.remark, "type": verdict.outcome}
+            ElementTree.SubElement(case, "failure", message)
+        elif verdict.outcome in (NOT_COMPARABLE, MISSING):
             ElementTree.SubElement(case, "skipped", {"message": verdict.remark})
         else:
             ElementTree.SubElement(case, "system-out").text = told
     if result.notes:
         ElementTree.SubElement(suite, "system-out").text = "\n".join(result.notes)
+    ElementTree.indent(suites)
+    document: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return document + b"\n"
+
+
+def refused_as_junit(reason: str) -> bytes:
+    """JUnit XML of a check that could not be made: one test case, with an error."""
+    counts = {"tests": "1", "failures": "0", "errors": "1", "skipped": "0"}
+    suites = ElementTree.Element("testsuites", {"name": "robobench", **counts})
+    suite = ElementTree.SubElement(suites, "testsuite", {"name": "robobench check", **counts})
+    name = {"classname": "robobench", "name": "comparable", "time": "0"}
+    case = ElementTree.SubElement(suite, "testcase", name)
+    ElementTree.SubElement(case, "error", {"message": reason, "type": "refused"})
     ElementTree.indent(suites)
     document: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
     return document + b"\n"

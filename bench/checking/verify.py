@@ -156,17 +156,21 @@ def verify(folder: str | Path, dataset: Dataset | None = None) -> Verification:
     return found
 
 
-def whole_outcomes(folder: str | Path) -> list[Outcomes]:
+def whole_outcomes(folder: str | Path, *, missing: bool = False) -> list[Outcomes]:
     """The outcomes of a run, each cell read once and verified; clean cells come first.
 
     A run that `verify` refuses is refused: nothing is to be concluded from a part of it.
+
+    Args:
+        folder: The run's folder.
+        missing: Take a run in which nothing is wrong but that cells are missing.
 
     Raises:
         RobobenchError: With the first problem and, if cells are missing, how many and the command
             that computes them.
     """
     found = verify(folder)
-    if not found.problems:
+    if not found.problems or (missing and found.problems == found.missing):
         return found.outcomes
     manifest = read_manifest(Path(folder)) or {}
     planned = manifest.get("cells")

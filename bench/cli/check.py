@@ -22,6 +22,9 @@ import click
     show_default=True,
     help="Probability of a false alarm.",
 )
+@click.option(
+    "--allow-missing", is_flag=True, help="Do not fail for cells that only the baseline has."
+)
 @click.option("--junit", type=click.Path(dir_okay=False), help="Write JUnit XML here.")
 @click.option(
     "--summary",
@@ -33,34 +36,49 @@ def check(
     baseline: str,
     tolerance: float,
     alpha: float,
+    allow_missing: bool,
     junit: str | None,
     summary: str | None,
 ) -> None:
     """Compare RUN (its folder) with a baseline, image by image.
 
     Exit code 0 if nothing is worse, 1 if a method's mean or a cell lost more than the tolerance
-    beyond chance, 2 if the two cannot be compared, or RUN is not whole (`robobench verify`).
+    beyond chance or a cell is missing, 2 if the two cannot be compared, or RUN is damaged
+    (`robobench verify`). JUnit and summary are written in every case.
     """
     from pathlib import Path
 
     from robobench.checking.baseline import read_baseline
     from robobench.checking.check import check as compare
-    from robobench.checking.junit import as_junit
+    from robobench.checking.junit import as_junit, refused_as_junit
     from robobench.checking.verify import whole_outcomes
+    from robobench.errors import RobobenchError
     from robobench.files import write_aside
-    from robobench.reports.verdicts import as_markdown, as_text
+    from robobench.reports.verdicts import as_markdown, as_text, refused_as_markdown
     from robobench.results.run import load
 
-    frozen = read_baseline(baseline)
-    loaded = load(run)
-    now = whole_outcomes(run)
-    result = compare(now, loaded.manifest, frozen, tolerance=tolerance, alpha=alpha)
+    def write(xml: bytes, text: str) -> None:
+        if junit:
+            write_aside(Path(junit), xml)
+        if summary:
+            _write_summary(summary, text)
+
+    try:
+        frozen = read_baseline(baseline)
+        loaded = load(run)
+        now = whole_outcomes(run, missing=True)
+        result = compare(
+            *(now, loaded.manifest, frozen),
+            tolerance=tolerance,
+            alpha=alpha,
+            allow_missing=allow_missing,
+        )
+    except RobobenchError as error:
+        write(refused_as_junit(str(error)), refused_as_markdown(str(error)))
+        raise
     click.echo(as_text(result), nl=False)
-    if junit:
-        write_aside(Path(junit), as_junit(result))
-    if summary:
-        _write_summary(summary, as_markdown(result))
-    result.raise_if_worse()
+    write(as_junit(result), as_markdown(result))
+    result.raise_if_failed()
 
 
 def _write_summary(path: str, text: str) -> None:

@@ -97,11 +97,21 @@ _PATH = _options.PATH
     "--config", type=_PATH, help="TOML file with these options; the command line takes precedence."
 )
 @_options.plugin
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and how long it would take.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    default=None,
+    help="Say what would be done, and how long it would take.",
+)
 @click.option("--out", type=_PATH, help="Folder for the run. [default: runs/DATASET]")
-@click.option("--no-report", is_flag=True, help="Do not write a report.")
-@click.option("--full", is_flag=True, help="Print every corruption, not only a row per method.")
-def run(config: str | None, dry_run: bool, no_report: bool, full: bool, **options: Any) -> None:
+@click.option("--no-report", is_flag=True, default=None, help="Do not write a report.")
+@click.option(
+    "--full",
+    is_flag=True,
+    default=None,
+    help="Print every corruption, not only a row per method.",
+)
+def run(config: str | None, **options: Any) -> None:
     """Evaluate methods on corruptions.
 
     Prints accuracy with 95 % intervals and what each method recovers, and writes predictions,
@@ -114,6 +124,9 @@ def run(config: str | None, dry_run: bool, no_report: bool, full: bool, **option
 
     settings = read_settings(config) if config else {}
     settings |= {k: v for k, v in options.items() if v is not None and v != ()}
+    dry_run, no_report, full = (
+        settings.pop(name, False) for name in ("dry_run", "no_report", "full")
+    )
     configuration = Configuration.from_settings(settings)
     check_folder(configuration.folder)
     plans = prepare_all(configuration, tell=click.echo)

@@ -213,13 +213,18 @@ _TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
+# What else the command line of ``robobench run`` says, and a file may say.
+_OF_THE_COMMAND: Mapping[str, str] = {"dry_run": "bool", "no_report": "bool", "full": "bool"}
+
+
 def check_setting(called: str, name: str, value: Any) -> None:
     """Refuse a value of another type than the field's, and empty text, which is no default.
 
     Raises:
         RobobenchError: The message has the expected type and the value.
     """
-    allowed = str(Configuration.__dataclass_fields__[name].type).split(" | ")
+    kind = _OF_THE_COMMAND.get(name) or str(Configuration.__dataclass_fields__[name].type)
+    allowed = kind.split(" | ")
     words, tests = zip(*(_TYPES[kind] for kind in allowed if kind != "None"), strict=True)
     if value is None and "None" in allowed:
         return
@@ -241,6 +246,8 @@ def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
 def read_settings(path: str | Path) -> dict[str, Any]:
     """Settings from a TOML file (``--config``); keys are the long options, with - or _.
 
+    ``dry_run`` and ``no_report``, which are no fields of `Configuration`, may be among them.
+
     Raises:
         RobobenchError: The file is missing or not valid TOML, a key is not a setting, or a value
             is of another type.
@@ -252,7 +259,7 @@ def read_settings(path: str | Path) -> dict[str, Any]:
         raise RobobenchError(f"--config {path}: {error.strerror}; expected a TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RobobenchError(f"--config {path} is not valid TOML: {error}") from error
-    known = {f.name for f in fields(Configuration)}
+    known = {f.name for f in fields(Configuration)} | set(_OF_THE_COMMAND)
     settings: dict[str, Any] = {}
     for key, value in table.items():
         name = key.replace("-", "_")

@@ -24,7 +24,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from robobench.analysis.statistics import CONFIDENCE, DRAWS, Floats, bootstrap_means
+from robobench.analysis.draws import DRAWS
+from robobench.analysis.statistics import CONFIDENCE, Floats, bootstrap_means
 
 # Variances in images: of the noise on a cell and of that on a statistic.
 _ON_CELL, _ON_STATISTIC = 0.125, 1.25
@@ -77,6 +78,8 @@ def monte_carlo_error(draws: int) -> float:
     """
     from scipy import stats
 
+    if not draws:
+        return float("nan")
     tail = (1 - CONFIDENCE) / 2
     end = stats.norm.ppf(1 - tail)
     error = np.sqrt(tail * (1 - tail) / draws) / stats.norm.pdf(end)

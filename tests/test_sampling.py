@@ -21,14 +21,14 @@ from robobench.analysis.series import make_series
 from robobench.errors import RobobenchError
 
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
-import coverage
+import interval_coverage as simulated
 import training_noise
 
 
 @pytest.mark.parametrize(("accuracy", "images"), [(0.5, 100), (0.9, 500), (0.99, 500)])
 def test_intervals_hold_as_often_as_they_say(accuracy, images):
     replicates = 300
-    for name, (held, blank) in coverage.coverage(accuracy, images, replicates).items():
+    for name, (held, blank) in simulated.coverage(accuracy, images, replicates).items():
         counted = replicates * (1 - blank)
         if counted < 100:
             continue
@@ -37,16 +37,16 @@ def test_intervals_hold_as_often_as_they_say(accuracy, images):
 
 
 def test_of_rare_errors_and_a_hundred_images_the_interval_holds_or_is_blank():
-    found = coverage.coverage(0.99, 100, 400)
+    found = simulated.coverage(0.99, 100, 400)
     for name, (held, blank) in found.items():
-        assert blank > coverage.BLANK or held > 0.92 - 2.5 * math.sqrt(0.08 * 0.92 / 400), name
+        assert blank > simulated.BLANK or held > 0.92 - 2.5 * math.sqrt(0.08 * 0.92 / 400), name
     assert found["recovered"][1] > 0.9
 
 
 def test_the_coverage_of_wilson_is_the_sum_of_its_probabilities():
     # Of 100 images at 99 %, the interval holds where at most two are wrong.
     expected = stats.binom.cdf(2, 100, 0.01)
-    assert coverage.wilson_coverage(0.99, 100) == pytest.approx(expected)
+    assert simulated.wilson_coverage(0.99, 100) == pytest.approx(expected)
 
 
 def test_no_image_that_differs_does_not_mean_no_difference():
@@ -141,7 +141,8 @@ def test_with_several_trainings_p_and_the_interval_ask_whether_training_again_wo
     three = compared(trained([0.80, 0.81, 0.79], "org") + trained([0.81, 0.88, 0.80], "afd"))
     assert one["of"] == "these trained networks"
     assert three["of"] == "3 trainings"
-    assert one["p"] < 0.01 < 0.05 < three["p"]
+    assert one["p"] < 0.01
+    assert three["p"] > 0.05
     assert three["difference_low"] < 0 < one["difference_low"]
 
 

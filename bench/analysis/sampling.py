@@ -13,7 +13,7 @@ on every cell (`pseudo_images`), with variance 1/8 of one image, and on the stat
 5/4 of an image of typical influence. For the difference of two methods in one cell this is not far
 from the two pseudo-images of Agresti & Min (2005). The ends are moved apart as Student's t is
 wider than the normal distribution, with six degrees of freedom for each image that decides (and six
-more). The three numbers were chosen by simulation: `tests/benchmarks/coverage.py` measures how
+more). The three numbers were chosen by simulation: `tests/benchmarks/interval_coverage.py` measures how
 often the intervals hold.
 """
 

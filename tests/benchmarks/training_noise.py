@@ -1,4 +1,4 @@
-"""How often equal recipes are found to differ, by number of trainings; part of `coverage`."""
+"""How often equal recipes are found to differ, by number of trainings; part of `interval_coverage`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Write docs/statistics.md: how often the intervals hold, by simulation.
 
-    python tests/benchmarks/coverage.py
+    python tests/benchmarks/interval_coverage.py
 
 takes under ten minutes on one core; ``--replicates`` shortens it. The intervals are those of
 `robobench.analysis.sampling`, as reports have them; only the images are made up.
@@ -56,7 +56,7 @@ The two pseudo-images cannot help where errors are both very rare and very alike
 
 {trainings}
 
-Made by `python tests/benchmarks/coverage.py`.
+Made by `python tests/benchmarks/interval_coverage.py`.
 """
 
 Statistic = Callable[[Sequence[Floats]], Floats]

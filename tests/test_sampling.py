@@ -71,7 +71,7 @@ def test_one_image_that_differs_is_no_finding_and_ten_are():
 def test_pseudo_images_have_no_bias_and_differ_between_cells():
     one, other = pseudo_images("one", 20_000), pseudo_images("other", 20_000)
     assert abs(one.mean()) < 4 * one.std() / math.sqrt(len(one))
-    assert one.std() == pytest.approx(math.sqrt(1 / 8), rel=0.1)
+    assert one.std() == pytest.approx(math.sqrt(1 / 12), rel=0.1)
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.05
     assert np.array_equal(one, pseudo_images("one", 20_000))
 

@@ -60,6 +60,8 @@ class JoinedRun(Run):
         self.conflicts: list[str] = []
         self.folder = runs[0].folder
         self.store = runs[0].store
+        self.draws = max(run.draws for run in runs)
+        self.seed_sd = runs[0].seed_sd
         self._names = _distinct_labels(runs)
         self._other_images = self._images_in_conflict()
         self._apart = self._boards_in_conflict()
@@ -127,7 +129,10 @@ class JoinedRun(Run):
         """The series of each leaderboard with its severity table; gaps in one affect no other."""
         from robobench.analysis.series import make_series
 
-        return [(profile, make_series(self.each(cells))) for profile, cells in self._by_board()]
+        return [
+            (profile, make_series(self.each(cells), draws=self.draws, seed_sd=self.seed_sd))
+            for profile, cells in self._by_board()
+        ]
 
     @cached_property
     def _summary(self) -> pd.DataFrame:

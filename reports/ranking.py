@@ -65,7 +65,8 @@ def differences(board: Leaderboard, a: MethodRow, b: MethodRow) -> Mapping[str, 
 def p_values(board: Leaderboard, a: MethodRow, b: MethodRow) -> Mapping[str, float]:
     """p-values of the difference by corruption, adjusted by Holm.
 
-    Exact sign-flip test over images; for a single cell, McNemar's exact test.
+    Exact sign-flip test over images (for a single cell, McNemar's exact test); with several
+    trainings, Student's t of these added.
     """
     from robobench.analysis.comparison import compare_pair
 

@@ -9,11 +9,11 @@ order, and `Sampling.interval` makes the interval.
 The bootstrap alone is too narrow where few images decide: with no image on which two methods
 differ, it says that they are equal. Two kinds of noise with mean zero repair this, each the
 difference of two gamma variables, as a pair of pseudo-images, one right and one wrong, would cause:
-on every cell (`pseudo_images`), with variance 1/8 of one image, and on the statistic, with variance
-5/4 of an image of typical influence. For the difference of two methods in one cell this is not far
+on every cell (`pseudo_images`), with variance 1/12 of one image, and on the statistic, with variance
+3/2 of an image of typical influence. For the difference of two methods in one cell this is not far
 from the two pseudo-images of Agresti & Min (2005). The ends are moved apart as Student's t is
-wider than the normal distribution, with six degrees of freedom for each image that decides (and six
-more). The three numbers were chosen by simulation: `tests/benchmarks/coverage.py` measures how
+wider than the normal distribution, with three degrees of freedom for each image that decides (and
+three more). The three numbers were chosen by simulation: `tests/benchmarks/interval_coverage.py` measures how
 often the intervals hold.
 """
 
@@ -24,12 +24,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from robobench.analysis.statistics import CONFIDENCE, DRAWS, Floats, bootstrap_means
+from robobench.analysis.draws import DRAWS
+from robobench.analysis.statistics import CONFIDENCE, Floats, bootstrap_means
 
 # Variances in images: of the noise on a cell and of that on a statistic.
-_ON_CELL, _ON_STATISTIC = 0.125, 1.25
+_ON_CELL, _ON_STATISTIC = 1 / 12, 1.5
 # Degrees of freedom for each image that decides.
-_FREEDOM = 6
+_FREEDOM = 3
 # Cells whose samples are made together: bounds memory at this many times the number of images.
 _TOGETHER = 64
 # Squared contributions below this are rounding errors.
@@ -77,6 +78,8 @@ def monte_carlo_error(draws: int) -> float:
     """
     from scipy import stats
 
+    if not draws:
+        return float("nan")
     tail = (1 - CONFIDENCE) / 2
     end = stats.norm.ppf(1 - tail)
     error = np.sqrt(tail * (1 - tail) / draws) / stats.norm.pdf(end)

@@ -12,9 +12,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from robobench.analysis.draws import DRAWS
 from robobench.analysis.outcomes import Aligned, Outcomes, align, outcomes_of
 from robobench.analysis.sampling import Sampling, pseudo_images
-from robobench.analysis.statistics import DRAWS, Floats, bootstrap_accuracies, wilson
+from robobench.analysis.statistics import Floats, bootstrap_accuracies, wilson
 from robobench.errors import RobobenchError, unknown_name
 from robobench.types import CLEAN, Cell, Degradation, Predictions
 

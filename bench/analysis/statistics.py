@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robobench.analysis.draws import DRAWS
+
 Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
-DRAWS = 2000
 # Draws in one block, and cells: bounds memory at this many times the number of images.
 _BLOCK = 64
 

@@ -21,8 +21,8 @@ from robobench.analysis.corruption_error import (
 )
 from robobench.analysis.long_table import severity_in_table
 from robobench.analysis.normalizers import ALEXNET, COMMON
-from robobench.analysis.sampling import ANYTHING, Sampling
-from robobench.analysis.series import Series, reference_of, scope
+from robobench.analysis.sampling import ANYTHING, Sampling, monte_carlo_error
+from robobench.analysis.series import THESE, Series, reference_of, scope
 from robobench.analysis.statistics import Floats
 from robobench.types import CLEAN, Degradation
 
@@ -319,6 +319,8 @@ def _lacks(series: Series, everything: Sequence[Series]) -> list[Degradation]:
 
 def _notes(everything: Sequence[Series]) -> list[str]:
     notes = dict.fromkeys(n for s in everything for n in s.aligned.notes)
+    if everything:
+        notes[_of_what(everything)] = None
     for series in everything:
         notes |= dict.fromkeys(f"{series.label}, {gap}, left out" for gap in series.gaps)
         lacking = _lacks(series, everything)
@@ -326,6 +328,19 @@ def _notes(everything: Sequence[Series]) -> list[str]:
             named = ", ".join(dict.fromkeys(d.corruption for d in lacking))
             notes[f"no mean over corruptions for {series.label}: it lacks cells of {named}"] = None
     return list(notes)
+
+
+def _of_what(everything: Sequence[Series]) -> str:
+    """What the intervals speak of, and how exact they are."""
+    draws = everything[0].sampling.draws
+    exact = f"{draws:,} draws, whose number moves an end by about {monte_carlo_error(draws):.1%} of"
+    of = scope(*everything)
+    again = (
+        "; training again may change the sign of a small difference (--train-seeds, --seed-sd)"
+        if of == THESE
+        else ""
+    )
+    return f"intervals are of {of}{again}; {exact} its width"
 
 
 def _harmed(everything: Sequence[Series], reference: str) -> list[str]:

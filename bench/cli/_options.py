@@ -42,6 +42,14 @@ batch_size = click.option(
 plugin = click.option(
     "--plugin", multiple=True, type=PATH, help="Python file that registers additions."
 )
+draws = click.option(
+    "--draws", type=int, help="Bootstrap samples behind the intervals. [default: 2000]"
+)
+seed_sd = click.option(
+    "--seed-sd",
+    type=float,
+    help="Known standard deviation of accuracies between trainings, in points.",
+)
 
 
 def train_seeds(default: str) -> Callable[[Any], Any]:

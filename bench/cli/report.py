@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from robobench.cli import _options
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 )
 @click.option("--sections", help="Names separated by commas, in this order. [default: all]")
 @click.option("--normalizer", help="Reference method that losses are relative to. [default: org]")
+@_options.draws
+@_options.seed_sd
 @click.option("--plugin", multiple=True, type=click.Path(), help="Python file that registers more.")
 def report(
     runs: tuple[str, ...],
@@ -32,6 +36,8 @@ def report(
     formats: str,
     sections: str | None,
     normalizer: str | None,
+    draws: int | None,
+    seed_sd: float | None,
     plugin: tuple[str, ...],
 ) -> None:
     """Write the report of a run: HTML, LaTeX, Markdown, CSV.
@@ -45,6 +51,8 @@ def report(
     for file in plugin:
         load_plugin_file(file)
     opened = open_runs(runs)
+    for one in opened:
+        one.resample(draws, seed_sd)
     wanted = None if sections is None else _names(sections)
     written = build(opened, out or _folder(opened), _names(formats), wanted, normalizer)
     click.echo(f"report: {written}")

@@ -82,6 +82,8 @@ _PATH = _options.PATH
     "--adapt",
     help="They adapt continual(ly) or episodic(ally, batch by batch). [default: continual]",
 )
+@_options.draws
+@_options.seed_sd
 @_options.geometry
 @click.option(
     "--corrupt-at", help="crop (as ImageNet-C) or native (full-size image). [default: crop]"

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from robobench.analysis.draws import DRAWS, check_draws
 from robobench.errors import RobobenchError, unknown_name
 
 
@@ -54,6 +55,8 @@ class Configuration:
         executor: ``local`` or ``ray``.
         ray_address: Address of a running Ray cluster.
         shard: Compute one of several disjoint parts, ``3/8``; they may write to one folder at once.
+        draws: Bootstrap samples behind the intervals.
+        seed_sd: Standard deviation of accuracies between trainings, in points, where it is known.
         plugin: Python files that register additions.
         out: Folder for the run; ``runs/DATASET`` by default.
     """
@@ -96,6 +99,8 @@ class Configuration:
     executor: str = "local"
     ray_address: str | None = None
     shard: str | None = None
+    draws: int = DRAWS
+    seed_sd: float | None = None
     plugin: tuple[str, ...] = ()
     out: str | None = None
 
@@ -125,6 +130,7 @@ class Configuration:
         ):
             if value is not None and value < 1:
                 raise RobobenchError(f"{option}: expected a whole number of 1 or more, got {value}")
+        check_draws(self.draws, self.seed_sd)
         for option, value, most in (
             ("--batch-size", self.batch_size, 10**6),
             ("--workers", self.workers, 1024),
@@ -203,6 +209,7 @@ def _are(is_one: Callable[[Any], bool], value: Any) -> bool:
 _TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "str": ("text", _is_text),
     "int": ("a whole number", _is_whole),
+    "float": ("a number", _is_number),
     "bool": ("true or false", lambda value: isinstance(value, bool)),
     "tuple[str, ...]": ("a list of texts", lambda value: _are(_is_text, value)),
     "tuple[int, ...]": ("a list of whole numbers", lambda value: _are(_is_whole, value)),

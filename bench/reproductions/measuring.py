@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from robobench.analysis.draws import DRAWS
 from robobench.analysis.outcomes import Outcomes, keeping_outcomes
 from robobench.analysis.sampling import Sampling
 from robobench.analysis.series import Series, series_of
-from robobench.analysis.statistics import DRAWS, Floats, image_draws
+from robobench.analysis.statistics import Floats, image_draws
 from robobench.errors import RobobenchError
 from robobench.reproductions.published import Gain, Reproduction, Row, difference_name
 from robobench.results.store import Store

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robobench.analysis.draws import DRAWS, check_draws
 from robobench.errors import RobobenchError
 from robobench.files import write_aside
 from robobench.results.manifest import TABLES, ListedCells, read_manifest
@@ -40,6 +41,25 @@ class Run:
             )
         self.manifest: dict[str, Any] = manifest
         self.store = Store(self.folder)
+        asked = manifest.get("configuration", {})
+        self.draws = int(asked.get("draws", DRAWS))
+        self.seed_sd: float | None = asked.get("seed_sd")
+
+    def resample(self, draws: int | None = None, seed_sd: float | None = None) -> None:
+        """Make intervals with other settings than the run was made with; None keeps one.
+
+        Args:
+            draws: Number of bootstrap samples.
+            seed_sd: Standard deviation of accuracies between trainings, in points.
+
+        Raises:
+            RobobenchError: A setting makes no interval.
+        """
+        self.draws = self.draws if draws is None else draws
+        self.seed_sd = self.seed_sd if seed_sd is None else seed_sd
+        check_draws(self.draws, self.seed_sd)
+        for derived in ("series", "_summary"):
+            self.__dict__.pop(derived, None)
 
     @property
     def label(self) -> str:
@@ -108,7 +128,7 @@ class Run:
         """The methods' accuracies with their bootstrap samples, computed once for all tables."""
         from robobench.analysis.series import series_of
 
-        return series_of(self._outcomes)
+        return series_of(self._outcomes, draws=self.draws, seed_sd=self.seed_sd)
 
     def _repr_html_(self) -> str:
         """The summary, in a notebook."""

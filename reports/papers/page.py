@@ -173,8 +173,7 @@ def _table_notes(measured: Measured) -> tuple[str, ...]:
         methods.setdefault(row.method, []).append(row.label)
     names = "; ".join(f"{' and '.join(labels)}: `{name}`" for name, labels in methods.items())
     several = any(" " in str(seeds) for seeds in measured.table["train_seeds"])
-    drawn = "trainings, then images" if several else "images"
-    notes = [f"{names}.", f"Intervals: bootstrap over {drawn}."]
+    notes = [f"{names}.", f"Intervals: bootstrap over images, {_scope(several)}."]
     if len(own) < len(shown):
         notes.append("The other rows are not in the paper.")
     if any(_heading(row).endswith(_ORACLE) for row in shown):
@@ -232,17 +231,20 @@ def _gain_frame(measured: Measured) -> pd.DataFrame:
     return _grouped(lines, DIFFERENCE)
 
 
+def _scope(several: bool) -> str:
+    return "with t of the trainings" if several else "of these trained networks"
+
+
 def _gain_notes(measured: Measured) -> tuple[str, ...]:
     gain = measured.reproduction.gain
     assert gain is not None
     rows = set(measured.gains["row"])
     own = measured.gains[measured.gains["row"] == gain.name]
     several = any(" " in str(seeds) for seeds in own["train_seeds"])
-    drawn = "trainings, then images" if several else "images"
     notes = [
         (
-            f"Intervals: paired bootstrap over {drawn}; each at 95 %, not adjusted for multiple "
-            "comparisons."
+            f"Intervals: paired bootstrap over images, {_scope(several)}; each at 95 %, not "
+            "adjusted for multiple comparisons."
         )
     ]
     if gain.shuffled and any(gain.shuffled in str(row) for row in rows):

@@ -17,7 +17,7 @@ from robobench.types import CLEAN
 if TYPE_CHECKING:
     from robobench.results.run import Run
 
-_INTERVALS = "Brackets: 95 % intervals (bootstrap over images, the same resamples for all methods)."
+_INTERVALS = "Brackets: 95 % intervals (bootstrap over images, the same draws for all methods)."
 
 
 @section("summary", order=10)

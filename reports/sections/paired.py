@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from robobench import section
+from robobench.analysis.series import scope
 from robobench.reports.blocks import Block, Plot, Table, Text, Value
 from robobench.reports.leaderboard import Leaderboard, leaderboards
 from robobench.reports.method_row import MethodRow
@@ -36,7 +37,7 @@ def paired(run: Run) -> list[Block]:
                 f"paired{board.suffix}",
                 f"Gain of each method over `{board.reference}` on the same images, in points of "
                 "accuracy; bars: 95 % intervals of the paired difference. Where the interval "
-                "includes zero, no difference is established.",
+                f"includes zero, no difference is established. Of {_of(board)}.",
                 paired_figure(board),
                 f"Gains over {board.reference} with intervals for {names}.",
             )
@@ -45,6 +46,11 @@ def paired(run: Run) -> list[Block]:
         if not board.sweeps:  # with a hundred levels the exact test takes seconds per method
             blocks.append(_chances(board, board.reference_row))
     return blocks
+
+
+def _of(board: Leaderboard) -> str:
+    """Which trainings the intervals and tests speak of."""
+    return scope(*board.series.values())
 
 
 def _table(board: Leaderboard, gains: Mapping[str, Mapping[str, Difference]]) -> Table:
@@ -85,7 +91,8 @@ def _chances(board: Leaderboard, reference: MethodRow) -> Table:
     return Table(
         f"paired-p{board.suffix}",
         f"p-values of the difference from `{board.reference}`: two-sided exact sign-flip test over "
-        "images, Holm-adjusted over the corruptions (the mean is a test of its own).",
+        "images (with several trainings, Student's t of these added), of "
+        f"{_of(board)}, Holm-adjusted over the corruptions (the mean is a test of its own).",
         frame,
         notes=tuple(board.marks(rows)),
         folded=True,

@@ -18,8 +18,9 @@ _SHORT = 12  # characters of a digest: enough to distinguish files, short enough
 _HOW = (
     "Accuracy of one cell: share of images classified correctly, with its Wilson interval.",
     (
-        "Means over cells, drops, CE and shares recovered: bootstrap over images, with the same "
-        "resamples for every cell and method; with several training seeds, over seeds first."
+        "Means over cells, drops, CE and shares recovered: Bayesian bootstrap over images with "
+        "pseudo-images, the same draws for every cell and method. With one training they are of "
+        "these trained networks; with several, Student's t of the trainings is added."
     ),
     "Drop: a method's clean accuracy minus its mean accuracy over the degraded cells.",
     (
@@ -29,7 +30,7 @@ _HOW = (
     ),
     (
         "Share recovered: (method - reference) / (clean reference - reference), in mean "
-        "accuracies; blank where the interval of the reference's loss includes zero."
+        "accuracies; blank unless the reference's loss is known to within half of it."
     ),
     "Paired difference: between two methods on the same images, image by image.",
 )

@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 
 import robobench
+from robobench.analysis.draws import DRAWS
 from robobench.analysis.sampling import Sampling, sampled_mean
-from robobench.analysis.statistics import DRAWS
 from robobench.backbones.backbone import Backbone
 from robobench.backbones.level_network import ENTRIES
 from robobench.datasets import open_dataset

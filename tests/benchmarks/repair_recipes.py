@@ -26,8 +26,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from robobench.analysis.draws import DRAWS
 from robobench.analysis.sampling import Sampling, sampled_mean
-from robobench.analysis.statistics import DRAWS
 from robobench.backbones.backbone import Backbone
 from robobench.cli.train import seconds_in
 from robobench.corruptions import apply, catalogue

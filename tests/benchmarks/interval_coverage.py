@@ -1,6 +1,6 @@
 """Write docs/statistics.md: how often the intervals hold, by simulation.
 
-    python tests/benchmarks/coverage.py
+    python tests/benchmarks/interval_coverage.py
 
 takes under ten minutes on one core; ``--replicates`` shortens it. The intervals are those of
 `robobench.analysis.sampling`, as reports have them; only the images are made up.
@@ -20,9 +20,10 @@ from scipy.special import ndtri
 from training_noise import TEXT as TEXT_ON_TRAININGS
 from training_noise import table_of_trainings
 
+from robobench.analysis.draws import DRAWS
 from robobench.analysis.normalizers import ALEXNET, COMMON
 from robobench.analysis.sampling import Sampling, monte_carlo_error, pseudo_images
-from robobench.analysis.statistics import DRAWS, Floats, image_draws, wilson
+from robobench.analysis.statistics import Floats, image_draws, wilson
 from robobench.files import write_whole
 
 PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
@@ -42,9 +43,10 @@ interval's end is about {error:.1%} of the interval's width.
 
 Measured on made-up images, {replicates:,} times per row: a reference and a better method on clean images and under
 {corruptions} corruptions at {severities} severities. An image's difficulty is normal, and so is what each cell adds to it
-(correlation {correlation}); the coverage of a cell is computed. *Accuracy* is the reference's under corruption at the middle severity; *blank* is the share of
-runs in which a value is left blank, because what it is divided by (the reference's errors; its loss) is not known to within
-half of itself: without a value there is no coverage, and none is given where more than half are blank. Coverage in per cent.
+(correlation {correlation}); the coverage of a cell is computed. *Accuracy* is the reference's under corruption at the middle
+severity; *blank* is the share of runs in which a value is left blank, because what it is divided by (the reference's errors;
+its loss) is not known to within half of itself: without a value there is no coverage, and none is given where more than half
+are blank. Coverage in per cent; chance alone moves one by 0.7 (a standard error).
 
 {table}
 
@@ -55,7 +57,7 @@ The two pseudo-images cannot help where errors are both very rare and very alike
 
 {trainings}
 
-Made by `python tests/benchmarks/coverage.py`.
+Made by `python tests/benchmarks/interval_coverage.py`.
 """
 
 Statistic = Callable[[Sequence[Floats]], Floats]
@@ -232,9 +234,14 @@ def _told(covered: float, blank: float) -> str:
     return f"{100 * covered:.1f}" + (f" ({blank:.0%} blank)" if blank >= 0.005 else "")
 
 
+def _markdown(frame: pd.DataFrame) -> str:
+    lines = [list(frame.columns), ["--:"] * len(frame.columns), *frame.to_numpy().tolist()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--replicates", type=int, default=2000)
+    parser.add_argument("--replicates", type=int, default=1000)
     parser.add_argument("--page", type=Path, default=PAGE)
     options = parser.parse_args()
     rows, outside = [], []
@@ -244,13 +251,13 @@ def main() -> None:
             told = {name: _told(*both) for name, both in found.items()}
             rows.append({"accuracy": f"{accuracy:g}", "images": f"{count:,}", **told})
             outside += [
-                f"{name} at {accuracy:g} and {count:,} images"
+                f"{name} at {accuracy:g} and {count:,} images ({100 * both[0]:.1f})"
                 for name, both in found.items()
                 if is_outside(count, *both)
             ]
             print(rows[-1], flush=True)
     hard = [coverage(0.99, n, options.replicates, 0.9)["mean"][0] for n in (100, 500)]
-    trainings, numbers = table_of_trainings(options.replicates)
+    trainings, numbers = table_of_trainings(max(options.replicates // 5, 1))
     text = TEXT.format(
         draws=DRAWS,
         error=monte_carlo_error(DRAWS),
@@ -258,13 +265,11 @@ def main() -> None:
         corruptions=CORRUPTIONS,
         severities=SEVERITIES,
         correlation=CORRELATION,
-        table=pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True),
+        table=_markdown(pd.DataFrame(rows)),
         outside=", ".join(outside) or "none",
         hard=100 * hard[0],
         hard_500=100 * hard[1],
-        trainings=TEXT_ON_TRAININGS.format(
-            table=trainings.to_markdown(index=False, disable_numparse=True), **numbers
-        ),
+        trainings=TEXT_ON_TRAININGS.format(table=_markdown(trainings), **numbers),
     )
     write_whole(options.page, text.encode())
 

@@ -237,10 +237,10 @@ def test_other_files_are_noted_and_hidden_ones_ignored(pets):
 
 
 def test_images_in_formats_that_cannot_be_read_are_named_together(pets):
-    for file in ("0/a.jp2", "1/x.HEIC", "2/y.heic", "3/z.jxl"):
+    for file in ("0/a.jp2", "1/x.JXR", "2/y.jxr", "3/z.jxl"):
         (pets / file).write_text("")
     refused(
-        ["4 images", "(.heic, .jp2, .jxl)", "0/a.jp2, 1/x.HEIC, 2/y.heic, 3/z.jxl", "convert"],
+        ["4 images", "(.jp2, .jxl, .jxr)", "0/a.jp2, 1/x.JXR, 2/y.jxr, 3/z.jxl", "convert"],
         open_pets,
         pets,
     )

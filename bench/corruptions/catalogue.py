@@ -15,7 +15,7 @@ reads it from the registry and loads neither torch nor a kernel. The arguments a
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,6 +171,28 @@ def severity_table(name: str, profile: str) -> tuple[Any, ...]:
         sweep = f"{name}:{unit.low:g}-{unit.high:g}" if unit else f"another profile than {table}"
         raise RobobenchError(f"{name} has no severities in profile {table}; {sweep} would work")
     return tuple(levels)
+
+
+def announce_published(names: Iterable[str], group: str) -> None:
+    """Make corruptions known that exist as published files only, for as long as this process runs.
+
+    Args:
+        names: Names of which some may be known already: these stay what they are.
+        group: Data set that they come with; as a selector it stands for all of them.
+
+    Raises:
+        RobobenchError: A name cannot be one of a corruption.
+    """
+
+    def published(images: Any, level: Any, keys: Any) -> Any:
+        """Published files only."""
+        raise RobobenchError(
+            f"the corruptions of {group} exist as published files only: --dataset {group} reads them"
+        )
+
+    for name in sorted(names):
+        if name not in CORRUPTIONS:
+            CORRUPTIONS.register(name, group=group, random=False, version="published")(published)
 
 
 def base_profile(profile: str) -> str:

@@ -14,7 +14,13 @@ from typing import Any, Final
 
 from robobench.errors import RobobenchError
 
-__all__ = ["imagenet_classes", "match_classes", "read_classes_file", "wnid_names"]
+__all__ = [
+    "imagenet_classes",
+    "imagenet_subset",
+    "match_classes",
+    "read_classes_file",
+    "wnid_names",
+]
 
 _WNID: Final = re.compile(r"n\d{8}")
 _PLACEHOLDER: Final = re.compile(r"(class)?[\s_-]*\d*", re.IGNORECASE)
@@ -155,6 +161,11 @@ def imagenet_classes(count: int = 1000) -> tuple[tuple[str, ...], tuple[str, ...
         return (), ()
     wnids = tuple(_timm_table(tables[count]).split())
     return wnids, wnid_names(wnids)
+
+
+def imagenet_subset(name: str) -> tuple[str, ...]:
+    """Wnids of the 200 classes of ``imagenet-a`` or ``imagenet-r``, as published."""
+    return tuple(_timm_table(f"{name.replace('-', '_')}_synsets.txt").split())
 
 
 def wnid_names(wnids: Sequence[str]) -> tuple[str, ...]:

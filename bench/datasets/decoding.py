@@ -9,6 +9,7 @@ Conventions, so that results do not depend on accidents of a file:
 - CMYK becomes RGB by Pillow's formula; colour profiles are not applied (nor are they in
   torchvision).
 - Of an animation the first frame is used.
+- HEIF (``.heic``) is read where the package ``pillow-heif`` is installed.
 - Formats without an agreed range (32-bit integers, floating point, CIE Lab) are refused.
 """
 
@@ -32,16 +33,30 @@ __all__ = [
 ]
 
 # fmt: off
-IMAGE_SUFFIXES: Final = frozenset((
+_HEIF: Final = frozenset((".heic", ".heif", ".hif"))
+_PILLOWS: Final = frozenset((
     ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm",
     ".ppm", ".tif", ".tiff", ".webp",
 ))
 # Image formats that Pillow cannot decode: silently skipping them would change a data set.
-UNREAD_SUFFIXES: Final = frozenset((
-    ".arw", ".bpg", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".heic", ".heif", ".hif", ".j2c", ".j2k",
-    ".jp2", ".jpc", ".jpf", ".jpx", ".jxl", ".jxr", ".nef", ".orf", ".psd", ".raf", ".rw2", ".svg",
+_OTHERS: Final = frozenset((
+    ".arw", ".bpg", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".j2c", ".j2k", ".jp2", ".jpc", ".jpf", ".jpx", ".jxl", ".jxr", ".nef", ".orf", ".psd", ".raf", ".rw2", ".svg",
 ))
 # fmt: on
+
+
+def _reads_heif() -> bool:
+    """Make Pillow read HEIF, if the package pillow-heif is there; whether it is."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return False
+    pillow_heif.register_heif_opener()
+    return True
+
+
+IMAGE_SUFFIXES: Final = _PILLOWS | (_HEIF if _reads_heif() else frozenset())
+UNREAD_SUFFIXES: Final = _OTHERS | (_HEIF - IMAGE_SUFFIXES)
 
 
 def check_regular(path: Path) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from robobench.datasets.arrays import ArrayDataset
 from robobench.datasets.files import FileDataset
+from robobench.datasets.readout import Readout
 from robobench.errors import RobobenchError, unknown_name
 from robobench.types import Geometry
 
@@ -26,6 +27,7 @@ class Degraded:
         profile: Severity table that the copies were made with.
         labels: True classes, int64 N, the same for every copy.
         notes: What was left out when it was opened, one line each.
+        readout: What becomes of a classifier's probabilities; None leaves them as they are.
     """
 
     split = "test"
@@ -59,6 +61,7 @@ class Degraded:
         self.class_names = tuple(class_names)
         self.profile = profile
         self.notes: tuple[str, ...] = ()
+        self.readout: Readout | None = None
         self._copies = sorted(copies)
         self._open_copy = open_copy
         self._open_clean = open_clean

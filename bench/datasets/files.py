@@ -26,6 +26,7 @@ from robobench.datasets.examining import (
 )
 from robobench.datasets.finding import image_files, some
 from robobench.datasets.geometry import check_geometry, fit_geometry, fitted_size
+from robobench.datasets.readout import Readout
 from robobench.errors import RobobenchError
 from robobench.types import Geometry
 
@@ -50,6 +51,7 @@ class FileDataset:
         labels: True classes, int64 N; -1 for an unlabelled image.
         notes: What was left out when it was opened, one line each.
         skipped: Relative paths of images that were left out because they cannot be read.
+        readout: What becomes of a classifier's probabilities; None leaves them as they are.
         root: Folder that `files` are relative to.
         files: Relative paths with forward slashes, in data-set order.
     """
@@ -99,6 +101,7 @@ class FileDataset:
         self.profile = profile
         self.notes = tuple(notes)
         self.skipped = tuple(skipped)
+        self.readout: Readout | None = None
         self._workers = reading_threads(workers)
         self._prepared = prepared
         self._fingerprint = ""

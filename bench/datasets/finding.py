@@ -99,9 +99,10 @@ def refuse_unread(folder: Path, unread: Sequence[str]) -> None:
     if unread:
         suffixes = sorted({os.path.splitext(name)[1].lower() for name in unread})
         what = "an image in a format" if len(unread) == 1 else f"{len(unread)} images in formats"
+        heif = "pip install pillow-heif reads HEIF; " if {".heic", ".heif"} & {*suffixes} else ""
         raise RobobenchError(
             f"{folder} has {what} that cannot be read ({', '.join(suffixes)}): "
-            f"{some(unread, _NAMED)}; convert to PNG or JPEG, or remove"
+            f"{some(unread, _NAMED)}; {heif}convert to PNG or JPEG, or remove"
         )
 
 

@@ -1,21 +1,36 @@
-"""ImageNet-C, read from the folders as published."""
+"""ImageNet-C and its relatives, read from the folders as published."""
 
-import hashlib
-from pathlib import Path, PurePosixPath
+from __future__ import annotations
 
-import numpy as np
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
 
+from robobench.corruptions.catalogue import severity_table
+from robobench.datasets.classes import wnid_names
 from robobench.datasets.degraded import Degraded
 from robobench.datasets.files import FileDataset
-from robobench.datasets.finding import some, subfolders
+from robobench.datasets.finding import subfolders
+from robobench.datasets.folder import gather
 from robobench.datasets.imagenet import class_folders, find_imagenet
-from robobench.datasets.places import data_root, locate
-from robobench.errors import RobobenchError, unknown_name
-from robobench.registry import dataset
+from robobench.datasets.laion_classes import SUPERCLASSES
+from robobench.datasets.places import data_root
+from robobench.datasets.published import matching, open_published, plain_severities
+from robobench.datasets.readout import Readout
+from robobench.datasets.tiny_imagenet import TINY_HOMES, tiny_imagenet, wnids_of
+from robobench.errors import RobobenchError
+from robobench.registry import CORRUPTIONS, dataset
 
-__all__ = ["imagenet_c"]
+__all__ = ["imagenet_3dcc", "imagenet_c", "imagenet_c_bar", "laion_c", "tiny_imagenet_c"]
 
-_SEVERITIES = frozenset("12345")
+_IMAGENET_CLASSES: Final = 1000
+_TINY_CLASSES: Final = 200
+_LEVEL: Final = re.compile(r"(?:intensity_(?:level_)?)?([1-5])")
+# What LAION-C's script adds to the name of the image that it was made from.
+_MADE_BY: Final = re.compile(
+    r"\.?_(?:geometric_shapes|stickers?|luminance|glitched|vertical_lines|mosaic)_[1-5]$"
+)
 
 
 @dataset("imagenet-c", networks_of="imagenet")
@@ -33,76 +48,210 @@ def imagenet_c(*, split: str, root: str | Path | None, workers: int | None) -> D
     Raises:
         RobobenchError: The folder is missing or does not have this layout.
     """
-    name = "imagenet-c"
-    if split != "test":
-        raise unknown_name(f"split of {name}", split, ["test"])
-    place = data_root(root)
+    homes = ["ImageNet-C", "imagenet-c", "Imagenet-C"]
     advice = "unpack the tar files of Zenodo record 2235448 there"
-    base = locate(name, place, ["ImageNet-C", "imagenet-c", "Imagenet-C"], advice)
-    copies = _find_copies(base)
-    if not copies:
-        raise RobobenchError(
-            f"dataset {name}: no folder <corruption>/<severity> in {base}; {advice}"
-        )
-    first = class_folders(name, split, copies[min(copies)], workers, prepared=True)
+    return _of_imagenet("imagenet-c", split, root, workers, homes, advice)
 
-    def open_copy(corruption: str, severity: int) -> FileDataset:
-        opened = class_folders(name, split, copies[corruption, severity], workers, prepared=True)
-        odd = sorted({*opened.files} ^ {*first.files})
-        if odd:
-            raise RobobenchError(
-                f"{opened.root} and {first.root} hold different images, only one has {some(odd, 3)}: "
-                "unpack them again"
-            )
-        opened.files = first.files  # one list of 50,000 names, not one per copy
-        return opened
 
-    def open_clean() -> FileDataset | None:
+@dataset("imagenet-c-bar", networks_of="imagenet")
+def imagenet_c_bar(*, split: str, root: str | Path | None, workers: int | None) -> Degraded:
+    """ImageNet-C-bar as published (Mintun et al. 2021): corruption/severity/wnid.
+
+    Severities are 1 to 5, as in the published archive, or the parameters that the published script
+    names its folders by (``caustic_refraction/2.35``).
+
+    Args:
+        split: ``test``.
+        root: Folder of the data sets, see `data_root`.
+        workers: Threads that decode.
+
+    Raises:
+        RobobenchError: The folder is missing or does not have this layout.
+    """
+    homes = ["imagenet-c-bar", "imagenet_c_bar", "ImageNet-C-Bar", "ImageNet-C-bar"]
+    advice = "unpack imagenet_c_bar.tar.gz of facebookresearch/augmentation-corruption there"
+    return _of_imagenet(
+        "imagenet-c-bar", split, root, workers, homes, advice, severities=_by_parameter
+    )
+
+
+def _by_parameter(corruption: str, folders: Sequence[str]) -> Mapping[str, int]:
+    plain = plain_severities(corruption, folders)
+    if plain or corruption not in CORRUPTIONS:
+        return plain
+    try:
+        levels = severity_table(corruption, "imagenet-c")
+    except RobobenchError:
+        return {}
+    numbers = [level for level in levels if isinstance(level, int | float)]
+    severities = {f"{level:.2f}": k for k, level in enumerate(numbers, start=1)}
+    return {f: severities[f] for f in folders} if {*folders} <= {*severities} else {}
+
+
+@dataset("imagenet-3dcc", networks_of="imagenet")
+def imagenet_3dcc(*, split: str, root: str | Path | None, workers: int | None) -> Degraded:
+    """ImageNet-3DCC as published (Kar et al. 2022): near_focus/1/n01440764 and so on.
+
+    Its corruptions need the depth of a scene: they exist as published files only.
+
+    Args:
+        split: ``test``.
+        root: Folder of the data sets, see `data_root`.
+        workers: Threads that decode.
+
+    Raises:
+        RobobenchError: The folder is missing or does not have this layout.
+    """
+    homes = ["imagenet_3dcc", "imagenet-3dcc", "ImageNet-3DCC"]
+    advice = "unpack the tar.gz files of 3dcommoncorruptions.epfl.ch there"
+    return _of_imagenet("imagenet-3dcc", split, root, workers, homes, advice)
+
+
+def _of_imagenet(
+    name: str,
+    split: str,
+    root: str | Path | None,
+    workers: int | None,
+    homes: Sequence[str],
+    advice: str,
+    **layout: object,
+) -> Degraded:
+    """Copies of ImageNet's validation images in folders named after its classes."""
+
+    def clean(place: Path, first: FileDataset) -> FileDataset | None:
         home = find_imagenet(place, "test")
         if home is None:
             return None
-        return _matching(class_folders("imagenet", split, home, workers), first)
+        return matching(class_folders("imagenet", split, home, workers), first, name)
 
-    opened = Degraded(
+    return open_published(
         name,
-        labels=first.labels,
-        class_names=first.class_names,
-        profile="imagenet-c",
-        copies=list(copies),
-        open_copy=open_copy,
-        open_clean=open_clean,
-        identify=lambda: hashlib.sha256(
-            f"{sorted(copies)} {first.fingerprint()}".encode()
-        ).hexdigest(),
+        split=split,
+        root=root,
+        homes=homes,
+        advice=advice,
+        open_folder=lambda at: class_folders(name, split, at, workers, prepared=True),
+        open_clean=clean,
+        **layout,  # type: ignore[arg-type]
     )
-    opened.notes = first.notes
+
+
+@dataset("tiny-imagenet-c", networks_of="tiny-imagenet")
+def tiny_imagenet_c(*, split: str, root: str | Path | None, workers: int | None) -> Degraded:
+    """Tiny ImageNet-C as published (64 x 64): corruption/severity/wnid.
+
+    Classes are ordered by wnid, as those of ``tiny-imagenet``. Its images are clean images of
+    ``tiny-imagenet`` where these have the same names.
+
+    Args:
+        split: ``test``.
+        root: Folder of the data sets, see `data_root`.
+        workers: Threads that decode.
+
+    Raises:
+        RobobenchError: The folder is missing or does not have this layout, or has not 200 classes.
+    """
+    name = "tiny-imagenet-c"
+    place = data_root(root)
+    listed = next(
+        (wnids_of(place / home) for home in TINY_HOMES if (place / home / "wnids.txt").is_file()),
+        None,
+    )
+
+    def open_folder(at: Path) -> FileDataset:
+        found = subfolders(at)
+        wnids = listed or found
+        if len(wnids) != _TINY_CLASSES and listed is None:
+            raise RobobenchError(
+                f"dataset {name}: expected {_TINY_CLASSES} class folders in {at}, got {len(found)}"
+            )
+        if odd := [one for one in found if one not in wnids]:
+            raise RobobenchError(f"dataset {name}: {at / odd[0]} is no class of wnids.txt")
+        return gather(
+            name,
+            split,
+            root=at,
+            labels={wnid: wnids.index(wnid) for wnid in found},
+            class_names=wnid_names(wnids),
+            profile="tiny-imagenet-c",
+            workers=workers,
+            prepared=True,
+        )
+
+    def clean(at: Path, first: FileDataset) -> FileDataset | None:
+        if listed is None:
+            return None
+        try:
+            opened = tiny_imagenet(split="test", root=at, workers=workers)
+            return matching(opened, first, name)
+        except RobobenchError:  # other names: there is no telling which is which
+            return None
+
+    return open_published(
+        name,
+        split=split,
+        root=root,
+        homes=["Tiny-ImageNet-C", "tiny-imagenet-c", "TinyImageNet-C"],
+        advice="unpack Tiny-ImageNet-C.tar of Zenodo record 2536630 there",
+        open_folder=open_folder,
+        open_clean=clean,
+    )
+
+
+@dataset("laion-c", networks_of="imagenet")
+def laion_c(*, split: str, root: str | Path | None, workers: int | None) -> Degraded:
+    """LAION-C as published (Li et al. 2025): distortion/intensity/superclass, 16 superclasses.
+
+    The probability of a superclass is the mean over its ImageNet classes, as in the published
+    evaluation. Intensities are folders ``1`` to ``5`` or ``intensity_level_1`` to ``5``. There are no
+    clean images with it.
+
+    Args:
+        split: ``test``.
+        root: Folder of the data sets, see `data_root`.
+        workers: Threads that decode.
+
+    Raises:
+        RobobenchError: The folder is missing or does not have this layout, or a folder is no
+            superclass.
+    """
+    name, names = "laion-c", tuple(SUPERCLASSES)
+
+    def open_folder(at: Path) -> FileDataset:
+        found = subfolders(at)
+        if odd := [one for one in found if one not in names]:
+            raise RobobenchError(
+                f"dataset {name}: {at / odd[0]} is none of its superclasses {', '.join(names)}"
+            )
+        labels = {one: names.index(one) for one in found}
+        return gather(
+            name,
+            split,
+            root=at,
+            labels=labels,
+            class_names=names,
+            profile="imagenet-c",
+            workers=workers,
+            prepared=True,
+        )
+
+    opened = open_published(
+        name,
+        split=split,
+        root=root,
+        homes=["laion-c", "LAION-C", "laionc"],
+        advice="unpack the files of Zenodo record 14051887 there",
+        open_folder=open_folder,
+        severities=_by_intensity,
+        identity=lambda file: _MADE_BY.sub("", file.rpartition(".")[0]),
+    )
+    opened.readout = Readout(list(SUPERCLASSES.values()), outputs=_IMAGENET_CLASSES)
+    opened.notes += ("The 16 superclasses count: the mean probability of their ImageNet classes.",)
     return opened
 
 
-def _find_copies(base: Path) -> dict[tuple[str, int], Path]:
-    """Corruption and severity to folder, also one level down, as the tar files unpack."""
-    copies = {}
-    for folder in (base, *(base / name for name in subfolders(base))):
-        for corruption in subfolders(folder):
-            severities = subfolders(folder / corruption)
-            if severities and _SEVERITIES.issuperset(severities):
-                for severity in severities:
-                    copies[corruption, int(severity)] = folder / corruption / severity
-    return copies
-
-
-def _matching(clean: FileDataset, degraded: FileDataset) -> FileDataset:
-    """The clean images that the degraded ones were made from, in their order."""
-
-    def identity(dataset: FileDataset, index: int) -> tuple[int, str]:
-        return int(dataset.labels[index]), PurePosixPath(dataset.files[index]).stem
-
-    places = {identity(clean, index): index for index in range(len(clean))}
-    wanted = [identity(degraded, index) for index in range(len(degraded))]
-    missing = [stem for label, stem in wanted if (label, stem) not in places]
-    if missing:
-        raise RobobenchError(
-            f"{clean.root} lacks {some(missing, 3)}, which {degraded.root} has degraded copies of: "
-            "the clean images of imagenet-c are ImageNet's validation images of the same names"
-        )
-    return clean.part(np.array([places[key] for key in wanted], dtype=np.int64))
+def _by_intensity(corruption: str, folders: Sequence[str]) -> Mapping[str, int]:
+    found = {name: _LEVEL.fullmatch(name) for name in folders}
+    if not all(found.values()):
+        return {}
+    return {name: int(match[1]) for name, match in found.items() if match}

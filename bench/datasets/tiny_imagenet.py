@@ -14,9 +14,10 @@ from robobench.datasets.places import data_root, locate
 from robobench.errors import RobobenchError, unknown_name
 from robobench.registry import dataset
 
-__all__ = ["tiny_imagenet"]
+__all__ = ["TINY_HOMES", "tiny_imagenet", "wnids_of"]
 
 _NAME: Final = "tiny-imagenet"
+TINY_HOMES: Final = ("tiny-imagenet-200", _NAME)
 _PROFILE: Final = "tiny-imagenet-c"
 _VALIDATION: Final = 25  # images of each class that are held out of training
 
@@ -40,8 +41,8 @@ def tiny_imagenet(*, split: str, root: str | Path | None, workers: int | None) -
     if split not in ("test", "validation", "train"):
         raise unknown_name(f"split of {_NAME}", split, ["test", "validation", "train"])
     advice = "unpack tiny-imagenet-200.zip there"
-    home = locate(_NAME, data_root(root), ["tiny-imagenet-200", _NAME], advice)
-    wnids = _wnids(home)
+    home = locate(_NAME, data_root(root), TINY_HOMES, advice)
+    wnids = wnids_of(home)
     if split == "test":
         if (home / "val" / "val_annotations.txt").is_file():
             return _annotated(home / "val", wnids, workers)
@@ -51,7 +52,8 @@ def tiny_imagenet(*, split: str, root: str | Path | None, workers: int | None) -
     return opened.part(train if split == "train" else validation)
 
 
-def _wnids(home: Path) -> list[str]:
+def wnids_of(home: Path) -> list[str]:
+    """The classes that a folder's wnids.txt lists, sorted."""
     try:
         wnids = sorted((home / "wnids.txt").read_text(encoding="utf-8").split())
     except OSError as error:

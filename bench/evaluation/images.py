@@ -12,7 +12,7 @@ from torch import Tensor
 from robobench.contracts import Dataset
 from robobench.datasets.order import arrival_order
 from robobench.errors import RobobenchError, foreign
-from robobench.types import Degradation, Geometry
+from robobench.types import CLEAN, Degradation, Geometry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,6 +37,7 @@ class ImageSource:
         order: As given, truncated to the limit.
         labels: int64, labels of the whole data set, by index.
         side: Side of an image, in pixels.
+        has_clean: Whether there are undegraded images: a data set that comes degraded may lack them.
         profile: Severity table of the data set.
     """
 
@@ -59,7 +60,8 @@ class ImageSource:
         self.device = device
         self._cache: dict[tuple[int, int], Tensor] = {}
         self.side = 0
-        self.side = int(self.clean(0, 1).shape[-1]) if len(self.order) else 0
+        self.has_clean = self.has(Degradation(CLEAN))
+        self.side = int(self._first().shape[-1]) if len(self.order) else 0
 
     def __len__(self) -> int:
         return len(self.order)
@@ -98,6 +100,13 @@ class ImageSource:
             return self.dataset.clean() is not None  # type: ignore[attr-defined]
         return True
 
+    def _first(self) -> Tensor:
+        """One image, to see its size."""
+        if self.has_clean:
+            return self.clean(0, 1)
+        copy = self.dataset.at(*self.dataset.available()[0])  # type: ignore[attr-defined]
+        return self._read(copy, self.order[:1])
+
     def clean(self, begin: int, end: int) -> Tensor:
         """Undegraded images at these positions, uint8 N x 3 x H x W."""
         if (begin, end) in self._cache:
@@ -128,9 +137,11 @@ class ImageSource:
     def batch(
         self, begin: int, end: int, degradation: Degradation, seed: int
     ) -> tuple[Tensor, Tensor]:
-        """Clean and degraded images at these positions."""
+        """Clean and degraded images at these positions; degraded ones twice if there are no clean."""
         from robobench.corruptions import apply
 
+        if not self.has_clean:
+            return (self._published(degradation, self.order[begin:end]),) * 2
         clean = self.clean(begin, end)
         if degradation.is_clean:
             return clean, clean

@@ -208,6 +208,12 @@ def _open(configuration: Configuration, backbone: Backbone) -> Dataset:
 def _check_classes(dataset: Dataset, backbone: Backbone) -> None:
     if len(dataset) == 0:
         raise RobobenchError(f"{dataset.name} has no images in its split {dataset.split!r}")
+    readout = getattr(dataset, "readout", None)
+    if readout is not None and backbone.num_classes != readout.outputs:
+        raise RobobenchError(
+            f"{dataset.name} is for classifiers with ImageNet's {readout.outputs} classes, "
+            f"{backbone.name} has {backbone.num_classes}"
+        )
     top = int(np.max(dataset.labels))
     if top >= backbone.num_classes or int(np.min(dataset.labels)) < 0:
         raise RobobenchError(

@@ -18,6 +18,7 @@ from robobench.results.store import Store
 from robobench.types import Cell
 
 if TYPE_CHECKING:
+    from robobench.datasets.arrays import ArrayDataset
     from robobench.evaluation.plan import Plan
     from robobench.evaluation.runner import Failure
 
@@ -34,9 +35,11 @@ def run(
     Args:
         methods: ``NAME`` or ``NAME@TRAINED_ON``, separated by commas, or a list.
         corruptions: Selectors separated by commas, or a list.
-        dataset: A registered name, or a pair (images, labels): uint8, N x H x W x 3 (numpy) or
-            N x 3 x H x W (torch), and N integers.
-        backbone: A name, several separated by commas or in a list, or an ``nn.Module`` that takes normalised floats and returns logits
+        dataset: A registered name; a pair (images, labels): uint8, N x H x W x 3 (numpy) or
+            N x 3 x H x W (torch), and N integers; or a torch ``Dataset`` or ``DataLoader`` of
+            (image, label), see `robobench.datasets.torch_data.from_torch`.
+        backbone: A name, several separated by commas or in a list, or an ``nn.Module`` that takes
+            normalised floats and returns logits
             (normalised with ``mean`` and ``std``).
         settings: Any other field of `robobench.evaluation.configuration.Configuration`.
 
@@ -49,9 +52,7 @@ def run(
     """
     data = module = None
     if not isinstance(dataset, str):
-        from robobench.datasets import from_arrays
-
-        data, dataset = from_arrays(*_pair(dataset)), "memory"
+        data, dataset = _in_memory(dataset), "memory"
     if isinstance(backbone, list | tuple):
         backbone = ",".join(backbone)
     if backbone is not None and not isinstance(backbone, str):
@@ -87,17 +88,22 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def _pair(data: Any) -> tuple[Any, Any]:
-    """The images and the labels.
+def _in_memory(data: Any) -> ArrayDataset:
+    """The data set that a caller holds.
 
     Raises:
-        RobobenchError: The data are not a pair.
+        RobobenchError: The data are no pair, and no torch data set or loader.
     """
+    from robobench.datasets import from_arrays
+    from robobench.datasets.torch_data import from_torch, is_torch_data
+
+    if is_torch_data(data):
+        return from_torch(data)
     if isinstance(data, tuple | list) and len(data) == 2:
-        return data[0], data[1]
+        return from_arrays(data[0], data[1])
     raise RobobenchError(
-        f"dataset: a registered name or a pair (images, labels) is expected, got "
-        f"{type(data).__name__}"
+        f"dataset: a registered name, a pair (images, labels) or a torch Dataset or DataLoader of "
+        f"(image, label) is expected, got {type(data).__name__}"
     )
 
 

@@ -256,6 +256,7 @@ def _predict(
     labels = torch.from_numpy(source.labels[indices])
     padded = _padded(images, chunk)
     stems: dict[int, Tensor] = {}
+    readout = getattr(source.dataset, "readout", None)
     for column in columns:
         method = column.method
         context = context_for(method, source, degradation, indices, chunk)
@@ -264,7 +265,10 @@ def _predict(
                 probabilities = method.predict(images, _cut(context, real))
             else:
                 probabilities = predict_chunk(method, padded, context, stems)
-            extra = method.columns(images, clean, _cut(context, real))
+            told = _cut(context, real)
+            extra = method.columns(images, clean, told) if source.has_clean else {}
+            if readout is not None and probabilities.shape[1:] == (readout.outputs,):
+                probabilities = readout(probabilities)
             column.parts.append(judge(method, probabilities, labels, extra))
 
 

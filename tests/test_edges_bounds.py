@@ -80,7 +80,7 @@ def test_a_lack_of_memory_is_one_line(monkeypatch, capsys):
     def swell(*args, **options):
         raise MemoryError("Unable to allocate 1. PiB")
 
-    monkeypatch.setattr("robobench.evaluation.plan.prepare", swell)
+    monkeypatch.setattr("robobench.evaluation.classifiers.prepare_all", swell)
     code, line = ending(["run", "--dry-run"], capsys)
     assert code == 2
     assert "not enough memory (Unable to allocate 1. PiB)" in line

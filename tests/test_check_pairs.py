@@ -43,6 +43,16 @@ def test_several_seeds_are_paired_by_seed():
     ]
 
 
+def test_each_of_several_classifiers_has_its_own_mean():
+    large = replace(CLEAN, backbone="large")
+    before = [outcomes(CLEAN, 900), outcomes(large, 950)]
+    result = compared([outcomes(CLEAN, 900), outcomes(large, 850)], before)
+    assert {v.method: v.outcome for v in result.means} == {
+        "org of net": "same",
+        "org of large": "worse",
+    }
+
+
 def test_a_baseline_without_bits_is_refused_in_one_line(tmp_path):
     content = json.loads(baselines.freeze([outcomes(CLEAN, 900)], {"dataset": DATASET}))
     del content["cells"][0]["correct"]

@@ -158,7 +158,7 @@ def check(
     _refuse_other_images(manifest.get("dataset", {}), baseline.facts["dataset"])
     pairs, added, lacking, notes = _pair(now, baseline.outcomes)
     margin = tolerance / 100
-    labels = _labels([o.cell for o in (*now, *lacking)])
+    labels = _labels([o.cell for o in (*(new for _, new in pairs), *added, *lacking)])
     verdicts = _judge(
         [(labels[after.cell], after.cell.degradation.label) for _, after in pairs],
         [(before.correct, _on(after, before.index)) for before, after in pairs],
@@ -278,12 +278,14 @@ def _short(value: Any) -> str:
 
 
 def _labels(cells: Sequence[Cell]) -> dict[Cell, str]:
-    """Labels of methods: with ``@TRAINED_ON`` only where several have the same name."""
+    """Labels of methods: with ``@TRAINED_ON`` and the classifier only where there are several."""
     trained: dict[str, set[str]] = defaultdict(set)
     for cell in cells:
         trained[cell.method].add(cell.trained_on)
+    several = len({cell.backbone for cell in cells}) > 1
     return {
-        cell: f"{cell.method}@{cell.trained_on}" if len(trained[cell.method]) > 1 else cell.method
+        cell: (f"{cell.method}@{cell.trained_on}" if len(trained[cell.method]) > 1 else cell.method)
+        + (f" of {cell.backbone}" if several else "")
         for cell in cells
     }
 

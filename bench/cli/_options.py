@@ -27,6 +27,17 @@ class _Three(click.ParamType):  # type: ignore[type-arg]  # generic since click 
         return numbers
 
 
+class _BatchSize(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
+    """A whole number, or the word auto."""
+
+    name = "INTEGER|auto"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int | str:
+        if value == "auto":
+            return "auto"
+        return int(click.INT.convert(value, param, ctx))
+
+
 data_root = click.option(
     "--data-root", type=PATH, help="Folder of the data sets. [default: ROBOBENCH_DATA]"
 )
@@ -37,7 +48,9 @@ download = click.option(
 device = click.option("--device", help="auto, cpu, cuda, cuda:N, mps. [default: auto]")
 precision = click.option("--precision", help="fp32 or bf16. [default: fp32]")
 batch_size = click.option(
-    "--batch-size", type=int, help="Images degraded at once; does not affect results."
+    "--batch-size",
+    type=_BatchSize(),
+    help="Images degraded at once; does not affect results. auto: fewer where memory is short.",
 )
 plugin = click.option(
     "--plugin", multiple=True, type=PATH, help="Python file that registers additions."

@@ -50,7 +50,8 @@ class Configuration:
         corrupt_at: ``crop`` or ``native``.
         device: ``auto`` or a torch device.
         precision: ``fp32`` or ``bf16``.
-        batch_size: Images read and degraded at once; does not affect results.
+        batch_size: Images read and degraded at once; does not affect results. ``auto`` halves it where
+            memory does not suffice.
         workers: Threads that read files.
         executor: ``local`` or ``ray``.
         ray_address: Address of a running Ray cluster.
@@ -94,7 +95,7 @@ class Configuration:
     corrupt_at: str = "crop"
     device: str = "auto"
     precision: str = "fp32"
-    batch_size: int | None = None
+    batch_size: int | str | None = None
     workers: int | None = None
     executor: str = "local"
     ray_address: str | None = None
@@ -121,9 +122,16 @@ class Configuration:
             if chosen is not None:
                 _one_of(option, chosen, allowed)
         _one_of("--executor", self.executor, ("local", "ray"))
+        batch_size = self.batch_size
+        if isinstance(batch_size, str):
+            if batch_size != "auto":
+                raise RobobenchError(
+                    f"--batch-size: expected a whole number of 1 or more, or auto, got {batch_size!r}"
+                )
+            batch_size = None
         for option, value in (
             ("--limit", self.limit),
-            ("--batch-size", self.batch_size),
+            ("--batch-size", batch_size),
             ("--workers", self.workers),
             ("--resize", self.resize),
             ("--crop", self.crop),
@@ -132,7 +140,7 @@ class Configuration:
                 raise RobobenchError(f"{option}: expected a whole number of 1 or more, got {value}")
         check_draws(self.draws, self.seed_sd)
         for option, value, most in (
-            ("--batch-size", self.batch_size, 10**6),
+            ("--batch-size", batch_size, 10**6),
             ("--workers", self.workers, 1024),
         ):
             if value is not None and value > most:

@@ -120,6 +120,10 @@ class ImageSource:
         self._cache[begin, end] = images
         return images
 
+    def forget(self) -> None:
+        """Free the images kept in memory."""
+        self._cache.clear()
+
     def _read(self, dataset: Dataset, indices: NDArray[np.int64]) -> Tensor:
         """What a data set reads, checked, since it may be a plug-in's."""
         with foreign(f"dataset {dataset.name}: read", type(dataset).__module__):

@@ -11,7 +11,7 @@ from robobench.evaluation.classifiers import prepare_all
 from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.locking import changing_manifest, writing_to
 from robobench.evaluation.plan import prepare
-from robobench.evaluation.session import begin, manifest_of
+from robobench.evaluation.session import Session, begin, manifest_of
 from robobench.results.manifest import COPY, MANIFEST, write_manifest
 from robobench.results.run import Run, write_tables
 from robobench.results.store import Store
@@ -164,7 +164,7 @@ def execute(
             finished(cell)
 
         try:
-            failures = _evaluate(plan, Store(folder), advance, count)
+            failures = _evaluate(plan, session, advance, count)
         finally:
             session.end()
         with changing_manifest(folder):
@@ -195,9 +195,10 @@ def _finish(plan: Plan) -> Run:
 
 
 def _evaluate(
-    plan: Plan, store: Store, advance: Callable[[int], None], finished: Callable[[Cell], None]
+    plan: Plan, session: Session, advance: Callable[[int], None], finished: Callable[[Cell], None]
 ) -> list[Failure]:
     """Fill the store, locally or on a cluster, as configured."""
+    store = Store(session.folder)
     if plan.configuration.executor == "ray":
         from robobench.evaluation.ray import evaluate_on_ray
 
@@ -209,6 +210,8 @@ def _evaluate(
         plan.source,
         store,
         batch_size=plan.configuration.batch_size,
+        at_most=session.batch_size,
+        halved=session.remember,
         advance=advance,
         finished=finished,
     )

@@ -68,7 +68,9 @@ def evaluate(
     source: ImageSource,
     store: Store,
     *,
-    batch_size: int | None = None,
+    batch_size: int | str | None = None,
+    at_most: int | None = None,
+    halved: Callable[[int], None] = lambda images: None,
     advance: Callable[[int], None] = lambda images: None,
     finished: Callable[[Cell], None] = lambda cell: None,
 ) -> list[Failure]:
@@ -78,7 +80,10 @@ def evaluate(
         grid: The cells and their methods.
         source: The images, clean and degraded.
         store: Where each cell is stored when complete.
-        batch_size: Images read and degraded together; rounded up to whole chunks.
+        batch_size: Images read and degraded together; rounded up to whole chunks. ``auto`` halves
+            them until memory suffices, down to one chunk.
+        at_most: What ``auto`` begins with, where that is known.
+        halved: Called with the number of images that ``auto`` goes on with.
         advance: Called with the number of predictions just made.
         finished: Called with each cell stored.
 
@@ -94,9 +99,28 @@ def evaluate(
     together = 1 if source.is_small else _CONDITIONS_OF_ONE_READING
     arriving = cache(source.arriving)
 
+    halving = batch_size == "auto"
+    images = at_most if halving else batch_size
+    together_now = images if isinstance(images, int) else _IMAGES_OF_ONE_BATCH
+
     def fill(passes: Sequence[_Pass], ordered: ImageSource, size: int) -> None:
-        batch = size * max(1, -(-(batch_size or _IMAGES_OF_ONE_BATCH) // size))
-        _fill(passes, ordered, size, batch, advance)
+        nonlocal together_now
+        while True:
+            batch = size * max(1, -(-together_now // size))
+            can_halve = halving and batch > size
+            try:
+                _fill(passes, ordered, size, batch, advance, can_halve)
+                break
+            except Exception as error:
+                if not (can_halve and _is_out_of_memory(error)):
+                    raise
+            together_now = batch // 2
+            halved(together_now)
+            ordered.forget()
+            for column in (c for _, columns in passes for c in columns):
+                column.parts = column.parts[: 1 if column.start else 0]
+                if column.method.adapts:
+                    _begin(column, source)
         for column in (c for _, columns in passes for c in columns):
             if column.failure is not None:
                 failures.append(Failure(column.cell, column.failure))
@@ -131,6 +155,7 @@ def _fill(
     chunk: int,
     batch: int,
     advance: Callable[[int], None],
+    can_halve: bool,
 ) -> None:
     """Predict all images of the source for every column."""
     for position, (condition, columns), clean, degraded in _ahead(source, passes, batch):
@@ -138,7 +163,8 @@ def _fill(
             piece = slice(offset, offset + chunk)
             here = position + offset
             open_columns = [c for c in columns if c.start <= here and c.failure is None]
-            _predict(open_columns, source, condition[0], here, chunk, degraded[piece], clean[piece])
+            images = degraded[piece], clean[piece]
+            _predict(open_columns, source, condition[0], here, chunk, *images, can_halve)
             advance(len(open_columns) * len(degraded[piece]))
 
 
@@ -154,15 +180,24 @@ def _begin(column: Column, source: ImageSource) -> None:
         column.method.begin(clean)
 
 
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory did not suffice, of a CPU or a GPU."""
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
 @contextmanager
-def _failing_alone(column: Column) -> Iterator[None]:
-    """Whatever foreign code raises here fails its cell, not the run."""
+def _failing_alone(column: Column, can_halve: bool = False) -> Iterator[None]:
+    """Whatever foreign code raises here fails its cell, not the run; unless fewer images may help."""
     try:
         with torch.inference_mode():
             yield
     except (RobobenchError, KeyboardInterrupt, MemoryError):
         raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code
+    except (Exception, SystemExit) as error:
+        if can_halve and isinstance(error, Exception) and _is_out_of_memory(error):
+            raise
         column.failure = f"{type(error).__name__}: {error}".splitlines()[0]
 
 
@@ -249,6 +284,7 @@ def _predict(
     chunk: int,
     images: Tensor,
     clean: Tensor,
+    can_halve: bool,
 ) -> None:
     """Let every method predict one chunk; a method that raises fails its cell, not the run."""
     real = len(images)
@@ -260,7 +296,7 @@ def _predict(
     for column in columns:
         method = column.method
         context = context_for(method, source, degradation, indices, chunk)
-        with _failing_alone(column):
+        with _failing_alone(column, can_halve):
             if method.adapts:
                 probabilities = method.predict(images, _cut(context, real))
             else:

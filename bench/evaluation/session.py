@@ -42,16 +42,22 @@ class Session:
         folder: The run's folder.
         place: Its place in the manifest's list of sessions.
         made: Checksums of the cell files that it has written, by digest.
+        batch_size: What ``--batch-size auto`` came to, here or in an earlier session on this machine.
     """
 
     folder: Path
     place: int
     made: dict[str, str] = field(default_factory=dict)
+    batch_size: int | None = None
     _began: float = field(default_factory=time.monotonic)
 
     def count(self, cell: Cell) -> None:
         """Enter a cell that is now stored."""
         self.made[cell.digest[:16]] = file_checksum(Store(self.folder).path(cell))
+
+    def remember(self, batch_size: int) -> None:
+        """Keep the number of images for which memory suffices."""
+        self.batch_size = batch_size
 
     def end(self) -> None:
         """Write what was made into the manifest."""
@@ -62,6 +68,8 @@ class Session:
                 "cells": len(self.made),
                 "made": self.made,
             }
+            if self.batch_size is not None:
+                manifest["sessions"][self.place]["batch_size"] = self.batch_size
             write_manifest(self.folder, manifest)
 
 
@@ -105,7 +113,12 @@ def begin(plan: Plan, tell: Callable[[str], None]) -> Session:
             entry["mended"] = mended
         manifest["sessions"].append(entry)
         write_manifest(folder, manifest)
-    return Session(folder, len(manifest["sessions"]) - 1)
+    known = [
+        session["batch_size"]
+        for session in manifest["sessions"]
+        if "batch_size" in session and session["environment"] == entry["environment"]
+    ]
+    return Session(folder, len(manifest["sessions"]) - 1, batch_size=known[-1] if known else None)
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:

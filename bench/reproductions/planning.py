@@ -52,7 +52,7 @@ class MeasurementSettings:
     download: bool = False
     device: str = "auto"
     precision: str = "auto"
-    batch_size: int | None = None
+    batch_size: int | str | None = None
     train_seeds: str | None = None
     runs: str = "runs"
     published_only: bool = False

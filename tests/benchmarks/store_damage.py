@@ -17,6 +17,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -155,7 +156,7 @@ def damage(
     return f"{count} damages: noticed {told}; the same bytes after each repeated run{rest}"
 
 
-def measure(kills: int, damages: int, limit: int, seed: int = 0) -> list[str]:
+def measure(kills: int, damages: int, limit: int, seed: int = 0) -> Iterator[str]:
     """Kill and damage runs in a temporary folder; raises where anything differs."""
     luck = random.Random(seed)
     with tempfile.TemporaryDirectory() as scratch:
@@ -165,20 +166,18 @@ def measure(kills: int, damages: int, limit: int, seed: int = 0) -> list[str]:
         assert finish(start(undisturbed, limit)) == 0
         whole = promised(undisturbed)
         assert verify(undisturbed).problems == []
-        return [
-            kill(Path(scratch, "killed"), kills, limit, whole, luck),
-            damage(Path(scratch, "damaged"), damages, limit, whole, luck),
-        ]
+        yield kill(Path(scratch, "killed"), kills, limit, whole, luck)
+        yield damage(Path(scratch, "damaged"), damages, limit, whole, luck)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=KILLS)
     parser.add_argument("--damages", type=int, default=DAMAGES)
-    parser.add_argument("--limit", type=int, default=500)
+    parser.add_argument("--limit", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     began = time.perf_counter()
     for line in measure(given.kills, given.damages, given.limit, given.seed):
-        print(line)
+        print(line, flush=True)
     print(f"{time.perf_counter() - began:.0f} s on {sys.platform}")

@@ -125,6 +125,9 @@ def checkerboard_cutout(images: Tensor, level: float, keys: Tensor) -> Tensor:
 )
 def caustic_refraction(images: Tensor, level: float, keys: Tensor) -> Tensor:
     """Seen through moving water: displaced and lit by caustics."""
+    if len(images) > 1:  # vectorised sines may differ in the last bit between places in a batch
+        parts = zip(images.split(1), keys.split(1), strict=True)  # type: ignore[no-untyped-call]
+        return torch.cat([caustic_refraction(image, level, key) for image, key in parts])
     y, x, side = places(images)
     time, size = drawn(keys, 2)
     light = _caustics(y, x, 0.5 + 1.5 * time, (0.75 + 0.5 * size) * side)

@@ -89,6 +89,9 @@ def cocentric_sine_waves(images: Tensor, level: float, keys: Tensor) -> Tensor:
 )
 def plasma_noise(images: Tensor, level: float, keys: Tensor) -> Tensor:
     """Colourful swirls: waves that displace each other four to six times."""
+    if len(images) > 1:  # vectorised sines may differ in the last bit between places in a batch
+        parts = zip(images.split(1), keys.split(1), strict=True)  # type: ignore[no-untyped-call]
+        return torch.cat([plasma_noise(image, level, key) for image, key in parts])
     rows, columns, side = places(images)
     time, rounds, sharpness, scale = drawn(keys, 4)
     time, rounds = 6 * math.pi * time, 4 + (3 * rounds).floor()

@@ -21,7 +21,8 @@ def names_table() -> str:
         "| name | what it does | native level | imagenet-c, 1 to 5 | cifar-c, 1 to 5 | random |",
         "|---|---|---|---|---|---|",
     ]
-    for name in [*catalogue.GROUPS["all"], "multi_jpeg", "webp", "avif"]:
+    groups = [*sorted(catalogue.expand("c-bar")), *sorted(catalogue.expand("geometry"))]
+    for name in [*catalogue.GROUPS["all"], "multi_jpeg", "webp", "avif", *groups]:
         unit = catalogue.native(name)
         level = f"{unit.unit}, {unit.low:g} to {unit.high:g}" if unit else "none"
         levels = []

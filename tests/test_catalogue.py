@@ -26,7 +26,10 @@ def test_groups_are_registered_and_complete():
     for group in ("noise", "blur", "weather", "digital", "extra"):
         for name in GROUPS[group]:
             assert catalogue.option(name, "group", "") == group
-    assert {*GROUPS["all"], "multi_jpeg", "webp", "avif"} == set(CORRUPTIONS.names())
+    c_bar, geometry = catalogue.expand("c-bar"), catalogue.expand("geometry")
+    assert (len(c_bar), len(geometry)) == (10, 9)
+    others = {"multi_jpeg", "webp", "avif", *c_bar, *geometry}
+    assert {*GROUPS["all"], *others} == set(CORRUPTIONS.names())
 
 
 def test_expand():

@@ -27,6 +27,7 @@ def _write_run(
     without=(),
     refuses=(),
     dataset="shapes10",
+    backbone="vgg-tiny",
     weights="a",
     shown=True,
     **manifest,
@@ -62,7 +63,7 @@ def _write_run(
                 level=level,
                 seed=0,
                 method=method,
-                backbone="vgg-tiny",
+                backbone=backbone,
                 weights=weights + method,
                 trained_on=TRAINED_ON.get(method, ""),
                 train_seed=0,
@@ -90,7 +91,7 @@ def _write_run(
             "profile": "cifar-c",
             "seeds": [0],
             "backbones": {
-                "vgg-tiny": {
+                backbone: {
                     "digest": "cd" * 32,
                     "geometry": {"resize": None, "interpolation": "bilinear"},
                 }
@@ -101,7 +102,7 @@ def _write_run(
                     "method": method,
                     "trained_on": TRAINED_ON.get(method, ""),
                     "train_seed": 0,
-                    "backbone": "vgg-tiny",
+                    "backbone": backbone,
                     "needs": ["level"] if method == "truth" else [],
                     "adapts": method == "twin",
                     "oracle": method == "truth",

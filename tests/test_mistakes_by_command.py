@@ -69,7 +69,7 @@ OTHERS = [
     *(["corrupt", "photos", "out", "--corruptions", "jpeg", "--crop", n] for n in NUMBERS[:7]),
     ["corrupt", "text.txt", "out", "--corruptions", "jpeg"],
     ["export"], ["export", "org"], ["export", "org", "--out", "photos"], ["export", "org", "--out", "new"],
-    *(["export", word, "--out", "new.onnx"] for word in (*WORDS, "afd", "median", "restore:text.txt")),
+    *(["export", word, "--out", "new.onnx"] for word in (*WORDS, "afd@matched", "median", "restore:text.txt")),
     *(["export", "org", "--out", "new.ts", "--dataset", word] for word in WORDS),
     *(["export", "org", "--out", "new.ts", "--check", word] for word in (*WORDS[:4], "empty-folder")),
     *(["export", "org", "--out", "new.ts", "--limit", n] for n in ("", "0", "-1", "ten")),

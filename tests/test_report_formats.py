@@ -66,9 +66,14 @@ def test_html_is_well_formed_and_fetches_nothing(built):
 
 
 @pytest.mark.parametrize("name", registry.SECTIONS.names())
-def test_every_section_renders_in_every_format(name, run, swept, tmp_path):
-    of = swept if name == "level" else run
-    parts = compose([of], [name]).parts
+def test_every_section_renders_in_every_format(name, run, swept, write_run, tmp_path):
+    of = [swept if name == "level" else run]
+    if name == "classifiers":
+        of = [
+            load(write_run(tmp_path / "runs" / b, ("org",), backbone=b, shown=False))
+            for b in ("one", "two")
+        ]
+    parts = compose(of, [name]).parts
     assert [part.name for part in parts] == [name]
     assert parts[0].blocks, "the made-up runs have something for every section"
     build(of, tmp_path, FORMATS, [name])

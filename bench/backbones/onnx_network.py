@@ -131,6 +131,7 @@ class OnnxNetwork(nn.Module):
 
     def to(self, *args: Any, **kwargs: Any) -> Any:
         """Move to a device, on which the file then runs if there is a provider for it."""
+        kwargs.pop("memory_format", None)  # onnxruntime has its own; some tensors have five axes
         moved = super().to(*args, **kwargs)
         device = next((b.device for b in self.buffers()), torch.device("cpu"))
         if self._provided(device) != self._device:

@@ -27,6 +27,7 @@ from robobench.evaluation.grid import (
 )
 from robobench.evaluation.images import ImageSource
 from robobench.evaluation.specs import method_specs
+from robobench.evaluation.train_missing import train_missing
 from robobench.registry import DATASETS, load_plugin_file, replacements
 from robobench.registry.versions import version_of
 from robobench.types import CLEAN, Degradation
@@ -353,7 +354,7 @@ def prepare(
         except MissingWeights as missing:
             if not configuration.train_missing or dataset is not None or module is not None:
                 raise
-            _train(configuration, missing, tell)
+            train_missing(configuration, missing, tell)
 
 
 def _check_ray(*, in_memory: bool) -> None:
@@ -373,31 +374,3 @@ def _check_ray(*, in_memory: bool) -> None:
             "--executor ray opens images and classifier by name on every worker: for images or a "
             "classifier in memory use executor='local'"
         )
-
-
-def _train(
-    configuration: Configuration, missing: MissingWeights, tell: Callable[[str], None]
-) -> None:
-    """Train the weights that a plan lacks."""
-    from robobench.training.trainer import TrainingRequest, train_one
-
-    request = TrainingRequest(
-        dataset=configuration.dataset,
-        backbone=configuration.backbone,
-        weights=configuration.weights,
-        seed=missing.train_seed,
-        data_root=configuration.data_root,
-        download=configuration.download,
-        device=configuration.device,
-        layer=configuration.layer,
-        classes=configuration.classes,
-        images=configuration.images,
-        **overrides(configuration),
-    )
-    for training in missing.trainings:
-        tell(f"training {missing.method} on {training}")
-        try:
-            train_one(request, missing.method, training)
-        except MissingWeights as before:  # weights that this training itself needs
-            _train(configuration, before, tell)
-            train_one(request, missing.method, training)

@@ -14,7 +14,6 @@ from robobench.baselines.restoration import in_pieces
 from robobench.cli import _exit_code
 from robobench.corruptions import apply, catalogue
 from robobench.errors import MissingWeights
-from robobench.evaluation import plan
 from robobench.registry import METHODS
 from robobench.training.trainer import TrainingRequest, train_one
 from robobench.types import Context, Geometry
@@ -181,6 +180,7 @@ def test_a_missing_restorer_is_named_with_the_command_that_makes_it():
 
 def test_train_missing_trains_the_restorer_first(monkeypatch):
     from robobench.evaluation.configuration import Configuration
+    from robobench.evaluation.train_missing import train_missing
     from robobench.training import trainer
 
     asked = []
@@ -192,5 +192,5 @@ def test_train_missing_trains_the_restorer_first(monkeypatch):
 
     monkeypatch.setattr(trainer, "train_one", train)
     missing = MissingWeights("no", method="dncnn-res", trainings=("noise",), train_seed=0)
-    plan._train(Configuration(), missing, lambda line: None)
+    train_missing(Configuration(), missing, lambda line: None)
     assert asked == ["dncnn-res", "dncnn", "dncnn-res"]

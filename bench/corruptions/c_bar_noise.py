@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -39,12 +40,18 @@ def drawn(keys: Tensor, count: int, number: int = 0) -> list[Tensor]:
     return [found[:, k].view(-1, 1, 1) for k in range(count)]
 
 
+PUBLISHED: Final[dict[str, Any]] = {
+    "group": "c-bar",
+    "version": 1,
+    "minimum": 8,
+    "native": {"unit": "published strength", "low": 0, "high": 10},
+}
+"""What all ten have in common."""
+
+
 @corruption(
     "single_frequency_greyscale",
-    group="c-bar",
-    version=1,
-    minimum=8,
-    native={"unit": "published strength", "low": 0, "high": 10},
+    **PUBLISHED,
     severities=(1.0, 1.5, 2.0, 4.5, 5.0),
 )
 def single_frequency_greyscale(images: Tensor, level: float, keys: Tensor) -> Tensor:
@@ -61,10 +68,7 @@ def single_frequency_greyscale(images: Tensor, level: float, keys: Tensor) -> Te
 
 @corruption(
     "cocentric_sine_waves",
-    group="c-bar",
-    version=1,
-    minimum=8,
-    native={"unit": "published strength", "low": 0, "high": 10},
+    **PUBLISHED,
     severities=(3.0, 5.0, 8.0, 9.0, 10.0),
 )
 def cocentric_sine_waves(images: Tensor, level: float, keys: Tensor) -> Tensor:
@@ -81,10 +85,7 @@ def cocentric_sine_waves(images: Tensor, level: float, keys: Tensor) -> Tensor:
 
 @corruption(
     "plasma_noise",
-    group="c-bar",
-    version=1,
-    minimum=8,
-    native={"unit": "published strength", "low": 0, "high": 10},
+    **PUBLISHED,
     severities=(4.75, 7.0, 8.5, 9.25, 10.0),
 )
 def plasma_noise(images: Tensor, level: float, keys: Tensor) -> Tensor:
@@ -118,10 +119,7 @@ def plasma_noise(images: Tensor, level: float, keys: Tensor) -> Tensor:
 
 @corruption(
     "perlin_noise",
-    group="c-bar",
-    version=1,
-    minimum=8,
-    native={"unit": "published strength", "low": 0, "high": 10},
+    **PUBLISHED,
     severities=(4.6, 5.2, 5.8, 7.6, 8.8),
 )
 def perlin_noise(images: Tensor, level: float, keys: Tensor) -> Tensor:
@@ -160,10 +158,7 @@ def _gradient_noise(directions: Tensor, rows: Tensor, columns: Tensor) -> Tensor
 
 @corruption(
     "blue_noise_sample",
-    group="c-bar",
-    version=1,
-    minimum=8,
-    native={"unit": "published strength", "low": 0, "high": 10},
+    **PUBLISHED,
     severities={
         "imagenet-c": (0.8, 1.6, 2.4, 4.0, 5.6),
         "cifar-c": (0.7, 1.4, 2.1, 3.5, 4.2),
@@ -179,10 +174,7 @@ def blue_noise_sample(images: Tensor, level: float, keys: Tensor) -> Tensor:
 
 @corruption(
     "brownish_noise",
-    group="c-bar",
-    version=1,
-    minimum=8,
-    native={"unit": "published strength", "low": 0, "high": 10},
+    **PUBLISHED,
     severities={
         "imagenet-c": (1.0, 2.0, 3.0, 4.0, 5.0),
         "cifar-c": (2.5, 4.0, 5.5, 6.5, 7.0),

@@ -223,6 +223,7 @@ class Dedrift(robobench.Method):
             "caution": task.recipe.options["caution"],
             "range": list(task.ranges.get(JPEG, (1, 100))),
             "highest": _highest(task),
+            "start": task.start_of_arm,
         }
         if task.recipe.options["module"]:
             settings["module"] = module_settings(task.frozen)

@@ -94,7 +94,8 @@ class Finetune(robobench.Method):
 
         fit = task.fit(network, objective, against_untreated(task, lambda _: student.logits))
         refuse_if_worse(task, fit.figures)
-        task.save(cls.tuned(network), fit, {"architecture": task.architecture})
+        about = {"architecture": task.architecture, "start": task.start_of_arm}
+        task.save(cls.tuned(network), fit, about)
 
 
 @robobench.method("finetune-bn", trainings=("common",), worth=61)

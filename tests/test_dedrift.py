@@ -59,6 +59,10 @@ def test_corruptions_that_are_alike_share_an_expert():
     assert kinds_of(["webp"]) == {"webp": ("webp",)}
 
 
+def test_the_card_names_the_network_that_it_changes(weights, backbone):
+    assert weights.card.recipe["network"]["start"] == f"org, tensors sha256 {backbone.digest}"
+
+
 def test_an_expert_is_linear_in_the_logarithm_of_the_level():
     changes = {"a": torch.tensor([[1.0, 1.0], [2.0, -2.0]])}
     expert = Expert(JPEG, changes, (5.0, 45.0))

@@ -209,8 +209,9 @@ def test_a_plain_name_takes_the_training_that_covers_the_others(backbone, monkey
     options = {"dataset": "shapes10", "backbone": backbone, "train_seed": 0, "command": ""}
     stored = {"jpeg_compression": "a.json", "noise": "b.json"}
     monkeypatch.setattr("robobench.weights.selection._stored", lambda *_: stored)
-    text = refused("is a bank here", exported_method, "afd", **options)
+    text = refused("several trainings here", exported_method, "afd", **options)
     assert "afd@jpeg_compression or afd@noise" in text
+    refused("is a bank", exported_method, "afd@matched", **options)
     stored = {"jpeg_compression": "a.json", "jpeg_compression/noise": "b.json"}
     monkeypatch.setattr("robobench.weights.selection._stored", lambda *_: stored)
     assert exported_method("afd", **options).trained_on == "jpeg_compression/noise"

@@ -101,6 +101,15 @@ class Method:
         """Extra columns by name, float32 N each (psnr, estimated_level); `clean` is undegraded."""
         return {}
 
+    def features(self, images: Tensor, context: Context) -> list[Tensor] | None:
+        """What ``robobench run --drift`` compares with the classifier's features for clean images.
+
+        Returns:
+            Feature maps, float32 N x C x h x w, where the classifier is split and at the ends of its
+            stages (`Backbone.stages`), after the method's repair; None if the method has none.
+        """
+        return None
+
     @classmethod
     def applies_to(cls, corruption: str) -> bool:
         """Whether the method makes sense on this corruption; else the cell is not applicable."""

@@ -106,6 +106,12 @@ _PATH = _options.PATH
     help="Say what would be done, and how long it would take.",
 )
 @click.option("--out", type=_PATH, help="Folder for the run. [default: runs/DATASET]")
+@click.option(
+    "--drift",
+    is_flag=True,
+    default=None,
+    help="Also measure how far features drift, with each repair and without; the report shows it.",
+)
 @click.option("--no-report", is_flag=True, default=None, help="Do not write a report.")
 @click.option(
     "--full",
@@ -121,13 +127,14 @@ def run(config: str | None, **options: Any) -> None:
     """
     from robobench.cli._progress import run_progress
     from robobench.evaluation.classifiers import prepare_all
+    from robobench.evaluation.drift import check_drift
     from robobench.evaluation.run import check_folder, execute_all
     from robobench.results.run import load
 
     settings = read_settings(config) if config else {}
     settings |= {k: v for k, v in options.items() if v is not None and v != ()}
-    dry_run, no_report, full = (
-        settings.pop(name, False) for name in ("dry_run", "no_report", "full")
+    dry_run, no_report, full, drift = (
+        settings.pop(name, False) for name in ("dry_run", "no_report", "full", "drift")
     )
     configuration = Configuration.from_settings(settings)
     check_folder(configuration.folder)
@@ -136,6 +143,8 @@ def run(config: str | None, **options: Any) -> None:
     for plan in plans:
         for method in plan.grid.methods:
             click.echo(f"{method.backbone.label}, {method.line}" if several else method.line)
+    if drift:
+        check_drift(plans)
     if dry_run:
         for plan in plans:
             _tell_what_would_be_done(plan)
@@ -154,7 +163,19 @@ def run(config: str | None, **options: Any) -> None:
             f"are in {done.folder}, and the shard that stores the last one writes tables and report"
         )
         return
+    if drift:
+        _measure_drift(plans)
     _show(done, report=not no_report, full=full)
+
+
+def _measure_drift(plans: list[Plan]) -> None:
+    from robobench.cli._progress import progress
+    from robobench.evaluation.drift import IMAGES, conditions_of, write_drift
+
+    images = sum(conditions_of(p) * min(IMAGES, len(p.source)) for p in plans)
+    with progress("drift of the features", images) as update:
+        path = write_drift(plans, advance=lambda count: update(advance=count))
+    click.echo(f"drift of the features: {path}")
 
 
 def _tell_what_would_be_done(plan: Plan) -> None:

@@ -229,7 +229,9 @@ _TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 # What else the command line of ``robobench run`` says, and a file may say.
-_OF_THE_COMMAND: Mapping[str, str] = {"dry_run": "bool", "no_report": "bool", "full": "bool"}
+_OF_THE_COMMAND: Mapping[str, str] = dict.fromkeys(
+    ("dry_run", "no_report", "full", "drift"), "bool"
+)
 
 
 def check_setting(called: str, name: str, value: Any) -> None:

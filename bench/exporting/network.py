@@ -73,7 +73,9 @@ def exported_method(
     choices = " or ".join(f"{name}@{on}" for on in trainings)
     whole = any(all(covers(on, c) for c in corruptions) for on in trainings)
     if trainings and not whole and "@" not in spec:
-        raise RobobenchError(f"{spec} has several trainings here, none for all: name one, {choices}")
+        raise RobobenchError(
+            f"{spec} has several trainings here, none for all: name one, {choices}"
+        )
     selected = select(
         spec,
         dataset=dataset,

@@ -55,9 +55,7 @@ class MissingTraining:
         lasts = f" (about {max(1, round(minutes))} minutes on two cores)" if recipes else ""
         told = ""
         if bank:
-            told = (
-                f"; or {self.name}@{MATCHED}: one of those here for each corruption, which it is told"
-            )
+            told = f"; or {self.name}@{MATCHED}: one of those here for each corruption, which it is told"
         return MissingWeights(
             f"{what} has no weights for {self.dataset} and {self.backbone.name} yet; "
             f"`{self.train_command(trainings)}` trains them{lasts}{self._labels()}{told}",

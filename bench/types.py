@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 CLEAN = "clean"
 MATCHED = "matched"
 
-_ALONE: Final = ("averaged", 1)  # a recipe's default, which a card need not state
-
 
 def is_matched(trained_on: str) -> bool:
     """Whether `Cell.trained_on` says that the corruption selects the weights."""
@@ -38,8 +36,7 @@ class Degradation:
     """One corruption at one strength: the condition a cell is evaluated under.
 
     Attributes:
-        corruption: A registered name, several joined by ``+`` (applied from left to right), or
-            ``clean``.
+        corruption: A registered name, several joined by ``+`` (from left to right), or ``clean``.
         level: The strength in the corruption's own unit (JPEG quality, noise sigma on 0..255), or
             the severity where a corruption has no such unit, or 0 for ``clean``.
         profile: The severity table; empty where the level alone defines the strength.
@@ -138,11 +135,15 @@ class Predictions:
     Attributes:
         index: int64, each image's index in its data set, ascending.
         label: int64, the true classes.
-        predicted: int64, the class with the largest probability; -1 where the method did not return
-            valid probabilities (NaN).
-        confidence: float32, the largest probability (NaN likewise).
+        predicted: int64, the class with the largest probability; -1 if not valid (NaN).
+        confidence: float32, the largest probability; NaN likewise, as the next.
         true_probability: float32, the probability of the true class.
         extra: Further per-image columns of the method (psnr, ssim, estimated_level), float32 each.
+        true_rank: int32, place of the true class by probability, from 1; 0 if not valid. This and
+            the next three are None where they were not stored (by earlier versions).
+        second: int32, the class of the second-largest probability; -1 if not valid, or no other.
+        second_probability: float32, its probability; NaN likewise.
+        logits: float16 N x outputs, natural logarithms of the probabilities (``--keep logits``).
     """
 
     index: NDArray[np.int64]
@@ -151,6 +152,10 @@ class Predictions:
     confidence: NDArray[np.float32]
     true_probability: NDArray[np.float32]
     extra: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    true_rank: NDArray[np.int32] | None = None
+    second: NDArray[np.int32] | None = None
+    second_probability: NDArray[np.float32] | None = None
+    logits: NDArray[np.float16] | None = None
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -380,11 +385,6 @@ class Recipe:
         if step < rise:
             return peak * (step + 1) / rise
         return peak * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
-
-    def as_dict(self) -> dict[str, Any]:
-        """The settings that the card records."""
-        values = {k: v for k, v in asdict(self).items() if k != "minutes"}
-        return {k: v for k, v in values.items() if v not in (math.inf, ()) and (k, v) != _ALONE}
 
     def in_lengths(self) -> dict[str, Recipe]:
         """The usual three: ``standard``, ``quick`` (1/5 of the steps) and ``long`` (4 times)."""

@@ -24,7 +24,11 @@ def predictions(confidence, correct, label=None, true_probability=None):
     true = np.where(correct, confidence, 1 - confidence)
     true = true if true_probability is None else np.asarray(true_probability)
     predicted = np.where(np.isnan(confidence), -1, np.where(correct, label, label + 1))
-    return Predictions(np.arange(len(label)), label, predicted, confidence, true.astype(np.float32))
+    rank = np.where(predicted < 0, 0, np.where(correct, 1, 6))
+    return Predictions(
+        *(np.arange(len(label)), label, predicted, confidence, true.astype(np.float32)),
+        true_rank=rank.astype(np.int32),
+    )
 
 
 def test_every_metric_is_registered_with_direction_and_bounds_and_stays_inside_them():

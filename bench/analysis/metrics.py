@@ -33,10 +33,12 @@ __all__ = [
     "mean_confidence",
     "metric_value",
     "nll",
+    "top5",
     "worst_class_accuracy",
 ]
 
 BINS = 15
+_TOP = 5
 _NO_INTERVAL = (float("nan"), float("nan"))
 # The smallest normal float32: a probability rounded to zero costs 87 nats, not infinity, so that a
 # single image does not dominate the mean.
@@ -99,6 +101,16 @@ def accuracy(predictions: Predictions) -> NDArray[np.bool_]:
 def error(predictions: Predictions) -> NDArray[np.bool_]:
     """Share of images classified wrongly: one minus accuracy."""
     return ~predictions.correct
+
+
+@metric("top5", higher_is_better=True, bounds=(0.0, 1.0), title="top-5", reported=False)
+def top5(predictions: Predictions) -> NDArray[np.bool_] | float:
+    """Share of images whose true class is among the five most probable; an invalid one is not.
+
+    NaN for cells of earlier versions, which did not store the rank of the true class.
+    """
+    rank = predictions.true_rank
+    return float("nan") if rank is None else np.asarray((rank >= 1) & (rank <= _TOP))
 
 
 @metric("nll", higher_is_better=False, bounds=(0.0, float("inf")), title="NLL", unit="number")

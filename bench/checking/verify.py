@@ -25,7 +25,7 @@ from robobench.results.manifest import (
     recorded_checksums,
     row_of,
 )
-from robobench.results.store import Store, file_checksum, read_cell
+from robobench.results.store import OPTIONAL, Store, file_checksum, read_cell
 from robobench.types import Cell, Predictions
 
 # Bounds of a column of a cell file, beyond which it is not unpacked.
@@ -192,7 +192,9 @@ def _swollen(path: Path, manifest: Mapping[str, Any]) -> str:
             declared = [member.file_size for member in packed.infolist()]
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
         return ""  # complained about where it is read
-    most = _HEADER_BYTES + 8 * (count if isinstance(count, int) else _IMAGES_IF_UNKNOWN)
+    images = count if isinstance(count, int) else _IMAGES_IF_UNKNOWN
+    outputs = max((b.get("outputs", 0) for b in manifest.get("backbones", {}).values()), default=0)
+    most = _HEADER_BYTES + images * max(8, 2 * outputs)
     if len(declared) > _MOST_COLUMNS or max(declared, default=0) > most:
         return f"unpacks to {sum(declared):,} bytes in {len(declared)} columns"
     return ""
@@ -205,6 +207,8 @@ def _wrong(predictions: Predictions, manifest: Mapping[str, Any]) -> list[str]:
     sizes = {len(column) for column in (predictions.label, predictions.predicted)}
     sizes |= {len(predictions.confidence), len(predictions.true_probability)}
     sizes |= {len(column) for column in predictions.extra.values()}
+    kept = (getattr(predictions, name) for name in OPTIONAL)
+    sizes |= {len(column) for column in kept if column is not None}
     if sizes != {len(predictions)}:
         return ["its columns differ in length"]
     if count is not None and len(predictions) != count:
@@ -217,6 +221,12 @@ def _wrong(predictions: Predictions, manifest: Mapping[str, Any]) -> list[str]:
     finite = np.isfinite(predictions.confidence)
     if ((predictions.confidence[finite] < 0) | (predictions.confidence[finite] > 1.0001)).any():
         problems.append("a confidence is outside 0..1")
+    rank, second = predictions.true_rank, predictions.second
+    valid = predictions.predicted >= 0
+    if rank is not None and ((rank == 1) != (valid & predictions.correct)).any():
+        problems.append("a rank of the true class disagrees with the predicted class")
+    if second is not None and (valid & (second == predictions.predicted)).any():
+        problems.append("a second class is the predicted one")
     return problems
 
 

@@ -96,6 +96,10 @@ _PATH = _options.PATH
 @click.option("--ray-address", help="Address of a running Ray cluster.")
 @click.option("--shard", help="Compute one of several parts, e.g. 3/8; they may run at once.")
 @click.option(
+    "--keep",
+    help="logits: store every class's logit with each prediction (2 bytes per image and class).",
+)
+@click.option(
     "--config", type=_PATH, help="TOML file with these options; the command line takes precedence."
 )
 @_options.plugin

@@ -56,6 +56,7 @@ class Configuration:
         executor: ``local`` or ``ray``.
         ray_address: Address of a running Ray cluster.
         shard: Compute one of several disjoint parts, ``3/8``; they may write to one folder at once.
+        keep: ``logits`` stores every class's logit with each prediction, float16.
         draws: Bootstrap samples behind the intervals.
         seed_sd: Standard deviation of accuracies between trainings, in points, where it is known.
         plugin: Python files that register additions.
@@ -100,6 +101,7 @@ class Configuration:
     executor: str = "local"
     ray_address: str | None = None
     shard: str | None = None
+    keep: str | None = None
     draws: int = DRAWS
     seed_sd: float | None = None
     plugin: tuple[str, ...] = ()
@@ -118,6 +120,7 @@ class Configuration:
         for option, chosen, allowed in (
             ("--stream", self.stream, ("iid", "by-class")),
             ("--adapt", self.adapt, ("continual", "episodic")),
+            ("--keep", self.keep, ("logits",)),
         ):
             if chosen is not None:
                 _one_of(option, chosen, allowed)

@@ -63,6 +63,7 @@ def describe(plan: Plan, before: dict[str, Any] | None) -> dict[str, Any]:
                 label: {
                     "name": b.name,
                     "digest": b.digest,
+                    "outputs": b.num_classes,
                     "splittable": b.splittable,
                     "geometry": asdict(b.geometry),
                     "geometry_key": plan.source.geometry.key,

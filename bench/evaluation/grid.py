@@ -156,6 +156,7 @@ class Grid:
             them.
         shard: Number of the part that this is, and of how many: a part has every so many of the
             conditions.
+        keep_logits: Whether cells have to hold logits: those without them count as missing.
     """
 
     dataset: str
@@ -168,6 +169,7 @@ class Grid:
     dataset_version: str = ""
     with_clean: bool = True
     shard: tuple[int, int] = (1, 1)
+    keep_logits: bool = False
 
     def conditions(self) -> list[tuple[Degradation, int]]:
         """Degradation and seed, clean first; deterministic corruptions run once, with seed 0."""

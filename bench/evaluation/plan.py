@@ -151,6 +151,7 @@ def make_plan(
         methods=tuple(methods),
         dataset_version=_dataset_version(data.name),
         seeds=tuple(parse_whole_numbers(configuration.seed, "--seed", 0, 2**31 - 1)),
+        keep_logits=configuration.keep == "logits",
     )
     plan = Plan(configuration, data, source, grid, device, profile)
     plan.in_memory = dataset is not None or module is not None

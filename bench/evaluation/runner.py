@@ -109,7 +109,7 @@ def evaluate(
             batch = size * max(1, -(-together_now // size))
             can_halve = halving and batch > size
             try:
-                _fill(passes, ordered, size, batch, advance, can_halve)
+                _fill(passes, ordered, size, batch, advance, can_halve, grid.keep_logits)
                 break
             except Exception as error:
                 if not (can_halve and _is_out_of_memory(error)):
@@ -156,6 +156,7 @@ def _fill(
     batch: int,
     advance: Callable[[int], None],
     can_halve: bool,
+    logits: bool,
 ) -> None:
     """Predict all images of the source for every column."""
     for position, (condition, columns), clean, degraded in _ahead(source, passes, batch):
@@ -164,7 +165,7 @@ def _fill(
             here = position + offset
             open_columns = [c for c in columns if c.start <= here and c.failure is None]
             images = degraded[piece], clean[piece]
-            _predict(open_columns, source, condition[0], here, chunk, *images, can_halve)
+            _predict(open_columns, source, condition[0], here, chunk, *images, can_halve, logits)
             advance(len(open_columns) * len(degraded[piece]))
 
 
@@ -238,9 +239,17 @@ def _missing(
                 f"{store.path(cell)} holds other images of {cell.dataset} than this run uses: "
                 "choose another folder with --out"
             )
-        if known >= len(source):
+        lacks_logits = grid.keep_logits and stored.logits is None
+        if known >= len(source) and not lacks_logits:
             continue
-        start = 0 if selected.method.adapts else known // chunk * chunk
+        if known > len(source):
+            raise RobobenchError(
+                f"{store.path(cell)} holds {known} images without logits, --keep logits with --limit "
+                f"{len(source)} would drop some: use --limit {known}, or another folder with --out"
+            )
+        # What is stored is taken over only if it has the columns that are made now.
+        as_now = stored.true_rank is not None and (stored.logits is not None) == grid.keep_logits
+        start = 0 if selected.method.adapts or not as_now else known // chunk * chunk
         column = Column(cell, selected.method, start)
         if start:
             column.parts.append(stored_part(stored, source.order[:start]))
@@ -285,6 +294,7 @@ def _predict(
     images: Tensor,
     clean: Tensor,
     can_halve: bool,
+    logits: bool,
 ) -> None:
     """Let every method predict one chunk; a method that raises fails its cell, not the run."""
     real = len(images)
@@ -305,7 +315,7 @@ def _predict(
             extra = method.columns(images, clean, told) if source.has_clean else {}
             if readout is not None and probabilities.shape[1:] == (readout.outputs,):
                 probabilities = readout(probabilities)
-            column.parts.append(judge(method, probabilities, labels, extra))
+            column.parts.append(judge(method, probabilities, labels, extra, logits=logits))
 
 
 def predict_chunk(

@@ -1,7 +1,7 @@
 """Two methods on the same images: how much they differ, and whether significantly."""
 
 from collections.abc import Sequence
-from math import lcm
+from math import gcd, lcm
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEAN = "mean"
+# Units into which an image's share in a difference is divided at most.
+_FINEST = 10**6
 
 
 def compare(everything: Sequence[Series], a: str, b: str) -> "pd.DataFrame":
@@ -88,7 +90,7 @@ def difference_between(
         "a": first.label,
         "b": second.label,
         "corruption": name,
-        "n": second.count,
+        "n": second.images_of(d for part in parts for d in part),
         "cells": sum(len(part) for part in parts),
         "accuracy_a": float(ours[0]),
         "accuracy_b": float(theirs[0]),
@@ -108,20 +110,26 @@ def _gained(
     """int64 N, proportional to each image's share in the difference; integers keep the test exact.
 
     Where the two have different numbers of trainings or corruption seeds, or corruptions different
-    numbers of levels, cells are weighted by means of the least common multiple.
+    numbers of levels, cells are weighted by means of the least common multiple. Where levels are
+    divided among the images, each image counts with its own mean over the levels that it has.
     """
+    count = second.count
     shares: list[tuple[tuple[int, ...], int, int, Series]] = []
     for part in parts:
+        # The levels of an image, as a fraction of whole numbers: those of all over their number.
+        levels = round(count * second.levels_per_image(part))
         for degradation in part:
             for series, sign in ((first, -1), (second, 1)):
                 trained = series.rows[degradation]
                 for rows in trained.values():
-                    size = len(parts) * len(part) * len(trained) * len(rows)
+                    size = len(parts) * levels * len(trained) * len(rows)
                     shares.append((rows, sign, size, series))
-    common = lcm(*(size for _, _, size, _ in shares))
-    gained = np.zeros(second.count, np.int64)
+    divisor = gcd(*(size for _, _, size, _ in shares))
+    # Sizes without large common factors, of damaged designs, would overflow.
+    common = min(lcm(*(size // divisor for _, _, size, _ in shares)), _FINEST)
+    gained = np.zeros(count, np.int64)
     for rows, sign, size, series in shares:
         right = series.aligned.correct[list(rows)].sum(axis=0, dtype=np.int64)
-        gained += sign * (common // size) * right
+        gained += sign * round(common * divisor / size) * right
     smallest = np.gcd.reduce(gained)
     return gained // max(int(smallest), 1)

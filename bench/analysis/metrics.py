@@ -51,12 +51,16 @@ def valid(predictions: Predictions) -> NDArray[np.bool_]:
     return np.asarray((predictions.predicted >= 0) & finite)
 
 
-def metric_value(metric: Metric, predictions: Predictions) -> tuple[float, float, float]:
+def metric_value(
+    metric: Metric, predictions: Predictions, *, divided: bool = False
+) -> tuple[float, float, float]:
     """A metric's value in a cell with its 95 % interval.
 
     Args:
         metric: A registered metric.
         predictions: Predictions of the cell.
+        divided: Whether the cell has some of the images, as a sweep's levels are divided among them:
+            then one number, such as a calibration error, is not what all images would give, and NaN.
 
     Returns:
         Value, lower and upper end: Wilson's interval where the metric returns a bool per image, the
@@ -67,7 +71,7 @@ def metric_value(metric: Metric, predictions: Predictions) -> tuple[float, float
     """
     found = metric(predictions)
     if isinstance(found, int | float | np.number | np.bool_):
-        return float(found), *_NO_INTERVAL
+        return (float("nan") if divided else float(found)), *_NO_INTERVAL
     if not isinstance(found, np.ndarray) or found.ndim != 1 or found.dtype.kind not in "biuf":
         shape = f" of {found.dtype} {found.shape}" if isinstance(found, np.ndarray) else ""
         raise RobobenchError(

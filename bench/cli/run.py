@@ -48,6 +48,11 @@ _PATH = _options.PATH
     "--skip-broken", is_flag=True, default=None, help="Leave out images that cannot be read."
 )
 @click.option("--severities", help="E.g. 1-5 or 1,3,5. [default: 1-5]")
+@click.option(
+    "--levels-per-image",
+    type=int,
+    help="In a sweep, evaluate each image at so many of the levels, by design. [default: all]",
+)
 @click.option("--profile", help="Severity table. [default: the data set's]")
 @click.option(
     "--save-jpeg85", is_flag=True, default=None, help="Save as JPEG 85, as ImageNet-C does."
@@ -187,7 +192,7 @@ def _tell_what_would_be_done(plan: Plan) -> None:
 
     told = estimate(plan)
     click.echo(
-        f"{told.cells} cells of {len(plan.source)} images, {told.stored} already stored; "
+        f"{told.cells} cells of {'up to ' if plan.grid.designs else ''}{len(plan.source)} images, {told.stored} already stored; "
         f"{told.predictions} predictions to make, about {told.seconds:.0f} s and "
         f"{told.megabytes:.1f} MB in {plan.configuration.folder}"
     )

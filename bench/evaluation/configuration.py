@@ -28,6 +28,7 @@ class Configuration:
         classes: File that maps folder names to classes, or ``sorted``.
         skip_broken: Leave out image files that cannot be read.
         severities: Severities of corruptions given without levels, e.g. ``1-5``.
+        levels_per_image: In a sweep, at how many of the levels each image is evaluated; None for all.
         profile: Severity table; the data set's by default.
         save_jpeg85: Save as JPEG of quality 85 after the corruption, as ImageNet-C does.
         engine: ``native``, or ``imagecorruptions`` for the reference package.
@@ -73,6 +74,7 @@ class Configuration:
     classes: str | None = None
     skip_broken: bool = False
     severities: str | int | tuple[int, ...] = "1-5"
+    levels_per_image: int | None = None
     profile: str | None = None
     save_jpeg85: bool = False
     engine: str = "native"
@@ -134,6 +136,7 @@ class Configuration:
             batch_size = None
         for option, value in (
             ("--limit", self.limit),
+            ("--levels-per-image", self.levels_per_image),
             ("--batch-size", batch_size),
             ("--workers", self.workers),
             ("--resize", self.resize),

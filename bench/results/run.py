@@ -151,7 +151,11 @@ class Run:
         from robobench.analysis.outcomes import keeping_outcomes
 
         found: list[Outcomes] = []
-        frame = results(keeping_outcomes(self.each(), found), profile=self.manifest["profile"])
+        told = {
+            "profile": self.manifest["profile"],
+            "images": self.manifest.get("dataset", {}).get("count"),
+        }
+        frame = results(keeping_outcomes(self.each(), found), **told)
         self._outcomes = found  # the files need not be read again for the other tables
         return frame
 

@@ -13,7 +13,6 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +154,7 @@ def _checksum(header: bytes, arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def _encode(cell: Cell, predictions: Predictions) -> bytes:
-    header = json.dumps({"format": CELL_FORMAT, "cell": asdict(cell)}, sort_keys=True).encode()
+    header = json.dumps({"format": CELL_FORMAT, "cell": cell.as_dict()}, sort_keys=True).encode()
     arrays: dict[str, Any] = _arrays(predictions)  # never of objects: nothing is pickled
     file = io.BytesIO()
     np.savez_compressed(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
 from robobench import section
-from robobench.reports.blocks import Block, Plot, Text, name_in_files
+from robobench.reports.blocks import Block, Gallery, Picture, Text, name_in_files
 from robobench.reports.style import WIDTH
 from robobench.types import CLEAN, Degradation
 
@@ -18,53 +19,73 @@ if TYPE_CHECKING:
 _SHOWN = 3  # images of each strip
 _PER_PLOT = 8  # corruptions in one plot: about a page
 
+_Entry = Mapping[str, Any]
+_Line = tuple[str, list[_Entry]]
+
 
 @section("samples", order=80, title="Sample images")
 def samples(run: Run) -> list[Block]:
-    """A few images of every corruption and severity."""
+    """A few images of every corruption and severity, and as each restorer leaves them."""
     present = [s for s in run.manifest.get("samples", []) if (run.folder / s["file"]).is_file()]
-    plain = [entry for entry in present if not entry["method"]]
-    names = list(dict.fromkeys(e["corruption"] for e in plain if e["corruption"] != CLEAN))
-    clean = [entry for entry in plain if entry["corruption"] == CLEAN]
+    by_restorer: dict[tuple[str, str], list[_Entry]] = {}
+    for entry in present:
+        by_restorer.setdefault((entry["method"], entry.get("trained_on", "")), []).append(entry)
+    names = [method for method, _ in by_restorer]
     blocks: list[Block] = []
-    for place in range(0, len(names), _PER_PLOT):
-        part = names[place : place + _PER_PLOT]
-        lines = [(name, clean + [e for e in plain if e["corruption"] == name]) for name in part]
-        number = "" if len(names) <= _PER_PLOT else f"-{place // _PER_PLOT + 1}"
-        blocks.append(
-            Plot(
-                f"samples{number}",
-                "The first images of the evaluation as the methods see them, clean and at each "
-                "level, shown without smoothing.",
-                _contact_sheet(run, lines),
-                f"Sample images under {', '.join(part)}.",
-            )
+    for (method, trained_on), entries in sorted(
+        by_restorer.items(), key=lambda item: item[0][0] != ""
+    ):
+        label = f"{method}@{trained_on}" if trained_on and names.count(method) > 1 else method
+        caption = (
+            f"The same images after `{label}` restored them."
+            if method
+            else "The first images of the evaluation as the methods see them, clean and at each "
+            "level, shown without smoothing."
         )
-    restored = [entry for entry in present if entry["method"]]
-    methods = list(dict.fromkeys(entry["method"] for entry in restored))
-    for method in methods:
-        mine = [e for e in restored if e["method"] == method]
-        seen = list(dict.fromkeys(e["corruption"] for e in mine if e["corruption"] != CLEAN))
-        first = [entry for entry in mine if entry["corruption"] == CLEAN]
-        lines = [
-            (name, first + [e for e in mine if e["corruption"] == name])
-            for name in seen[:_PER_PLOT]
-        ]
-        if lines:
-            blocks.append(
-                Plot(
-                    f"samples-{name_in_files(method)}",
-                    f"The same images after `{method}` restored them.",
-                    _contact_sheet(run, lines),
-                    f"Images restored by {method} under {', '.join(seen)}.",
-                )
-            )
+        blocks += _sheets(run, label, entries, caption)
     if blocks:
         blocks.insert(0, Text("If a result looks too good or too bad, check these images first."))
     return blocks
 
 
-def _contact_sheet(run: Run, lines: list[tuple[str, list[dict[str, Any]]]]) -> Figure:
+def _sheets(run: Run, label: str, entries: Sequence[_Entry], caption: str) -> list[Gallery]:
+    """The images of all corruptions in as many parts as pages need."""
+    names = list(dict.fromkeys(e["corruption"] for e in entries if e["corruption"] != CLEAN))
+    clean = [entry for entry in entries if entry["corruption"] == CLEAN]
+    found = []
+    for place in range(0, len(names), _PER_PLOT):
+        part = names[place : place + _PER_PLOT]
+        lines = [(name, clean + [e for e in entries if e["corruption"] == name]) for name in part]
+        number = "" if len(names) <= _PER_PLOT else f"-{place // _PER_PLOT + 1}"
+        of = f"Images restored by {label}" if label else "Sample images"
+        found.append(
+            Gallery(
+                f"samples{f'-{name_in_files(label)}' if label else ''}{number}",
+                caption,
+                [(name, [_picture(run, entry) for entry in line]) for name, line in lines],
+                partial(_contact_sheet, run, lines),
+                f"{of} under {', '.join(part)}.",
+            )
+        )
+    return found
+
+
+def _picture(run: Run, entry: _Entry) -> Picture:
+    """The first images of a strip, with the strength as their title."""
+    import io
+
+    from PIL import Image
+
+    title = CLEAN if entry["corruption"] == CLEAN else _strength(run, entry)
+    with Image.open(run.folder / entry["file"]) as strip:
+        side = strip.height
+        count = min(_SHOWN, strip.width // side)
+        file = io.BytesIO()
+        strip.convert("RGB").crop((0, 0, count * side, side)).save(file, "PNG", compress_level=1)
+    return Picture(title, file.getvalue(), count)
+
+
+def _contact_sheet(run: Run, lines: Sequence[_Line]) -> Figure:
     import numpy as np
     from PIL import Image
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from robobench import section
-from robobench.reports.blocks import Block, Table, Text, Value, counted
+from robobench.reports.blocks import Block, Card, Table, Text, Value, counted
+from robobench.reports.facts import fact_of
 from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
 from robobench.reports.method_row import MethodRow
 from robobench.reports.method_verdicts import verdicts
@@ -38,14 +39,16 @@ def summary(run: Run) -> list[Block]:
 def _sentences(board: Leaderboard) -> Text:
     """The findings in words, each with its uncertainty."""
     said: list[str] = []
+    found = verdicts(board)
     if board.reference_row is not None:
         said += _loss(board, board.reference_row)
-        said += [v.sentence(board.reference) for v in verdicts(board)]
+        said += [v.sentence(board.reference) for v in found]
     under = f" and under {counted(len(board.corruptions), 'corruption')}"
-    return Text(
+    return Card(
         f"{counted(len(board.rows), 'method')} on {counted(board.images, 'image')} of "
         f"{board.title}, clean{under if board.corruptions else ''}.",
         items=tuple(said),
+        facts=tuple(fact_of(verdict, board.reference) for verdict in found),
     )
 
 

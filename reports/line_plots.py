@@ -42,7 +42,7 @@ def severity_figure(board: Leaderboard) -> Chart:
         raise nothing(board, "severity", "corruptions at severities", "--corruptions jpeg,noise")
     many = len(board.graded) > 9
     columns = min(len(board.graded), 2 if len(board.graded) in (2, 4) else 3)
-    figure, panels = _panels(len(board.graded), columns, height=1.5 if many else 1.8)
+    figure, panels = panels_of(len(board.graded), columns, height=1.5 if many else 1.8)
     lines = {
         name: {row.label: _with_clean(board, row, name) for row in board.rows}
         for name in board.graded
@@ -67,7 +67,7 @@ def methods_figure(board: Leaderboard) -> Chart:
     lines = {row.label: _means(board, row) for row in board.rows}
     shown = [row for row in board.others if lines[row.label]]
     columns = min(len(shown), 4 if len(shown) <= 20 else 6)
-    figure, panels = _panels(len(shown), columns, height=1.45)
+    figure, panels = panels_of(len(shown), columns, height=1.45)
     drawn = looks(board.labels, board.reference)
     for axes, row in zip(panels, shown, strict=True):
         axes.set_title(short(row.heading, 20), color=drawn[row.label].letters)
@@ -87,7 +87,7 @@ def level_figure(board: Leaderboard) -> Chart:
     if not board.sweeps:
         raise nothing(board, "level", "a sweep of levels", "--corruptions jpeg:1-100")
     columns = min(len(board.sweeps), 2)
-    figure, panels = _panels(len(board.sweeps), columns, height=2.6)
+    figure, panels = panels_of(len(board.sweeps), columns, height=2.6)
     clean = board.clean(board.reference_row).value if board.reference_row else None
     lines = {
         name: {row.label: board.points(row, name, "level") for row in board.rows}
@@ -152,11 +152,14 @@ def short(label: str, letters: int = _LETTERS) -> str:
     return f"{label[: letters - 1 - end]}…{label[-end:]}"
 
 
-def _panels(count: int, columns: int, height: float) -> tuple[Chart, list[Axes]]:
+def panels_of(
+    count: int, columns: int, height: float, *, shared: bool = True
+) -> tuple[Chart, list[Axes]]:
+    """A figure of so many panels in so many columns, whose axes of y are shared or not."""
     lines = math.ceil(count / columns)
     width = WIDTH if columns > 1 else 0.66 * WIDTH
     figure = Chart(figsize=(width, lines * height + 0.3), layout="constrained")
-    grid = figure.subplots(lines, columns, sharey=True, squeeze=False)
+    grid = figure.subplots(lines, columns, sharey=shared, squeeze=False)
     panels = list(grid.flat)
     for axes in panels[count:]:
         axes.set_visible(False)

@@ -26,6 +26,7 @@ from robobench.reports.ranking import differences
 from robobench.reports.style import (
     BACKGROUND,
     INK_ON_COLOR,
+    QUIET,
     REFERENCE,
     STRIPE,
     WIDTH,
@@ -47,6 +48,7 @@ _ORANGE_TO_PURPLE = "blend:#F1A340,#F7F7F7,#998EC3"  # ColorBrewer's; black is l
 _TO_A_HUNDRED = (
     0.8  # share of the colours for shares recovered up to 100 %; the rest is for all beyond
 )
+_MOST_NAMED = 16  # points beside which every name finds room
 MOST_PANELS = 12  # of the gains: the tables have the rest
 
 
@@ -72,7 +74,10 @@ def heatmap_figure(board: Leaderboard) -> Figure:
     axes.grid(visible=False)
     axes.set_facecolor("#EEEEEE")  # where there is no share
     percents = 100 * np.array(shares, dtype=np.float64)
-    ink: Any = {"color": INK_ON_COLOR, "fontsize": 8 if len(columns) <= 12 else 6.5}
+    ink: Any = {
+        "color": INK_ON_COLOR,
+        "fontsize": 8 if len(columns) <= 12 else 6.5 if len(columns) <= 16 else 5.5,
+    }
     marks = (-400, -100, -50, 0, 50, 100, 400)
     ticks = _softened(np.array(marks, dtype=np.float64))
     heatmap(
@@ -86,7 +91,13 @@ def heatmap_figure(board: Leaderboard) -> Figure:
         annot_kws=ink,
         linewidths=1.5,
         cbar=len(rows) > 2,  # the cells hold the numbers: a tiny colour bar adds nothing
-        cbar_kws={"aspect": 12, "pad": 0.02, "label": "share recovered (%)", "ticks": ticks},
+        cbar_kws={
+            "aspect": 20,
+            "pad": 0.02,
+            "fraction": 0.05,
+            "label": "share recovered (%)",
+            "ticks": ticks,
+        },
         xticklabels=names,
         yticklabels=[row.heading for row in rows],
     )
@@ -128,6 +139,8 @@ def cost_figure(board: Leaderboard) -> Chart:
     if not shown:
         raise nothing(board, "cost", "methods with known cost on degraded images", "--methods afd")
     drawn, colored = looks(board.labels, board.reference), in_color(board)
+    quiet = replace(drawn[shown[0][0].label], color=BACKGROUND, letters=QUIET)
+    drawn |= {label: replace(quiet, marker=drawn[label].marker) for label in {*drawn} - colored}
     figure = Chart(figsize=(WIDTH, 2.8), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     names: dict[Axes, list[tuple[float, float, str]]] = {left: [], right: []}
@@ -137,14 +150,12 @@ def cost_figure(board: Leaderboard) -> Chart:
     ):
         for (row, mean, value), price in zip(shown, prices, strict=True):
             look = drawn[row.label]
-            if row.label not in colored:
-                look = replace(look, color=BACKGROUND)
             low, high = mean.ends or (value, value)
             _error_bars(axes, [price], [value], [low], [high], look, "y", row.label)
             of = f"{Value(price, unit='count').text} {label}"
             told = f"{row.heading}: {mean.text} % {mean.interval}, {of}"
             figure.spots.append(Spot(axes, price, value, row.label, told))
-            if row.label in colored:
+            if row.label in colored or len(shown) <= _MOST_NAMED:
                 names[axes].append((price, value, row.label))
         axes.set_xlabel(label)
         _cost_axis(axes, [float(price) for price in prices])

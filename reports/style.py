@@ -27,6 +27,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 LETTERS = ("#00639A", "#A94A00", "#00724F", "#9C4A77", "#1F74A6", "#8A5F00")
 REFERENCE = "#444444"
 INK = "#222222"
+QUIET = "#666666"
 INK_ON_COLOR = "#1A1A1A"  # on a coloured cell, which is as bright in dark mode
 GRID = "#DDDDDD"
 STRIPE = "#F5F5F5"
@@ -36,7 +37,7 @@ VARIABLES = {
     "#ffffff": "paper",
     INK.lower(): "ink",
     REFERENCE.lower(): "reference",
-    "#666666": "quiet",
+    QUIET: "quiet",
     "#888888": "axis",
     GRID.lower(): "grid",
     STRIPE.lower(): "tint",
@@ -81,6 +82,7 @@ _RC: Any = {  # matplotlib's type for it changes between releases
     "text.hinting": "none",  # letters as wide in the layout as in a PDF
     "figure.constrained_layout.w_pad": 0.06,
     "pdf.fonttype": 42,  # whole TrueType fonts: publishers refuse type 3
+    "image.composite_image": False,  # each at its own resolution
     "svg.fonttype": "none",  # real text: searched, copied and read aloud
     "svg.hashsalt": "robobench",
 }

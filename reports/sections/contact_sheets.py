@@ -86,37 +86,37 @@ def _picture(run: Run, entry: _Entry) -> Picture:
 
 
 def _contact_sheet(run: Run, lines: Sequence[_Line]) -> Figure:
+    """All in one axes, whose unit is an inch: axes of their own for hundreds of images take long."""
+    columns = max(len(entries) for _, entries in lines)
+    pictures = [(name, [_picture(run, entry) for entry in entries]) for name, entries in lines]
+    left, gap, caption = 1.25, 0.05, 0.2
+    width = (WIDTH - left) / columns - gap
+    height = width / pictures[0][1][0].count
+    whole = len(lines) * (height + caption + gap)
+    figure = Figure(figsize=(WIDTH, whole))
+    axes = figure.add_axes((0, 0, 1, 1), frameon=False)
+    axes.set_axis_off()
+    for y, (name, row) in enumerate(pictures):
+        bottom = whole - (y + 1) * (height + caption + gap) + gap
+        axes.text(left - 0.08, bottom + height / 2, _broken(name), ha="right", va="center")
+        for x, picture in enumerate(row):
+            start = left + x * (width + gap)
+            extent = (start, start + width, bottom, bottom + height)
+            axes.imshow(_pixels(picture.png), interpolation="nearest", extent=extent)
+            axes.text(start, bottom + height + 0.035, picture.title, fontsize=7)
+    axes.set_aspect("auto")
+    axes.set(xlim=(0, WIDTH), ylim=(0, whole))
+    return figure
+
+
+def _pixels(png: bytes) -> Any:
+    import io
+
     import numpy as np
     from PIL import Image
 
-    columns = max(len(entries) for _, entries in lines)
-    strips: dict[str, Any] = {}
-    for _, entries in lines:
-        for entry in entries:
-            if entry["file"] not in strips:
-                with Image.open(run.folder / entry["file"]) as image:
-                    strips[entry["file"]] = np.asarray(image.convert("RGB"))
-    side = next(iter(strips.values())).shape[0]
-    shown = min(_SHOWN, next(iter(strips.values())).shape[1] // side)
-    left, gap, caption = 1.25, 0.05, 0.2
-    width = (WIDTH - left) / columns - gap
-    height = width / shown
-    whole = len(lines) * (height + caption + gap)
-    figure = Figure(figsize=(WIDTH, whole))
-    for y, (name, entries) in enumerate(lines):
-        bottom = whole - (y + 1) * (height + caption + gap) + gap
-        middle = (bottom + height / 2) / whole
-        figure.text((left - 0.08) / WIDTH, middle, _broken(name), ha="right", va="center")
-        for x, entry in enumerate(entries):
-            start = left + x * (width + gap)
-            axes = figure.add_axes(
-                (start / WIDTH, bottom / whole, width / WIDTH, height / whole), frameon=False
-            )
-            axes.imshow(strips[entry["file"]][:, : shown * side], interpolation="nearest")
-            axes.set_axis_off()
-            title = CLEAN if entry["corruption"] == CLEAN else _strength(run, entry)
-            axes.set_title(title, fontsize=7, pad=2.5, loc="left")
-    return figure
+    with Image.open(io.BytesIO(png)) as picture:
+        return np.asarray(picture.convert("RGB"))
 
 
 def _strength(run: Run, entry: Mapping[str, Any]) -> str:

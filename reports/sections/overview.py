@@ -13,6 +13,7 @@ from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
 from robobench.reports.method_row import MethodRow
 from robobench.reports.method_verdicts import verdicts
 from robobench.reports.ranking import BOLD_NOTE, embolden
+from robobench.reports.table_views import by_group, with_views
 from robobench.types import CLEAN
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def summary(run: Run) -> list[Block]:
         blocks.append(_sentences(board))
         blocks.append(_headline(board))
         if len(board.corruptions) > 1:
-            blocks.append(_by_corruption(board))
+            blocks += by_group(board, (_INTERVALS,))
+            blocks.append(with_views(board, _by_corruption(board)))
         blocks += _published(board)
     return blocks
 

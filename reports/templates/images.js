@@ -37,6 +37,7 @@ class ImageBrowser {
     this.grid = make("div", { className: "shown" });
     figure.append(
       make("div", { className: "tools" }, corruption, level, first, second, swap), this.told, this.grid);
+    if (corruptions.length > 1) this.corruption.value = corruptions[1]; // after the clean images
     this.fillLevels();
   }
 

@@ -96,6 +96,7 @@ def write_run(folder: Path, methods: int, images: int) -> None:
                 for place, (method, trained_on, _, _) in enumerate(told)
             ],
             "samples": _samples(folder, conditions, told),
+            "thumbnails": _thumbnails(folder, min(images, 400)),
         },
     )
 
@@ -122,6 +123,21 @@ def _samples(folder, conditions, told):
             entry = {"file": file, "corruption": name, "level": level, "method": method}
             listed.append({**entry, "trained_on": trained_on})
     return listed
+
+
+def _thumbnails(folder, count):
+    """As `robobench run` keeps them: crops of a photograph, 20 in a row."""
+    from skimage import data
+
+    photo = Image.fromarray(data.astronaut())
+    rng = np.random.default_rng(0)
+    sheet = Image.new("RGB", (20 * 64, -(-count // 20) * 64))
+    for place in range(count):
+        x, y = (int(v) for v in rng.integers(0, 512 - 64, 2))
+        sheet.paste(photo.crop((x, y, x + 64, y + 64)), (place % 20 * 64, place // 20 * 64))
+    sheet.save(folder / "samples/thumbnails.webp", quality=90)
+    described = {"side": 64, "columns": 20, "index": list(range(count))}
+    return {"file": "samples/thumbnails.webp", **described}
 
 
 def main() -> None:

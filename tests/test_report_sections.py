@@ -9,6 +9,7 @@ from robobench.errors import RobobenchError
 from robobench.reports import tables
 from robobench.reports.blocks import DASH, Table, Text, Value
 from robobench.reports.builder import build, compose
+from robobench.reports.html_tables import to_html
 from robobench.reports.leaderboard import leaderboards
 from robobench.reports.method_verdicts import verdicts
 from robobench.reports.notices import notices
@@ -133,7 +134,7 @@ def test_not_applicable_is_a_dash_with_its_reason(tmp_path, write_run):
     cell = shown.frame.loc["afd ‡", "gaussian_noise"]
     assert cell.missing
     assert cell.why == "not applicable: made for JPEG"
-    assert f"{DASH}<sup>a</sup>" in tables.to_html(shown)
+    assert f"{DASH}<sup>a</sup>" in to_html(shown)
     assert ("a", "not applicable: made for JPEG.") in tables.footnotes(shown)
     assert not any("incomplete" in notice.text for notice in notices(run))
 

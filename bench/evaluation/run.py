@@ -176,7 +176,7 @@ def execute(
 
 def _finish(plan: Plan) -> Run:
     """Write samples, tables and notes, once every shard has stored its cells."""
-    from robobench.evaluation.samples import save_samples
+    from robobench.evaluation.samples import save_samples, save_thumbnails
 
     folder = plan.configuration.folder
     if plan.configuration.shard is not None and not Run(folder).is_complete:
@@ -184,6 +184,7 @@ def _finish(plan: Plan) -> Run:
     manifest = manifest_of(folder)
     shown = [*manifest["samples"], *save_samples(plan, folder)]
     manifest["samples"] = list({sample["file"]: sample for sample in shown}.values())
+    manifest["thumbnails"] = save_thumbnails(plan, folder)
     write_manifest(folder, manifest)
     done = Run(folder)
     manifest["tables"] = write_tables(done)

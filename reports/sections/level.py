@@ -10,7 +10,7 @@ import pandas as pd
 from robobench import section
 from robobench.reports.blocks import Block, Plot, Table, Text, name_in_files
 from robobench.reports.leaderboard import Leaderboard, leaderboards
-from robobench.reports.plots import level_figure, unit_of
+from robobench.reports.line_plots import level_figure, unit_of
 
 if TYPE_CHECKING:
     from robobench.results.run import Run

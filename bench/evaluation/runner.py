@@ -124,7 +124,8 @@ def evaluate(
             halved(together_now)
             source.forget()
             for column in (c for one in passes for c in one.columns):
-                column.parts = column.parts[: 1 if column.start else 0]
+                if not column.start:
+                    column.values.clear()
                 if column.method.adapts:
                     _begin(column, source)
         for one in passes:
@@ -238,7 +239,7 @@ def _missing(
         if cell is None:
             continue
         if not store.has(cell):
-            columns.append(Column(cell, selected.method, 0))
+            columns.append(Column(cell, selected.method, 0, len(source)))
             continue
         stored = store.get(cell)
         known = len(stored)
@@ -253,9 +254,9 @@ def _missing(
         if known >= len(source):
             continue
         start = known // chunk * chunk if continues and not selected.method.adapts else 0
-        column = Column(cell, selected.method, start)
+        column = Column(cell, selected.method, start, len(source))
         if start:
-            column.parts.append(stored_part(stored, source.order[:start]))
+            column.enter(0, stored_part(stored, source.order[:start]))
         columns.append(column)
     return _Pass((degradation, seed), columns, source)
 
@@ -316,7 +317,7 @@ def _predict(
             extra = method.columns(images, clean, told) if source.has_clean else {}
             if readout is not None and probabilities.shape[1:] == (readout.outputs,):
                 probabilities = readout(probabilities)
-            column.parts.append(judge(method, probabilities, labels, extra))
+            column.enter(position, judge(method, probabilities, labels, extra))
 
 
 def predict_chunk(

@@ -20,6 +20,10 @@ Floats = NDArray[np.float64]
 CONFIDENCE = 0.95
 # Draws in one block, and cells: bounds memory at this many times the number of images.
 _BLOCK = 64
+# Frequencies of a characteristic function that are summed together.
+_FREQUENCIES = 1 << 15
+# A characteristic function below this adds nothing to a p-value.
+_NOTHING = 1e-25
 
 
 def wilson(right: Any, count: Any, confidence: float = CONFIDENCE) -> tuple[Floats, Floats]:
@@ -179,16 +183,21 @@ def sign_flip(difference: NDArray[np.int64], *, mid_p: bool = False) -> float:
         at = stats.binom.pmf(few, counts[0], 0.5)
         tail = below - at / 2 if mid_p else below
         return float(min(1.0, 2 * tail))
-    length = 2 * reach + 1
-    angle = 2 * np.pi * np.arange(reach + 1) / length
-    waves = np.ones(reach + 1)
-    for size, count in zip(sizes, counts, strict=True):
-        waves *= np.cos(size * angle) ** count
-    density = np.clip(np.fft.irfft(waves, n=length), 0.0, 1.0)  # at sums 0, 1, ... reach, -reach...
-    beyond = float(density[abs(total) : reach + 1].sum())
-    if mid_p:
-        beyond -= float(density[abs(total)]) / 2
-    return float(np.clip(2 * beyond, 0.0, 1.0))
+    # Inversion of the characteristic function, summed over the tail first: sums of cosines of
+    # equidistant angles have a closed form, and blocks of frequencies need little memory.
+    length, edge = 2 * reach + 1, abs(total)
+    beyond, at = float(reach - edge + 1), 1.0
+    for first in range(1, reach + 1, _FREQUENCIES):
+        angle = 2 * np.pi * np.arange(first, min(first + _FREQUENCIES, reach + 1)) / length
+        waves = np.ones(len(angle))
+        for size, count in zip(sizes, counts, strict=True):
+            waves *= np.cos(size * angle) ** count
+            matters = np.abs(waves) > _NOTHING
+            angle, waves = angle[matters], waves[matters]
+        tail = np.sin((reach + 0.5) * angle) - np.sin((edge - 0.5) * angle)
+        beyond += float((waves * tail / np.sin(angle / 2)).sum())
+        at += 2 * float((waves * np.cos(edge * angle)).sum())
+    return float(np.clip(2 * (beyond - at / 2 * mid_p) / length, 0.0, 1.0))
 
 
 def holm(p_values: Sequence[float]) -> Floats:

@@ -168,7 +168,7 @@ class Method:
         from robobench.types import Context
 
         image = self.backbone.example
-        told = {"corruption": "jpeg_compression", "severity": 3, "level": 50.0}
+        told: dict[str, Any] = {"corruption": "jpeg_compression", "severity": 3, "level": 50.0}
         told["header_quality"] = torch.full((1,), 50, device=image.device)
         context = Context(
             **{name: value for name, value in told.items() if name in self.needs},

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from robobench.reports.blocks import Value, name_in_files
 from robobench.reports.method_row import MARKS, MethodRow
+from robobench.results.manifest import timed_methods
 from robobench.types import CLEAN
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class Leaderboard:
         names = [method for method, _ in pairs]
         told = [
             entry
-            for entry in self.run.manifest.get("methods", [])
+            for entry in timed_methods(self.run.manifest)
             if entry.get("backbone", self.backbone) == self.backbone
         ]
         rows = []
@@ -141,6 +142,8 @@ class Leaderboard:
                     adapts=bool(entry.get("adapts")),
                     parameters=entry.get("parameters"),
                     macs=entry.get("macs"),
+                    milliseconds=entry.get("milliseconds"),
+                    timed_on=entry.get("timed_on", ""),
                 )
             )
         place = {(e["method"], e["trained_on"]): i for i, e in enumerate(told)}

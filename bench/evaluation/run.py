@@ -204,7 +204,9 @@ def _evaluate(
 
         return evaluate_on_ray(plan, store, advance=advance, finished=finished)
     from robobench.evaluation.runner import evaluate
+    from robobench.evaluation.timing import time_methods
 
+    session.times = time_methods(plan.part, plan.source, store)
     return evaluate(
         plan.part,
         plan.source,

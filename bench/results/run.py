@@ -58,7 +58,7 @@ class Run:
         self.draws = self.draws if draws is None else draws
         self.seed_sd = self.seed_sd if seed_sd is None else seed_sd
         check_draws(self.draws, self.seed_sd)
-        for derived in ("series", "_summary"):
+        for derived in ("series", "joint_series", "_summary"):
             self.__dict__.pop(derived, None)
 
     @property
@@ -167,6 +167,11 @@ class Run:
         from robobench.analysis.series import series_of
 
         return series_of(self._outcomes, draws=self.draws, seed_sd=self.seed_sd)
+
+    @property
+    def joint_series(self) -> list[Series]:
+        """The same, on the images that all cells of a data set have, so that any two can be compared."""
+        return self.series
 
     def _repr_html_(self) -> str:
         """The summary, in a notebook."""

@@ -123,8 +123,8 @@ def run(config: str | None, **options: Any) -> None:
     Prints accuracy with 95 % intervals and what each method recovers, and writes predictions,
     tables and a report. Run again, it computes only what is missing.
     """
-    from robobench.cli._progress import run_progress
     from robobench.evaluation.classifiers import prepare_all
+    from robobench.evaluation.progress import run_progress
     from robobench.evaluation.run import check_folder, execute_all
     from robobench.results.run import load
 

@@ -29,6 +29,15 @@ class Run:
 
     Raises:
         RobobenchError: The folder does not contain a run.
+
+    >>> import tempfile, robobench
+    >>> run = robobench.run("org", "jpeg:10", limit=20, out=tempfile.mkdtemp())
+    >>> [cell.degradation.label for cell in run.cells]
+    ['clean', 'jpeg_compression 10']
+    >>> run.summary()["corruption"].tolist()
+    ['clean', 'jpeg_compression', 'mean']
+    >>> run.confusion(run.cells[0]).to_numpy().sum()
+    np.int64(20)
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -203,6 +212,11 @@ def load(folder: str | Path) -> Run:
 
     Raises:
         RobobenchError: The folder does not contain a run.
+
+    >>> import tempfile, robobench
+    >>> made = robobench.run("org", "jpeg:10", limit=20, out=tempfile.mkdtemp())
+    >>> load(made.folder).frame.equals(made.frame)
+    True
     """
     return Run(folder)
 

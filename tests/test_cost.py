@@ -116,8 +116,8 @@ def test_milliseconds_are_measured_in_the_run_and_no_cell_depends_on_them(tmp_pa
     settings = {"corruptions": "contrast", "severities": "3", "limit": 80}
     done = robobench.run("org,slow,constant", out=tmp_path / "run", **settings)
     told = {entry["method"]: entry for entry in timed_methods(done.manifest)}
-    assert 4 < told["slow"]["milliseconds"] - told["org"]["milliseconds"] < 8
-    assert told["constant"]["milliseconds"] < told["org"]["milliseconds"]
+    assert 4 < told["slow"]["milliseconds"] < 100  # it sleeps for four of them
+    assert told["constant"]["milliseconds"] < 1
     assert told["slow"]["batch"] == 64
     assert "thread" in told["slow"]["timed_on"]
     again = robobench.run("org,slow,constant", out=tmp_path / "again", **settings)
@@ -129,7 +129,8 @@ def test_milliseconds_are_measured_in_the_run_and_no_cell_depends_on_them(tmp_pa
     (table,) = (b for b in compose([resumed], ["cost"]).parts[0].blocks if hasattr(b, "frame"))
     times = table.frame["time, times org"]
     passes = table.frame["times org"]
-    assert times["slow"].value > 3
+    ratio = told["slow"]["milliseconds"] / told["org"]["milliseconds"]
+    assert times["slow"].value == pytest.approx(ratio)
     assert (passes["slow"].value, passes["constant"].value) == (1, 0)
     assert table.frame["parameters"]["constant"].value == 0
     assert any("Time: measured in the run, on " in note for note in table.notes)

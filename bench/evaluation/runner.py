@@ -314,7 +314,7 @@ def _predict(
     real = len(images)
     indices = source.order[position : position + real]
     labels = torch.from_numpy(source.labels[indices])
-    padded = _padded(images, chunk)
+    whole = padded(images, chunk)
     stems: dict[int, Tensor] = {}
     readout = getattr(source.dataset, "readout", None)
     for column in columns:
@@ -324,7 +324,7 @@ def _predict(
             if method.adapts:
                 probabilities = method.predict(images, _cut(context, real))
             else:
-                probabilities = predict_chunk(method, padded, context, stems)
+                probabilities = predict_chunk(method, whole, context, stems)
             told = _cut(context, real)
             extra = method.columns(images, clean, told) if source.has_clean else {}
             if readout is not None and probabilities.shape[1:] == (readout.outputs,):
@@ -351,7 +351,8 @@ def predict_chunk(
     return method.from_stem(stems[id(method.backbone)], images, context)
 
 
-def _padded(images: Tensor, chunk: int) -> Tensor:
+def padded(images: Tensor, chunk: int) -> Tensor:
+    """The images and as many black ones as a chunk lacks."""
     missing = chunk - len(images)
     if not missing:
         return images

@@ -14,7 +14,7 @@ markup; every format escapes the rest.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,6 +28,7 @@ Unit = Literal["percent", "points", "number", "count", "p", "level", "level diff
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
+LEVEL = "="
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,9 @@ class Value:
         unit: ``percent`` (of a fraction), ``points`` (difference of two percentages, signed),
             ``number`` (as it is), ``count`` (with k, M, G), ``p`` (a p-value), ``level`` (two
             decimals) or ``level difference`` (likewise, signed).
-        bold: Whether it is in bold: the best in its column (in a report, if distinguishable from
-            the second best).
+        bold: Whether it is in bold: the best in its column.
+        level: Whether the tests do not separate it from the best in its column.
+        against: Whether the tests separate it from the reference, and how.
         why: The reason for a dash, which becomes a footnote of the table.
     """
 
@@ -51,6 +53,8 @@ class Value:
     high: float | None = None
     unit: Unit = "percent"
     bold: bool = False
+    level: bool = False
+    against: Literal["", "better", "worse"] = ""
     why: str = ""
 
     @property
@@ -87,10 +91,6 @@ class Value:
             return ""
         low, high = self.ends
         return _shown((high - low) / 2, self.unit).removeprefix("+")
-
-    def strong(self) -> Value:
-        """The same value in bold."""
-        return replace(self, bold=True)
 
 
 def _shown(value: float, unit: Unit) -> str:

@@ -16,7 +16,8 @@ _THINNEST = 1.0  # percent of the axis: a shorter interval would vanish
 def to_html(table: Table) -> str:
     """A ``<table>`` without its own styling; a bar from zero and the interval in each cell.
 
-    Headings of corruptions carry ``data-group``, cells with a bar the custom properties ``--from``,
+    Cells that the tests separate from the reference have the class ``better`` or ``worse``, headings
+    of corruptions carry ``data-group``, cells with a bar the custom properties ``--from``,
     ``--to``, ``--low`` and ``--high`` in percent of their axis.
     """
     laid = lay_out(table)
@@ -106,4 +107,5 @@ def _cell(cell: TableCell, axis: tuple[float, float] | None) -> str:
             sides |= {"low": low - thin, "high": high + thin}
         told = ";".join(f"--{name}:{side:.3g}" for name, side in sides.items())
         bar = f'<i style="{told}"></i>'
-    return f"<td>{html_cell(cell)}{bar}</td>"
+    judged = f' class="{value.against}"' if value is not None and value.against else ""
+    return f"<td{judged}>{html_cell(cell)}{bar}</td>"

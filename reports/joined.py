@@ -76,6 +76,12 @@ class JoinedRun(Run):
         """The names of all runs."""
         return " and ".join(self._names)
 
+    @property
+    def planned(self) -> int:
+        """Number of cells that the runs were to compute, those that several share counted once."""
+        lacking = sum(max(0, run.planned - len(run.cells)) for run in self.runs)
+        return len(self.cells) + lacking
+
     @cached_property
     def cells(self) -> list[Cell]:
         """Every cell once, under the name it has here."""

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from robobench.analysis.pairwise import PairwiseTests
 from robobench.reports.blocks import Value, name_in_files
 from robobench.reports.method_row import MARKS, MethodRow
-from robobench.types import CLEAN
+from robobench.types import CLEAN, Degradation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,6 +107,20 @@ class Leaderboard:
             if (s.dataset, s.split, s.backbone) == mine
         }
         return {row.label: found[row.method, row.trained_on] for row in self.rows}
+
+    @cached_property
+    def levels(self) -> dict[str, list[Degradation]]:
+        """For ``clean`` and each corruption, every degradation that a method has."""
+        found: dict[str, set[Degradation]] = {name: set() for name in (CLEAN, *self.corruptions)}
+        for series in self.series.values():
+            for degradation in series.rows:
+                found[degradation.corruption].add(degradation)
+        return {name: sorted(degradations) for name, degradations in found.items()}
+
+    @cached_property
+    def tests(self) -> PairwiseTests:
+        """The tests of all pairs of methods: what is bold, level or worse follows from them alone."""
+        return PairwiseTests(self.series, self.levels)
 
     def _part(self, frame: pd.DataFrame) -> pd.DataFrame:
         mine = (self.dataset, self.split, self.backbone)

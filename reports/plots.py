@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from robobench.analysis.pairwise import Difference
     from robobench.reports.method_row import MethodRow
-    from robobench.reports.ranking import Difference
 
 _ORANGE_TO_PURPLE = "blend:#F1A340,#F7F7F7,#998EC3"  # ColorBrewer's; black is legible on all of it
 _TO_A_HUNDRED = (

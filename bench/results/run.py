@@ -76,9 +76,14 @@ class Run:
         return [cell for cell in self.store.cells() if cell in listed]
 
     @property
+    def planned(self) -> int:
+        """Number of cells that the run was to compute."""
+        return int(self.manifest["cells"])
+
+    @property
     def is_complete(self) -> bool:
         """Whether every planned cell is there."""
-        return len(self.cells) >= int(self.manifest["cells"])
+        return len(self.cells) >= self.planned
 
     def environment(self, cell: Cell) -> dict[str, Any]:
         """The versions and the machine that a cell was computed with.
@@ -148,8 +153,19 @@ class Run:
 
         return summarise(self.series, profile=self.manifest["profile"])
 
-    def compare(self, a: str, b: str) -> pd.DataFrame:
-        """Method `b` against method `a` on the same images, one row per corruption."""
+    def compare(self, a: str | None = None, b: str | None = None) -> pd.DataFrame:
+        """Method `b` against method `a` on the same images, one row per pair and corruption.
+
+        Args:
+            a: The method to compare with; without it, all pairs are compared.
+            b: The method compared; without it, every other one.
+
+        Returns:
+            See `robobench.analysis.comparison.compare`, and docs/tables.md for each column.
+
+        Raises:
+            RobobenchError: A name is unknown or ambiguous, or no two have a cell in common.
+        """
         from robobench.analysis.comparison import compare
 
         return compare(self.series, a, b)

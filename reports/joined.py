@@ -122,7 +122,11 @@ class JoinedRun(Run):
 
         from robobench.analysis.long_table import results
 
-        parts = [results(self.each(cells), profile=profile) for profile, cells in self._by_board()]
+        images = max(int(run.manifest.get("dataset", {}).get("count") or 0) for run in self.runs)
+        parts = [
+            results(self.each(cells), profile=profile, images=images)
+            for profile, cells in self._by_board()
+        ]
         return pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
 
     @cached_property
@@ -206,8 +210,8 @@ class JoinedRun(Run):
                     found.add(board)
         for dataset, split, backbone in sorted(found):
             self.conflicts.append(
-                f"The runs disagree on `{backbone}` on `{dataset}` ({split}): weights, geometry or "
-                "severity table differ. The runs are shown separately, each with its name."
+                f"The runs disagree on `{backbone}` on `{dataset}` ({split}): weights, geometry, "
+                "severity table or levels per image differ. The runs are shown separately, each with its name."
             )
         return found
 

@@ -220,6 +220,20 @@ class Leaderboard:
         """Number of images in the largest cell."""
         return int(self.accuracy["n"].max()) if len(self.accuracy) else 0
 
+    def divided(self, corruption: str) -> str:
+        """What to know of a sweep whose levels are divided among the images; else empty."""
+        counts = self.accuracy.loc[self.accuracy["corruption"] == corruption, "n"]
+        if not len(counts) or corruption not in self.run.manifest.get("sweeps", {}):
+            return ""
+        levels, each = len(self._levels[corruption]), float(counts.mean())
+        wider = math.sqrt(max(self.images / each, 1.0))
+        if wider == 1.0:
+            return ""
+        return (
+            f"`{corruption}`: each of the {levels} levels has about {each:,.0f} of the {self.images:,} "
+            f"images, so intervals of single levels are about {wider:.1f} times as wide as with all."
+        )
+
     @cached_property
     def _cells(self) -> dict[_Key, list[_Cell]]:
         """The accuracies by method, training and corruption."""

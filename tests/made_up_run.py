@@ -29,6 +29,7 @@ def _write_run(
     dataset="shapes10",
     backbone="vgg-tiny",
     weights="a",
+    skill=None,
     shown=True,
     **manifest,
 ):
@@ -45,7 +46,7 @@ def _write_run(
     for name, swept in (levels or {}).items():
         conditions += [(name, float(level), "", 5 * level / max(swept)) for level in swept]
     for method in methods:
-        clean, loss = SKILL.get(method, SKILL["afd"])
+        clean, loss = {**SKILL, **(skill or {})}.get(method, SKILL["afd"])
         for name, level, profile, strength in conditions:
             if (method, name, level) in without or (method, name) in refuses:
                 continue

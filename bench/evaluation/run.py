@@ -188,7 +188,7 @@ def _finish(plan: Plan) -> Run:
     write_manifest(folder, manifest)
     done = Run(folder)
     manifest["tables"] = write_tables(done)
-    if told := _invalid(done):
+    if told := [*_invalid(done), *_without_ranks(done)]:
         manifest["notes"] = [*(n for n in manifest["notes"] if n not in told), *told]
     write_manifest(folder, manifest)
     done.manifest = manifest
@@ -227,6 +227,19 @@ def _invalid(done: Run) -> list[str]:
         for method, values in shares
         if values.max() > 0
     ]
+
+
+def _without_ranks(done: Run) -> list[str]:
+    """A note on cells that an earlier version stored."""
+    found = done.frame.loc[done.frame["metric"] == "top5", "value"]
+    lacking = int(found.isna().sum())
+    if not lacking:
+        return []
+    note = (
+        f"{lacking} of {len(found)} cells were stored by an earlier version, without the rank of the "
+        "true class: their top5 is blank; a run into another folder (--out) has it."
+    )
+    return [note]
 
 
 def _name_failures(failures: list[Failure]) -> str:

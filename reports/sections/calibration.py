@@ -63,6 +63,9 @@ def _table(board: Leaderboard) -> Table:
 def _mean(board: Leaderboard, row: MethodRow, metric: str, clean: bool, unit: Unit) -> Value:
     mine = row.of(board.frame)
     wanted = mine[(mine["metric"] == metric) & ((mine["corruption"] == CLEAN) == clean)]
+    if wanted["value"].isna().any():
+        why = "no valid predictions, or not all images, in some cells"
+        return Value(None, unit=unit, why=why)
     return Value(
         float(wanted["value"].mean()) if len(wanted) else None, unit=unit, why="not measured"
     )

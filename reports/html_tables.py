@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 from robobench.reports import markup
@@ -10,6 +11,7 @@ from robobench.reports.blocks import Table, Unit, Value
 from robobench.reports.tables import Layout, TableCell, html_cell, lay_out
 
 _WITH_BARS: tuple[Unit, ...] = ("percent", "points")
+_BREAK = re.compile(r"(?<=\w[@_])(?=\w)")
 _THINNEST = 1.0  # percent of the axis: a shorter interval would vanish
 
 
@@ -27,7 +29,7 @@ def to_html(table: Table) -> str:
     def heading(text: str, scope: str) -> str:
         group = table.groups.get(text)
         of = f' data-group="{markup.html(group)}"' if group else ""
-        return f'<th scope="{scope}"{of}>{markup.html(text)}</th>'
+        return f'<th scope="{scope}"{of}>{_breakable(text)}</th>'
 
     head = [heading(name, "col") for name in (*laid.corner, *laid.columns)]
     lines = [
@@ -42,6 +44,11 @@ def to_html(table: Table) -> str:
     kind = "results wraps" if table.wraps else "results"
     heads = f' data-heads="{width}"' if width > 1 else ""
     return f'<table class="{kind}"{heads}>\n{header}<tbody>\n{body}</tbody>\n</table>\n'
+
+
+def _breakable(text: str) -> str:
+    """A heading that may go on in the next line after ``@`` and ``_``."""
+    return _BREAK.sub("<wbr>", markup.html(text))
 
 
 def views_json(table: Table) -> str:

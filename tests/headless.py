@@ -51,7 +51,7 @@ class Chromium:
         )
         with urllib.request.urlopen(f"http{address[0][2:]}/json") as listed:
             tab = next(t for t in json.load(listed) if t["type"] == "page")
-        self.socket = websocket.create_connection(tab["webSocketDebuggerUrl"], timeout=60)
+        self.socket = websocket.create_connection(tab["webSocketDebuggerUrl"], timeout=180)
         self.numbers = itertools.count(1)
         self.events = []
         for domain in ("Page", "Runtime", "Network", "Log"):

@@ -72,7 +72,7 @@ def _start(board: Leaderboard, labels: list[str]) -> list[int]:
     means = {
         row.label: board.summed(row, MEAN, "accuracy").value or 0.0
         for row in board.others
-        if row.label in labels and not row.oracle
+        if row.label in labels and not row.told
     }
     reference = labels.index(board.reference) if board.reference in labels else 0
     rivals = [label for label in labels if label != labels[reference]]

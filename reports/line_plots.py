@@ -122,7 +122,7 @@ def in_color(board: Leaderboard) -> set[str]:
     """
     if len(board.others) <= MOST_COLORED:
         return set(board.labels)
-    means = {r.label: board.summed(r, MEAN, "accuracy").value for r in board.others if not r.oracle}
+    means = {r.label: board.summed(r, MEAN, "accuracy").value for r in board.others if not r.told}
     known = {label: mean for label, mean in means.items() if mean is not None}
     best = sorted(known, key=lambda label: -known[label])
     return {board.reference, *best[:_COLORED_OF_MANY]}

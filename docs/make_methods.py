@@ -1,5 +1,7 @@
 """Write docs/methods/: one page per registered method, from the registry, docs/ideas.md and runs.
 
+The tables of these runs go into docs/results.md.
+
     python docs/make_methods.py [RUN ...]
 
 Each run given replaces the measurements of the methods in it; without runs these stay as they are.
@@ -13,6 +15,7 @@ noisy,noisy-estnl,noisy-shuffledlevel,adaptive,arcnn@jpeg,dncnn@jpeg,dedrift \
                   --out runs/methods-cifar10
 """
 
+import io
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,10 +25,12 @@ from robobench.errors import RobobenchError
 from robobench.files import write_whole
 from robobench.registry import METHODS
 from robobench.reports.blocks import DASH
+from robobench.reports.console_summary import print_results
 from robobench.results.run import Run, load
 from robobench.types import ORACLE_NEEDS
 
 FOLDER = Path(__file__).parent / "methods"
+RESULTS = Path(__file__).with_name("results.md")
 IDEAS = Path(__file__).with_name("ideas.md")
 BEGIN, END = "<!-- measured {} -->", "<!-- end -->"
 _MEASURED = re.compile(r"<!-- measured (\S+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -200,9 +205,24 @@ def _points(row):
     return f"{100 * row['difference']:+.1f} \\[{ends}\\]"
 
 
-def kept(name: str) -> dict[str, str]:
-    """The measurements on a method's page by run."""
-    file = FOLDER / f"{name}.md"
+def leaderboard(run: Run) -> str:
+    """What `robobench run` prints of a run, with its command."""
+    table = io.StringIO()
+    print_results(run, file=table)
+    lines = [BEGIN.format(run.label), "", table.getvalue().strip(), ""]
+    return "\n".join([*lines, "```sh", run.manifest["command"], "```", END])
+
+
+def results(runs: Sequence[Run]) -> str:
+    """docs/results.md with the tables of these runs, and of those that it had."""
+    text = RESULTS.read_text(encoding="utf-8")
+    blocks = kept(RESULTS) | {run.label: leaderboard(run) for run in runs}
+    head = text.partition("<!-- measured")[0].rstrip()
+    return "\n\n".join([head, *blocks.values()]) + "\n"
+
+
+def kept(file: Path) -> dict[str, str]:
+    """The measurements on a page by run."""
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     return {found[1]: found[0] for found in _MEASURED.finditer(text)}
 
@@ -231,11 +251,11 @@ def pages(runs: Sequence[Run]) -> Mapping[Path, str]:
     """All files with their content."""
     names = built_in()
     texts = ideas()
-    new: dict[str, dict[str, str]] = {name: kept(name) for name in names}
+    new: dict[str, dict[str, str]] = {name: kept(FOLDER / f"{name}.md") for name in names}
     for run in runs:
         for method, block in measurements(run).items():
             new[method][run.label] = block
-    made = {FOLDER / "index.md": index(names)}
+    made = {RESULTS: results(runs), FOLDER / "index.md": index(names)}
     for name in names:
         made[FOLDER / f"{name}.md"] = page(name, texts[name], [*new[name].values()])
     return made

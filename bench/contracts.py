@@ -101,6 +101,15 @@ class Method:
         """Extra columns by name, float32 N each (psnr, estimated_level); `clean` is undegraded."""
         return {}
 
+    def features(self, images: Tensor, context: Context) -> list[Tensor] | None:
+        """What ``robobench run --drift`` compares with the classifier's features for clean images.
+
+        Returns:
+            Feature maps, float32 N x C x h x w, where the classifier is split and at the ends of its
+            stages (`Backbone.stages`), after the method's repair; None if the method has none.
+        """
+        return None
+
     @classmethod
     def applies_to(cls, corruption: str) -> bool:
         """Whether the method makes sense on this corruption; else the cell is not applicable."""
@@ -158,8 +167,26 @@ class Method:
         return {}
 
     def cost(self) -> Cost:
-        """Parameters, and multiply-adds per image."""
-        return self.backbone.cost()
+        """Parameters of the networks that run, and multiply-adds per image.
+
+        By default they are counted while `predict` classifies a grey image.
+        """
+        import torch
+
+        from robobench.backbones.counting import cost_of_predicting
+        from robobench.types import Context
+
+        image = self.backbone.example
+        told: dict[str, Any] = {"corruption": "jpeg_compression", "severity": 3, "level": 50.0}
+        told["header_quality"] = torch.full((1,), 50, device=image.device)
+        context = Context(
+            **{name: value for name, value in told.items() if name in self.needs},
+            indices=torch.zeros(1, dtype=torch.int64, device=image.device),
+        )
+        try:
+            return cost_of_predicting(lambda: self.predict(image, context), self.backbone)
+        except Exception:  # noqa: BLE001 - the run reports which cells it fails, and why
+            return self.backbone.cost()
 
 
 class Corruption(Protocol):

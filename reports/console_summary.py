@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, TextIO
 
 import pandas as pd
 
-from robobench.reports.blocks import Table, Value
+from robobench.reports.blocks import LEVEL, Table, Value
 from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
 from robobench.reports.method_row import MethodRow
-from robobench.reports.method_verdicts import is_told, verdicts
+from robobench.reports.method_verdicts import verdicts
+from robobench.reports.ranking import judged, marked
 from robobench.reports.screen import print_table, print_text, screen
+from robobench.types import CLEAN
 
 if TYPE_CHECKING:
     from robobench.results.run import Run
@@ -35,45 +37,44 @@ def print_results(run: Run, *, file: TextIO | None = None) -> None:
         return
     for board in boards:
         found = verdicts(board)
-        strong = {r.label for v in found if v.best and v.p <= 0.05 for r in (v.best, *v.ties)}
-        table = method_table(board, strong)
+        table = method_table(board)
         console.print(table.caption, style="bold")
         console.print()
-        print_table(console, table, coloured=(_RECOVERED,))
+        print_table(console, table)
         if console.is_terminal:
             console.print()
         for verdict in found:
             print_text(console, verdict.sentence(board.reference))
-        for note in _notes(board):
+        for note in _notes(board, table):
             print_text(console, note, "dim")
         console.print()
 
 
-def method_table(board: Leaderboard, strong: set[str]) -> Table:
+def method_table(board: Leaderboard) -> Table:
     """One row per method, the most accurate first: clean, corruptions or groups, mean, CE, recovered.
 
     Args:
         board: The leaderboard.
-        strong: Labels of the methods whose mean is set in bold.
     """
     rows = sorted(board.rows, key=lambda row: -(board.summed(row, MEAN, "accuracy").value or -1.0))
-    columns: dict[str, list[Value]] = {"clean": [_bare(board.clean(row)) for row in rows]}
+    clean = [_bare(board.clean(row)) for row in rows]
+    columns: dict[str, list[Value]] = {"clean": marked(board, rows, clean, CLEAN)}
     for heading, names in headings(board.corruptions).items():
-        columns[heading] = [_mean(board, row, names) for row in rows]
+        values = [_mean(board, row, names) for row in rows]
+        columns[heading] = marked(board, rows, values, names[0]) if len(names) == 1 else values
     if len(board.corruptions) > 1:
         means = [board.summed(row, MEAN, "accuracy") for row in rows]
-        columns[MEAN] = [
-            value.strong() if row.label in strong else value
-            for row, value in zip(rows, means, strict=True)
-        ]
+        columns[MEAN] = marked(board, rows, means, MEAN)
     if board.corruptions and board.others and board.reference_row is not None:
         ce = f"CE[{board.reference}]"
         columns[ce] = [_bare(board.summed(row, MEAN, ce)) for row in rows]
         columns[_RECOVERED] = [
-            Value(None) if row.label == board.reference else board.summed(row, MEAN, _RECOVERED)
+            Value(None)
+            if row.label == board.reference
+            else judged(board, row, board.summed(row, MEAN, _RECOVERED), MEAN)
             for row in rows
         ]
-    labels = [f"{row.label}*" if is_told(row) else row.label for row in rows]
+    labels = [f"{row.label}*" if row.told else row.label for row in rows]
     frame = pd.DataFrame(columns, index=labels, dtype=object)
     frame.columns.name = "method"
     return Table(
@@ -121,7 +122,7 @@ def _mean(board: Leaderboard, row: MethodRow, names: Sequence[str]) -> Value:
     return Value(sum(known) / len(known))
 
 
-def _notes(board: Leaderboard) -> list[str]:
+def _notes(board: Leaderboard, table: Table) -> list[str]:
     lines = []
     if board.others and board.reference_row is not None and board.corruptions:
         reference = board.reference
@@ -129,9 +130,8 @@ def _notes(board: Leaderboard) -> list[str]:
             f"CE[{reference}]: errors as a share of {reference}'s; below 100 is better. recovered: "
             f"share of the accuracy lost by {reference} that comes back."
         )
-    if any(map(is_told, board.rows)):
+    if any(row.told for row in board.rows):
         lines.append("*: is told the corruption or its strength, which no deployment knows.")
-    lacking = [row.label for row in board.rows if board.lacking(row)]
-    if lacking:
-        lines.append(f"cells are missing of: {', '.join(lacking)}")
+    if any(value.level for _, column in table.frame.items() for value in column):
+        lines.append(f"{LEVEL}: the tests do not separate it from the best in its column.")
     return lines

@@ -76,6 +76,12 @@ class JoinedRun(Run):
         """The names of all runs."""
         return " and ".join(self._names)
 
+    @property
+    def planned(self) -> int:
+        """Number of cells that the runs were to compute, those that several share counted once."""
+        lacking = sum(max(0, run.planned - len(run.cells)) for run in self.runs)
+        return len(self.cells) + lacking
+
     @cached_property
     def cells(self) -> list[Cell]:
         """Every cell once, under the name it has here."""
@@ -116,7 +122,11 @@ class JoinedRun(Run):
 
         from robobench.analysis.long_table import results
 
-        parts = [results(self.each(cells), profile=profile) for profile, cells in self._by_board()]
+        images = max(int(run.manifest.get("dataset", {}).get("count") or 0) for run in self.runs)
+        parts = [
+            results(self.each(cells), profile=profile, images=images)
+            for profile, cells in self._by_board()
+        ]
         return pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
 
     @cached_property
@@ -200,8 +210,8 @@ class JoinedRun(Run):
                     found.add(board)
         for dataset, split, backbone in sorted(found):
             self.conflicts.append(
-                f"The runs disagree on `{backbone}` on `{dataset}` ({split}): weights, geometry or "
-                "severity table differ. The runs are shown separately, each with its name."
+                f"The runs disagree on `{backbone}` on `{dataset}` ({split}): weights, geometry, "
+                "severity table or levels per image differ. The runs are shown separately, each with its name."
             )
         return found
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from robobench.analysis.pairwise import PairwiseTests
 from robobench.reports.blocks import Value, name_in_files
 from robobench.reports.method_row import MARKS, MethodRow
-from robobench.types import CLEAN
+from robobench.types import CLEAN, Degradation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,6 +107,20 @@ class Leaderboard:
             if (s.dataset, s.split, s.backbone) == mine
         }
         return {row.label: found[row.method, row.trained_on] for row in self.rows}
+
+    @cached_property
+    def levels(self) -> dict[str, list[Degradation]]:
+        """For ``clean`` and each corruption, every degradation that a method has."""
+        found: dict[str, set[Degradation]] = {name: set() for name in (CLEAN, *self.corruptions)}
+        for series in self.series.values():
+            for degradation in series.rows:
+                found[degradation.corruption].add(degradation)
+        return {name: sorted(degradations) for name, degradations in found.items()}
+
+    @cached_property
+    def tests(self) -> PairwiseTests:
+        """The tests of all pairs of methods: what is bold, level or worse follows from them alone."""
+        return PairwiseTests(self.series, self.levels)
 
     def _part(self, frame: pd.DataFrame) -> pd.DataFrame:
         mine = (self.dataset, self.split, self.backbone)
@@ -204,6 +219,20 @@ class Leaderboard:
     def images(self) -> int:
         """Number of images in the largest cell."""
         return int(self.accuracy["n"].max()) if len(self.accuracy) else 0
+
+    def divided(self, corruption: str) -> str:
+        """What to know of a sweep whose levels are divided among the images; else empty."""
+        counts = self.accuracy.loc[self.accuracy["corruption"] == corruption, "n"]
+        if not len(counts) or corruption not in self.run.manifest.get("sweeps", {}):
+            return ""
+        levels, each = len(self._levels[corruption]), float(counts.mean())
+        wider = math.sqrt(max(self.images / each, 1.0))
+        if wider == 1.0:
+            return ""
+        return (
+            f"`{corruption}`: each of the {levels} levels has about {each:,.0f} of the {self.images:,} "
+            f"images, so intervals of single levels are about {wider:.1f} times as wide as with all."
+        )
 
     @cached_property
     def _cells(self) -> dict[_Key, list[_Cell]]:

@@ -18,6 +18,16 @@ MARKS = {
 }
 
 
+def unmarked(heading: str) -> str:
+    """A heading without the marks after the name."""
+    return heading.rstrip("".join(MARKS)).rstrip() if heading.endswith(tuple(MARKS)) else heading
+
+
+def is_told(oracle: bool, trained_on: str) -> bool:
+    """Whether a method knows what no deployment knows: the corruption or its strength."""
+    return oracle or is_matched(trained_on)
+
+
 @dataclass(frozen=True)
 class MethodRow:
     """A method of a leaderboard.
@@ -39,6 +49,11 @@ class MethodRow:
     adapts: bool = False
     parameters: float | None = None
     macs: float | None = None
+
+    @property
+    def told(self) -> bool:
+        """See `is_told`."""
+        return is_told(self.oracle, self.trained_on)
 
     @property
     def marks(self) -> str:

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from robobench.reports.blocks import Text
+from robobench.reports.completeness import lacks_cells
 from robobench.reports.leaderboard import leaderboards
 
 if TYPE_CHECKING:
     from robobench.results.run import Run
-
-_SHOWN = 6  # cells named before the rest is counted
 
 
 def notices(run: Run) -> list[Text]:
@@ -54,27 +53,19 @@ def _flat(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _gaps(run: Run) -> list[Text]:
-    """Cells that some methods have and others lack."""
+    """Cells that are missing."""
     found = []
     for board in leaderboards(run):
-        for row in board.rows:
-            lacking = board.lacking(row)
-            if lacking:
-                more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
-                where = "" if board.alone else f" on {board.title}"
-                named = ", ".join(lacking[:_SHOWN])
-                found.append(f"`{row.label}`{where}: {named}{more}")
-    planned, stored = run.manifest.get("cells"), len(run.cells)
-    if not found and (not isinstance(planned, int) or stored >= planned):
+        where = "" if board.alone else f"{board.title}: "
+        found += [f"{where}{lacking}" for lacking in lacks_cells(board)]
+    if not found:
         return []
-    short = isinstance(planned, int) and stored < planned
-    count = f" {stored} of {planned} cells are stored." if short else ""
     return [
         Text(
-            f"The run is incomplete.{count} Numbers that need a missing cell are left blank; "
+            "The run is incomplete. Numbers that need a missing cell are left blank; "
             "repeating the same `robobench run` computes the missing cells.",
             "warning",
-            tuple(found),
+            tuple(dict.fromkeys(found)),
         )
     ]
 

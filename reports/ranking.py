@@ -1,35 +1,27 @@
-"""Paired differences between methods on the same images, and their significance."""
+"""Which method is best in a column and which are level with it: marks that follow from the tests."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
 
-from robobench.reports.blocks import Value
-from robobench.reports.leaderboard import MEAN, Leaderboard
+from robobench.analysis.pairwise import Difference
+from robobench.reports.blocks import LEVEL, Value
+from robobench.reports.leaderboard import Leaderboard
 from robobench.reports.method_row import MethodRow
-from robobench.types import CLEAN
-
-BOLD_NOTE = (
-    "Bold: the best in its column (oracles excluded), if the 95 % interval of its paired "
-    "difference from the second best excludes zero."
-)
 
 
-@dataclass(frozen=True)
-class Difference:
-    """The difference in accuracy between two methods on the same images.
+def bold_note(along: str = "column") -> str:
+    """What bold and the mark of ties mean.
 
-    Attributes:
-        value: The difference, a fraction.
-        low: Lower end of the 95 % interval.
-        high: Upper end.
+    Args:
+        along: Where methods are compared: in a ``column``, or in a ``row`` of a transposed table.
     """
-
-    value: float
-    low: float
-    high: float
+    return (
+        f"Bold: the best in its {along} of the methods that are usable as they are; {LEVEL}: the "
+        "tests do not separate it from the best (paired tests over the images, all pairs of methods, "
+        "adjusted by Holm's method)."
+    )
 
 
 def differences(board: Leaderboard, a: MethodRow, b: MethodRow) -> Mapping[str, Difference]:
@@ -43,49 +35,34 @@ def differences(board: Leaderboard, a: MethodRow, b: MethodRow) -> Mapping[str, 
     Returns:
         The difference of the mean accuracies by corruption, including ``clean`` and ``mean``.
     """
-    first, second = board.series[a.label], board.series[b.label]
-    found: dict[str, Any] = {}
-    for corruption in [CLEAN, *board.corruptions]:
-        levels, others = (
-            [d for d in series.accuracies if d.corruption == corruption]
-            for series in (first, second)
-        )
-        whole = board.complete(a, corruption) and board.complete(b, corruption)
-        if levels and whole and set(levels) == set(others):
-            found[corruption] = second.mean(levels) - first.mean(levels)
-    degraded = [samples for name, samples in found.items() if name != CLEAN]
-    if degraded and len(degraded) == len(board.corruptions):
-        found[MEAN] = sum(degraded) / len(degraded)
-    return {
-        name: Difference(float(samples[0]), *first.sampling.interval(samples, (-1.0, 1.0)))
-        for name, samples in found.items()
-    }
+    tests = board.tests
+    found = {condition: tests.gain(condition, a.label, b.label) for condition in tests.standings}
+    return {condition: gain for condition, gain in found.items() if gain is not None}
 
 
-def p_values(board: Leaderboard, a: MethodRow, b: MethodRow) -> Mapping[str, float]:
-    """p-values of the difference by corruption, adjusted by Holm.
-
-    Exact sign-flip test over images (for a single cell, McNemar's exact test); with several
-    trainings, Student's t of these added.
-    """
-    from robobench.analysis.comparison import compare_pair
-
-    rows = compare_pair(board.series[a.label], board.series[b.label])
-    return {str(row["corruption"]): float(row["p_holm"]) for row in rows}
-
-
-def embolden(
-    board: Leaderboard, rows: Sequence[MethodRow], values: Sequence[Value], corruption: str
+def marked(
+    board: Leaderboard, rows: Sequence[MethodRow], values: Sequence[Value], condition: str
 ) -> list[Value]:
-    """The same accuracies, the best in bold if it is distinguishable from the second best."""
-    ranked = sorted(
-        (place for place, row in enumerate(rows) if not row.oracle and not values[place].missing),
-        key=lambda place: -(values[place].value or 0.0),
-    )
-    if len(ranked) < 2:
-        return list(values)
-    best, second = ranked[:2]
-    found = differences(board, rows[second], rows[best]).get(corruption)
-    if found is None or found.low <= 0:
-        return list(values)
-    return [v.strong() if place == best else v for place, v in enumerate(values)]
+    """The same accuracies: the best in bold, what is level with it marked, each against the reference.
+
+    Best and level are the methods usable as they are; one alone is not the best of anything.
+    """
+    tests, reference = board.tests, board.reference
+    usable = [row.label for row in rows if not row.told]
+    ranked = tests.ranked(condition, usable)
+    best = ranked[0] if len(ranked) > 1 else None
+    level = tests.level_with(condition, best, usable) if best is not None else []
+    found = []
+    for row, value in zip(rows, values, strict=True):
+        value = replace(value, bold=row.label == best, level=row.label in level)
+        found.append(judged(board, row, value, condition) if row.label != reference else value)
+    return found
+
+
+def judged(board: Leaderboard, row: MethodRow, value: Value, condition: str) -> Value:
+    """The same number, as better or worse than the reference where the tests separate the two."""
+    if board.tests.is_better(condition, row.label, board.reference):
+        return replace(value, against="better")
+    if board.tests.is_better(condition, board.reference, row.label):
+        return replace(value, against="worse")
+    return value

@@ -14,8 +14,9 @@ import pandas as pd
 from robobench.analysis.corruption_error import interval_name
 from robobench.reports.blocks import Table, Value
 from robobench.reports.leaderboard import MEAN
+from robobench.reports.method_row import is_told
 from robobench.reports.screen import fits, print_table, screen
-from robobench.types import CLEAN, is_matched
+from robobench.types import CLEAN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,7 @@ def print_summary(
         console.print(table.caption, style="bold")
         console.print()
         for part in [table] if not apart or fits(console, table) else _parted(table, apart):
-            print_table(console, part, coloured=(_RECOVERED,))
+            print_table(console, part)
             if console.is_terminal:
                 console.print()
     for line in _marks(summary, _oracles(manifest or {})):
@@ -65,10 +66,9 @@ def _tables(
         columns = _columns(part, reference)
         heads, lines = [], []
         for corruption, group in _by_corruption(part):
-            best = group["accuracy"].max() if len(group) > 1 else None
             for label, row in zip(group.index.map(labels), group.to_dict("records"), strict=True):
                 heads.append((_title(corruption, group), label))
-                lines.append([_value(row, column, best) for column in columns])
+                lines.append([_value(row, column) for column in columns])
         headings = pd.MultiIndex.from_tuples(heads, names=["corruption", "method"])
         title = f"{dataset} {split}, {backbone}: {part['n'].max():,} images, percent [95 %]"
         frame = pd.DataFrame(lines, index=headings, columns=columns, dtype=object)
@@ -82,12 +82,11 @@ def _parted(table: Table, apart: Sequence[str]) -> list[Table]:
     return [Table(table.name, table.caption, frame[columns]) for columns in (main, list(apart))]
 
 
-def _value(row: Mapping[Hashable, Any], column: str, best: float | None) -> Value:
+def _value(row: Mapping[Hashable, Any], column: str) -> Value:
     # A ratio of few errors on clean images adds nothing to the accuracy.
     if row["corruption"] == CLEAN and column.startswith("CE["):
         return Value(None)
-    value = Value(row[column], row[f"{column}_low"], row[f"{column}_high"])
-    return value.strong() if column == "accuracy" and row[column] == best else value
+    return Value(row[column], row[f"{column}_low"], row[f"{column}_high"])
 
 
 def _columns(part: pd.DataFrame, reference: str) -> list[str]:
@@ -138,7 +137,7 @@ def _oracles(manifest: Mapping[str, Any]) -> set[_Trained]:
     return {
         (m["method"], m["trained_on"])
         for m in manifest.get("methods", [])
-        if m.get("oracle") or is_matched(m["trained_on"])
+        if is_told(bool(m.get("oracle")), m["trained_on"])
     }
 
 

@@ -62,7 +62,6 @@ def print_table(
     console: Console,
     table: Table,
     stacked: Collection[str] = (),
-    coloured: Collection[str] = (),
 ) -> None:
     """Print a table alone.
 
@@ -74,14 +73,12 @@ def print_table(
         table: What to print.
         stacked: Names of rows to highlight: bold, with their intervals on a line below; the other
             rows then have none. Without it, all intervals follow their numbers.
-        coloured: Columns in which zero means no effect: green if the interval is above zero, red if
-            below.
     """
     if not console.is_terminal:
         console.file.write(f"{to_log(table)}\n")
         return
     written = plain if console.options.ascii_only else str
-    for line in grid(table, console.width, stacked=stacked, coloured=coloured, written=written):
+    for line in grid(table, console.width, stacked=stacked, written=written):
         console.print(line, no_wrap=True, crop=False)
 
 
@@ -96,7 +93,6 @@ def grid(
     *,
     gap: int = 1,
     stacked: Collection[str] = (),
-    coloured: Collection[str] = (),
     written: Callable[[str], str] = str,
 ) -> list[Styled]:
     """The lines of a table on a terminal: a heading for each group, with its rows below.
@@ -108,12 +104,11 @@ def grid(
         width: Maximum number of characters in a line.
         gap: Spaces between columns.
         stacked: See `print_table`.
-        coloured: See `print_table`.
         written: Writes a number in characters that the terminal supports.
     """
     from rich.text import Text as Styled
 
-    made = _Grid(lay_out(table), gap, stacked, coloured, written)
+    made = _Grid(lay_out(table), gap, stacked, written)
     if made.whole > width:
         made = replace(made, beside=_half)
     found: list[Styled] = []
@@ -151,7 +146,6 @@ class _Grid:
     laid: Layout
     gap: int = 1
     stacked: Collection[str] = ()
-    coloured: Collection[str] = ()
     written: Callable[[str], str] = str
     beside: Callable[[TableCell], str] = _both
 
@@ -191,9 +185,9 @@ class _Grid:
             yield block
 
     def after(self, cell: TableCell) -> str:
-        """The dimmed text after a number: the letter of its footnote, or its interval."""
+        """The dimmed text after a number: the mark of a tie, the letter of its footnote, its interval."""
         text = f"({cell.sign})" if cell.sign else "" if self.stacked else self.beside(cell)
-        return f" {text}" if text else ""
+        return cell.level + (f" {text}" if text else "")
 
     def aligned(self, k: int, length: int) -> tuple[str, str]:
         """The spaces before and after a text of a given length in a column."""
@@ -220,7 +214,7 @@ class _Grid:
         for k in columns:
             cell, after = line.cells[k], self.after(line.cells[k])
             space, rest = self.aligned(k, len(cell.text + after))
-            style = _style(cell, strong, self.laid.columns[k] in self.coloured)
+            style = _style(cell, strong)
             shown.append(space)
             shown.append(self.written(cell.text), style)
             shown.append(self.written(after), "dim")
@@ -249,13 +243,11 @@ def _telling(laid: Layout, columns: Sequence[int]) -> Iterator[Line]:
     return (line for line in laid.lines if line.group in groups)
 
 
-def _style(cell: TableCell, strong: bool, coloured: bool) -> str:
+def _style(cell: TableCell, strong: bool) -> str:
     if cell.value is None:
         return ""
     if cell.value.missing:
         return "dim"
     style = "bold" if strong or cell.bold else ""
-    if coloured and cell.value.ends:
-        low, high = cell.value.ends
-        style += " green" if low > 0 else " red" if high < 0 else ""
-    return style.strip()
+    colour = {"better": " green", "worse": " red", "": ""}[cell.value.against]
+    return f"{style}{colour}".strip()

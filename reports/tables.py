@@ -1,7 +1,8 @@
 """A table, laid out once and written in each format.
 
 `lay_out` decides what goes where; a `Dialect` escapes a text and decorates a cell; a function for
-each format joins them. `robobench.reports.screen` does so for a terminal.
+each format joins them. `robobench.reports.screen` does so for a terminal,
+`robobench.reports.html_tables` for a page.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any, Literal
 import pandas as pd
 
 from robobench.reports import markup
-from robobench.reports.blocks import DASH, MINUS, Table, Value, raw
+from robobench.reports.blocks import DASH, LEVEL, MINUS, Table, Value, raw
+from robobench.reports.method_row import unmarked
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _ASCII = str.maketrans({MINUS: "-", DASH: "-"})
@@ -37,6 +39,11 @@ class TableCell:
     def bold(self) -> bool:
         """Whether it is in bold."""
         return self.value is not None and self.value.bold and not self.value.missing
+
+    @property
+    def level(self) -> str:
+        """The mark of what is level with the best in its column, or an empty string."""
+        return LEVEL if self.value and self.value.level and not self.value.missing else ""
 
     def interval(self, form: str = "[{}, {}]") -> str:
         """Its interval in the given form, or an empty string."""
@@ -148,28 +155,14 @@ class Dialect:
         ]
 
 
-def _html_cell(cell: TableCell) -> str:
+def html_cell(cell: TableCell) -> str:
+    """A cell in HTML, its interval small."""
     text = markup.html(cell.text)
     if cell.bold:
         text = f"<strong>{text}</strong>"
-    sign = f"<sup>{cell.sign}</sup>" if cell.sign else ""
+    sign = f"<sup>{cell.sign or cell.level}</sup>" if cell.sign or cell.level else ""
     interval = f"<small>{cell.interval()}</small>" if cell.interval() else ""
     return f"{text}{sign}{interval}"
-
-
-def to_html(table: Table) -> str:
-    """A ``<table>`` without its own styling."""
-    laid = lay_out(table)
-    head, lines = Dialect(markup.html, _html_cell).written(laid)
-
-    def row(cells: Sequence[str], headings: int, scope: str) -> str:
-        parts = [f'<th scope="{scope}">{cell}</th>' for cell in cells[:headings]]
-        return f"<tr>{''.join([*parts, *(f'<td>{cell}</td>' for cell in cells[headings:])])}</tr>\n"
-
-    header = f"<thead>\n{row(head, len(head), 'col')}</thead>\n" if laid.headed else ""
-    body = "".join(row(line, len(laid.corner), "row") for line in lines)
-    kind = "results wraps" if table.wraps else "results"
-    return f'<table class="{kind}">\n{header}<tbody>\n{body}</tbody>\n</table>\n'
 
 
 def to_latex(table: Table) -> str:
@@ -185,6 +178,8 @@ def to_latex(table: Table) -> str:
             number = rf"{number}\textsuperscript{{{cell.sign}}}"
         if cell.bold:
             number = rf"\textbf{{{number}}}"
+        if cell.level:
+            number = rf"{number}\textsuperscript{{{cell.level}}}"
         if not cell.interval():
             return number
         interval = cell.interval().replace(MINUS, "$-$")
@@ -211,7 +206,7 @@ def _markdown_cell(cell: TableCell) -> str:
     if cell.sign:
         return f"{cell.text} ({cell.sign})"
     number = f"**{cell.text}**" if cell.bold else markup.markdown_plain(cell.text)
-    return f"{number} {markup.markdown_plain(cell.interval())}".rstrip()
+    return f"{number}{cell.level} {markup.markdown_plain(cell.interval())}".rstrip()
 
 
 def to_markdown(table: Table) -> str:
@@ -230,7 +225,8 @@ def plain(text: str) -> str:
 
 def _log_cell(cell: TableCell) -> str:
     sign = f"({cell.sign})" if cell.sign else ""
-    return plain(" ".join(filter(None, (cell.text, sign, cell.interval("[{},{}]")))))
+    shown = f"{cell.text}{cell.level}"
+    return plain(" ".join(filter(None, (shown, sign, cell.interval("[{},{}]")))))
 
 
 def to_log(table: Table) -> str:
@@ -252,17 +248,30 @@ def to_log(table: Table) -> str:
 
 def to_csv(table: Table) -> str:
     """The unrounded numbers, as fractions, each interval in two columns after its value."""
+    text: str = data(table).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return text
+
+
+def data(table: Table) -> pd.DataFrame:
+    """The unrounded numbers as a data frame, with the row headings in its first columns.
+
+    Numbers are fractions, each interval in two columns (``_low``, ``_high``) after its value. Names
+    of methods are without the marks that a page explains.
+    """
     laid = lay_out(table)
-    columns: dict[str, Any] = {}
-    for (name, column), kind in zip(table.frame.items(), laid.kinds, strict=True):
-        columns[str(name)] = [raw(cell) for cell in column]
+    columns: dict[str, list[Any]] = {}
+
+    def add(name: str, values: list[Any]) -> None:
+        while name in columns:  # a method called `x_low` beside `x`
+            name += "_"
+        columns[name] = values
+
+    for place, corner in enumerate(laid.corner):
+        add(corner or "name", [unmarked(laid.headings(line)[place]) for line in laid.lines])
+    for (heading, column), kind in zip(table.frame.items(), laid.kinds, strict=True):
+        name = unmarked(str(heading)) or "value"
+        add(name, [raw(cell) for cell in column])
         if kind == "interval":
             for end in ("low", "high"):
-                columns[f"{name}_{end}"] = [getattr(cell, end, None) for cell in column]
-    headings = pd.DataFrame([laid.headings(line) for line in laid.lines], columns=laid.corner)
-    heads = pd.MultiIndex.from_frame(headings)  # of a table without rows, too
-    frame = pd.DataFrame({name: pd.Series(cells, heads) for name, cells in columns.items()})
-    text: str = frame.to_csv(
-        index_label=list(laid.corner), float_format="%.6g", lineterminator="\n"
-    )
-    return text
+                add(f"{name}_{end}", [getattr(cell, end, None) for cell in column])
+    return pd.DataFrame(columns)

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from made_up_cells import CLEAN, JPEG, on, predictions, right, study, two_methods
+from made_up_cells import CLEAN, FOG, JPEG, on, predictions, right, study, two_methods
 
 from robobench.analysis import comparison
+from robobench.analysis.pairwise import PairwiseTests
 from robobench.analysis.series import make_series
-from robobench.analysis.statistics import mcnemar
+from robobench.analysis.statistics import holm, mcnemar
 from robobench.errors import RobobenchError
 
 
@@ -24,7 +25,9 @@ def test_compare_is_paired_and_equals_mcnemar_for_a_single_cell():
     frame = compare(items, "a", "b").set_index("corruption")
     assert list(frame.index) == ["clean", "jpeg_compression", "mean"]
     assert frame.loc["clean", "p"] == pytest.approx(mcnemar(first, second))
-    assert frame.loc["clean", "p_holm"] == pytest.approx(min(1, 2 * mcnemar(first, second)))
+    assert frame.loc["clean", "p_holm"] == frame.loc["clean", "p"], (
+        "one pair, and clean images alone"
+    )
     assert frame.loc["clean", "difference"] == pytest.approx(second.mean() - first.mean())
     assert frame.loc["clean", "better"] == (second & ~first).sum()
     assert frame.loc["clean", "worse"] == (first & ~second).sum()
@@ -71,3 +74,39 @@ def test_a_plug_in_and_its_classifier_are_paired_by_training():
     assert found["difference"] == pytest.approx(0.1)
     # the trainings differ by 20 points, the gain is the same for both: only images vary
     assert found["difference_high"] - found["difference_low"] < 0.06
+
+
+def test_all_pairs_are_adjusted_together_the_means_apart():
+    rng = np.random.default_rng(4)
+    skills = {"a": 0.6, "b": 0.7, "c": 0.75}
+    items = [
+        (on(d, m), predictions(rng.random(300) < skill))
+        for m, skill in skills.items()
+        for d in (CLEAN, JPEG[0], FOG[0])
+    ]
+    series = make_series(items, draws=100)
+    frame = comparison.compare(series)
+    assert list(dict.fromkeys(zip(frame["a"], frame["b"], strict=True))) == [
+        ("a", "b"), ("a", "c"), ("b", "c"),
+    ]  # fmt: skip
+    means = frame["corruption"] == "mean"
+    assert frame[means]["p_holm"].tolist() == holm(frame[means]["p"]).tolist()
+    assert frame[~means]["p_holm"].tolist() == holm(frame[~means]["p"]).tolist()
+    against = comparison.compare(series, "b")
+    assert set(zip(against["a"], against["b"], strict=True)) == {("b", "a"), ("b", "c")}
+    assert len(comparison.compare(series, "a", "c")) == 4
+
+
+def test_of_one_corruption_the_mean_is_the_corruption():
+    series = make_series(two_methods(), draws=100)
+    frame = comparison.compare(series, "org", "afd").set_index("corruption")
+    assert frame.loc["jpeg_compression", "p_holm"] == frame.loc["mean", "p_holm"]
+    tests = PairwiseTests(
+        {s.label: s for s in series}, {"clean": [CLEAN], "jpeg_compression": JPEG}
+    )
+    assert tests.p("jpeg_compression", "org", "afd") == frame.loc["mean", "p_holm"]
+    assert tests.p("mean", "afd", "org") == frame.loc["mean", "p_holm"]
+    assert tests.is_better("mean", "afd", "org")
+    assert not tests.is_better("mean", "org", "afd")
+    assert tests.level_with("clean", "org", ["org", "afd"]) == ["afd"]
+    assert np.isnan(tests.p("fog", "org", "afd"))

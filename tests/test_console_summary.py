@@ -50,8 +50,7 @@ def test_an_incomplete_method_is_named(tmp_path, write_run):
     level = catalogue.at_severity("gaussian_noise", 2, "cifar-c").level
     without = (("twin", "gaussian_noise", level),)
     text = shown(load(write_run(tmp_path / "run", ("org", "twin"), without=without, shown=False)))
-    assert "cells are missing of: twin" in text
-    assert "Left out, as cells are missing: twin." in text
+    assert f"no verdict yet, as cells are missing (twin: gaussian_noise {level:g})" in text
 
 
 def test_headings_are_short_and_never_alike():

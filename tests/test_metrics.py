@@ -25,7 +25,11 @@ def predictions(confidence, correct, label=None, true_probability=None):
     true = np.where(correct, confidence, 1 - confidence)
     true = true if true_probability is None else np.asarray(true_probability)
     predicted = np.where(np.isnan(confidence), -1, np.where(correct, label, label + 1))
-    return Predictions(np.arange(len(label)), label, predicted, confidence, true.astype(np.float32))
+    rank = np.where(predicted < 0, 0, np.where(correct, 1, 6))
+    return Predictions(
+        *(np.arange(len(label)), label, predicted, confidence, true.astype(np.float32)),
+        true_rank=rank.astype(np.int32),
+    )
 
 
 @pytest.mark.parametrize("promise", metric_contract.PROMISES, ids=lambda p: p.__name__)

@@ -62,7 +62,7 @@ def test_html_is_well_formed_and_fetches_nothing(built):
     assert all(value.startswith(("#", "data:")) for value in page.fetched)
     assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
     assert "@import" not in text
-    assert not re.search(r"url\((?!#|\"#)", text)
+    assert not re.search(r"url\((?!#|\"#|data:)", text)
 
 
 @pytest.mark.parametrize("name", registry.SECTIONS.names())
@@ -157,9 +157,9 @@ def test_html_special_characters_in_names(tmp_path, write_run):
 def test_csv_holds_fractions_with_their_intervals(built, run):
     found = pd.read_csv(built / "tables/summary.csv", index_col="method")
     summary = run.summary().query("corruption == 'mean'").set_index("method")
-    for name, label in (("org", "org"), ("afd", "afd ‡")):
+    for name, label in (("org", "org"), ("afd", "afd")):
         assert found.loc[label, "CE[org]"] == pytest.approx(summary.loc[name, "CE[org]"], rel=1e-5)
-        low = found.loc[label, "accuracy, Acc(1,5)_low"]
+        low = found.loc[label, "accuracy_low"]
         assert low == pytest.approx(summary.loc[name, "accuracy_low"], rel=1e-5)
     assert found.loc["org", "clean"] < 1
     assert np.isnan(found.loc["org", "recovered"])

@@ -4,12 +4,12 @@ import pandas as pd
 import pytest
 
 import robobench
-from robobench.analysis.comparison import compare_pair
 from robobench.corruptions import catalogue
 from robobench.errors import RobobenchError
 from robobench.reports import tables
 from robobench.reports.blocks import DASH, Table, Text, Value
 from robobench.reports.builder import build, compose
+from robobench.reports.html_tables import to_html
 from robobench.reports.leaderboard import leaderboards
 from robobench.reports.method_verdicts import verdicts
 from robobench.reports.notices import notices
@@ -33,14 +33,20 @@ def test_rows_are_marked(run):
     assert all(word in notes for word in ("oracle", "a bank", "adapts to the batch"))
 
 
-def test_bold_only_where_told_apart_and_never_an_oracle(run, tmp_path, write_run):
+def test_bold_is_the_best_that_is_usable_and_ties_are_marked(run, tmp_path, write_run):
     shown = table(section_of(run, "summary").blocks, "summary").frame
-    assert not any(value.bold for value in shown["accuracy, Acc(1,5)"]), "afd and twin are alike"
-    fewer = load(write_run(tmp_path / "run", ("org", "afd", "truth"), shown=False))
-    shown = table(section_of(fewer, "summary").blocks, "summary").frame
-    bold = [label for label, v in shown["accuracy, Acc(1,5)"].items() if v.bold]
-    assert bold == ["afd ‡"], "truth is better, but an oracle"
-    assert not any(value.bold for value in shown["clean"])
+    bold = [label for label, v in shown["accuracy"].items() if v.bold]
+    assert bold == ["twin §"], "afd and truth are better, but told the corruption"
+    more = load(write_run(tmp_path / "run", ("org", "twin", "other", "truth"), shown=False))
+    shown = table(section_of(more, "summary").blocks, "summary")
+    marks = {label: (v.bold, v.level) for label, v in shown.frame["accuracy"].items()}
+    assert sorted([marks["twin §"], marks["other"]]) == [(False, True), (True, False)]
+    assert marks["org"] == marks["truth †"] == (False, False)
+    assert "<sup>=</sup>" in tables.to_html(shown)
+    assert "=: the tests do not separate it from the best" in " ".join(shown.notes)
+    alone = load(write_run(tmp_path / "alone", ("org", "truth"), shown=False))
+    shown = table(section_of(alone, "summary").blocks, "summary").frame
+    assert not any(v.bold for v in shown["accuracy"]), "org alone is the best of nothing"
 
 
 def test_summary_has_two_verdicts(run, tmp_path, write_run):
@@ -55,23 +61,62 @@ def test_summary_has_two_verdicts(run, tmp_path, write_run):
     assert "`afd` gains most" in told
 
 
-def test_verdicts_name_ties_and_what_lacks_cells(tmp_path, write_run):
+def test_verdicts_name_ties_and_give_what_compare_gives(tmp_path, write_run):
+    run = load(write_run(tmp_path / "run", ("org", "twin", "other", "third"), shown=False))
+    found, _ = verdicts(leaderboards(run)[0])
+    names = {found.best.row.label, *(row.label for row in found.ties)}
+    assert names == {"twin", "other", "third"}
+    assert "level with" in found.sentence("org")
+    rows = run.compare().query("corruption == 'mean' and a == 'org@clean'").set_index("b")
+    row = rows.loc[found.best.row.label]
+    assert found.best.p == pytest.approx(row["p_holm"])
+    assert found.best.value.value == pytest.approx(row["difference"])
+
+
+def test_no_verdict_of_an_incomplete_run_and_only_what_is_whole_is_compared(tmp_path, write_run):
     level = catalogue.at_severity("jpeg_compression", 3, "cifar-c").level
     folder = write_run(
-        tmp_path / "run", ("org", "twin", "other", "third"), shown=False,
+        tmp_path / "run", ("org", "twin", "third"), shown=False,
         without=(("third", "jpeg_compression", level),),
     )  # fmt: skip
+    found, told = verdicts(leaderboards(load(folder))[0])
+    said = found.sentence("org")
+    assert said.startswith(
+        f"Usable as it is: no verdict yet, as cells are missing (`third`: jpeg_compression {level:g}). "
+        "Over what is whole, `gaussian_noise`: "
+    )
+    assert {g.row.label for g in found.gains} == {"twin", "third"}
+    gains = load(folder).compare("org", "twin").set_index("corruption")["difference"]
+    gain = next(g for g in found.gains if g.row.label == "twin")
+    assert gain.value.value == pytest.approx(gains["gaussian_noise"])
+    assert told.sentence("org") == "Told the corruption: no method beside `org` was evaluated."
+
+
+@pytest.mark.parametrize(("stored", "over"), [(7, ()), (11, ("jpeg_compression",))])
+def test_an_interrupted_run_counts_its_cells(stored, over, tmp_path, write_run):
+    without = [
+        (m, c, catalogue.at_severity(c, s, "cifar-c").level)
+        for m in ("org", "twin")
+        for place, c in enumerate(CORRUPTIONS)
+        for s in range(1, 6)
+        if 2 + 5 * place + s > stored
+    ]
+    folder = write_run(tmp_path / "run", ("org", "twin"), without=without, shown=False, cells=22)
+    board = leaderboards(load(folder))[0]
+    found, _ = verdicts(board)
+    assert found.over == over
+    assert f"({len(board.run.cells)} of 22 cells are stored)" in found.sentence("org")
+    assert ("no corruption is whole" in found.sentence("org")) == (not over)
+
+
+def test_what_is_not_applicable_is_left_out_and_no_gap(tmp_path, write_run):
+    refuses = (("other", "gaussian_noise"),)
+    folder = write_run(tmp_path / "run", ("org", "twin", "other"), refuses=refuses, shown=False)
     found, _ = verdicts(leaderboards(load(folder))[0])
-    assert {found.best.label, *(row.label for row in found.ties)} == {"twin", "other"}
-    assert [row.label for row in found.lacking] == ["third"]
-    assert "level with" in found.sentence("org")
-    assert "Left out, as cells are missing: `third`." in found.sentence("org")
-    same = load(write_run(tmp_path / "same", ("org", "twin"), shown=False))
-    board = leaderboards(same)[0]
-    row = compare_pair(board.series["org"], board.series["twin"])[-1]
-    verdict, _ = verdicts(board)
-    assert verdict.p == pytest.approx(row["p"])
-    assert verdict.gain.value == pytest.approx(row["difference"])
+    assert found.best.row.label == "twin"
+    assert found.sentence("org").endswith(
+        "Left out, as not applicable to all corruptions: `other`."
+    )
 
 
 def test_paired_gains_agree_with_compare(run):
@@ -89,7 +134,7 @@ def test_not_applicable_is_a_dash_with_its_reason(tmp_path, write_run):
     cell = shown.frame.loc["afd ‡", "gaussian_noise"]
     assert cell.missing
     assert cell.why == "not applicable: made for JPEG"
-    assert f"{DASH}<sup>a</sup>" in tables.to_html(shown)
+    assert f"{DASH}<sup>a</sup>" in to_html(shown)
     assert ("a", "not applicable: made for JPEG.") in tables.footnotes(shown)
     assert not any("incomplete" in notice.text for notice in notices(run))
 
@@ -150,7 +195,7 @@ def test_same_names_with_other_weights_are_shown_apart(tmp_path, write_run):
     assert "summary-shapes10-test-vgg-tiny--old-" in names
     assert "summary-shapes10-test-vgg-tiny--new-" in names
     shown = next(t for t in report_.tables if t.name == "summary-shapes10-test-vgg-tiny--new-")
-    assert not shown.frame.loc["afd ‡", "accuracy, Acc(1,5)"].missing, "its own grid is complete"
+    assert not shown.frame.loc["afd ‡", "accuracy"].missing, "its own grid is complete"
     build([one, other], tmp_path / "out", ["html", "csv"], ["recovered", "provenance"])
 
 

@@ -1,12 +1,14 @@
 """Values, markup, looks, and tables in every format."""
 
 import io
+import re
 
 import pandas as pd
 import pytest
 
 from robobench.reports import markup, style, tables
 from robobench.reports.blocks import DASH, MINUS, Table, Value
+from robobench.reports.html_tables import to_html
 from robobench.reports.screen import grid, print_table, screen
 from robobench.reports.tables import plain
 
@@ -67,7 +69,8 @@ def grouped_table(names=("corruption", "method")):
 
 
 def test_each_format_has_the_same_cells():
-    html, latex = plain(tables.to_html(shown_table())), tables.to_latex(shown_table())
+    html = re.sub("<i [^>]*></i>", "", plain(to_html(shown_table())))  # without bars
+    latex = tables.to_latex(shown_table())
     assert '<th scope="row">a_b</th><td><strong>50.0</strong><small>[40.0, 60.0]</small>' in html
     assert '<th scope="row">&lt;c&gt;</th><td>-25.0</td><td>-<sup>a</sup></td><td>3</td>' in html
     assert "<td>&lt; 0.001</td>" in html
@@ -132,11 +135,24 @@ def test_stacked_rows_have_their_intervals_below():
     assert lines[3:5] == [" afd         20.0     -", " 95 %   10.0…30.0"]
 
 
-def test_colours_tell_what_is_beyond_noise():
-    found = grid(grouped_table(), 80, coloured=("gain",))
+def test_colours_and_marks_are_those_of_the_tests():
+    frame = pd.DataFrame(
+        {
+            "gain": [
+                Value(0.2, 0.1, 0.3, against="better"),
+                Value(-0.2, -0.3, -0.1),
+                Value(-0.3, -0.4, 0.1, bold=True, against="worse"),
+                Value(0.1, level=True),
+            ]
+        },
+        index=list("abcd"),
+    )
+    found = grid(Table("t", "A table.", frame), 80)
     styles = {plain(line.plain[a:b]): style for line in found for a, b, style in line.spans}
-    assert styles["20.0"] == "green"
-    assert styles["-20.0"] == "red"
+    assert (styles["20.0"], styles["-30.0"]) == ("green", "bold red")
+    assert "-20.0" not in styles, "an interval alone is no test"
+    assert found[-1].plain.split() == ["d", "10.0="]
+    assert r"10.0\textsuperscript{=}" in tables.to_latex(Table("t", "A table.", frame))
 
 
 def test_a_terminal_without_unicode_gets_ascii():
@@ -150,3 +166,11 @@ def test_a_terminal_without_unicode_gets_ascii():
     shown = file.buffer.getvalue()
     assert b"-20.0" in shown
     assert shown.isascii()
+
+
+def test_marks_of_methods_are_not_in_the_keys_of_data():
+    frame = pd.DataFrame({"afd ‡": [Value(0.5, 0.4, 0.6)], "": ["x"]}, index=["truth †§"])
+    found = tables.data(Table("t", "A table.", frame))
+    assert found.to_dict("list") == {
+        "name": ["truth"], "afd": [0.5], "afd_low": [0.4], "afd_high": [0.6], "value": ["x"],
+    }  # fmt: skip

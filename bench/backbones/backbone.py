@@ -279,6 +279,13 @@ class Backbone:
             return known
         return cost_of(self.module, self.normalise(self.example))
 
+    @property
+    def own_parameters(self) -> set[int]:
+        """Identities (`id`) of its network's parameters, as trained and as run."""
+        networks = (self.module, self._running)
+        opaque = {id(self.module)} if hasattr(self.module, "opaque") else set()
+        return {id(p) for network in networks for p in network.parameters()} | opaque
+
     def twin(self) -> nn.Module:
         """A copy of the network, to be trained or given other weights."""
         if opaque := getattr(self.module, "opaque", ""):

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 )
 @_options.batch_size
 @_options.plugin
+@_options.draws
 @click.option(
     "--dry-run", is_flag=True, help="Print what would be done and how long it would take."
 )

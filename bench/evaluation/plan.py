@@ -26,6 +26,7 @@ from robobench.evaluation.grid import (
     saved_as_jpeg85,
 )
 from robobench.evaluation.images import ImageSource
+from robobench.evaluation.level_design import design_levels
 from robobench.evaluation.specs import method_specs
 from robobench.evaluation.train_missing import train_missing
 from robobench.registry import DATASETS, load_plugin_file, replacements
@@ -118,6 +119,8 @@ def make_plan(
         corrupt_at=configuration.corrupt_at,
         device=device,
     )
+    per_image = configuration.levels_per_image
+    designs = {} if per_image is None else design_levels(degradations, per_image, len(source))
     corruptions = list(dict.fromkeys(d.corruption for d in degradations))
     methods: list[SelectedMethod] = []
     left_out: list[str] = []
@@ -137,6 +140,11 @@ def make_plan(
                     raise
                 left_out.append(f"Left out on {backbone.label}: {error}.")
                 continue
+            if designs and selected.method.adapts:
+                raise RobobenchError(
+                    f"--levels-per-image: {selected.name} adapts to the images that it sees, and would "
+                    "adapt to fewer: evaluate it in a run of its own, with all levels"
+                )
             for corruption in corruptions:
                 selected.refuses(corruption)  # a plug-in's mistake is found now, not in the run
             if not _is_known(selected, methods, corruptions):
@@ -151,6 +159,8 @@ def make_plan(
         methods=tuple(methods),
         dataset_version=_dataset_version(data.name),
         seeds=tuple(parse_whole_numbers(configuration.seed, "--seed", 0, 2**31 - 1)),
+        keep_logits=configuration.keep == "logits",
+        designs=designs,
     )
     plan = Plan(configuration, data, source, grid, device, profile)
     plan.in_memory = dataset is not None or module is not None
@@ -311,6 +321,8 @@ def _notes(plan: Plan) -> list[str]:
         )
     if configuration.limit is not None and configuration.limit < len(dataset):
         notes.append(f"A class-balanced subset of {len(plan.source)} of {len(dataset)} images.")
+    designs = plan.grid.designs.values()
+    notes += [note for design in designs if (note := design.note(len(plan.source)))]
     for selected in plan.grid.methods:
         notes += [note for note in selected.notes if note not in notes]
         if (method := selected.method).adapts:

@@ -176,7 +176,7 @@ def execute(
 
 def _finish(plan: Plan) -> Run:
     """Write samples, tables and notes, once every shard has stored its cells."""
-    from robobench.evaluation.samples import save_samples
+    from robobench.evaluation.samples import save_samples, save_thumbnails
 
     folder = plan.configuration.folder
     if plan.configuration.shard is not None and not Run(folder).is_complete:
@@ -184,10 +184,11 @@ def _finish(plan: Plan) -> Run:
     manifest = manifest_of(folder)
     shown = [*manifest["samples"], *save_samples(plan, folder)]
     manifest["samples"] = list({sample["file"]: sample for sample in shown}.values())
+    manifest["thumbnails"] = save_thumbnails(plan, folder)
     write_manifest(folder, manifest)
     done = Run(folder)
     manifest["tables"] = write_tables(done)
-    if told := _invalid(done):
+    if told := [*_invalid(done), *_without_ranks(done)]:
         manifest["notes"] = [*(n for n in manifest["notes"] if n not in told), *told]
     write_manifest(folder, manifest)
     done.manifest = manifest
@@ -226,6 +227,19 @@ def _invalid(done: Run) -> list[str]:
         for method, values in shares
         if values.max() > 0
     ]
+
+
+def _without_ranks(done: Run) -> list[str]:
+    """A note on cells that an earlier version stored."""
+    found = done.frame.loc[done.frame["metric"] == "top5", "value"]
+    lacking = int(found.isna().sum())
+    if not lacking:
+        return []
+    note = (
+        f"{lacking} of {len(found)} cells were stored by an earlier version, without the rank of the "
+        "true class: their top5 is blank; a run into another folder (--out) has it."
+    )
+    return [note]
 
 
 def _name_failures(failures: list[Failure]) -> str:

@@ -107,6 +107,8 @@ def begin(plan: Plan, tell: Callable[[str], None]) -> Session:
             "environment": manifest["environments"].index(environment),
             "images": len(plan.source),
         }
+        if sizes := plan.part.sizes(plan.source.order):
+            entry["sizes"] = {cell.digest[:16]: images for cell, images in sizes.items()}
         if shard is not None:
             entry["shard"] = shard
         if mended:

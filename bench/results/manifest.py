@@ -112,7 +112,9 @@ def recorded_checksums(manifest: Mapping[str, Any]) -> dict[str, tuple[str, int]
     for session in manifest.get("sessions", ()):
         made = session.get("made", ())
         if isinstance(made, Mapping):  # a list of digests where an earlier version ran
-            found.update({cell: (sums, session["images"]) for cell, sums in made.items()})
+            sizes = session.get("sizes", {})  # of cells that have some of the images, by design
+            images = session["images"]
+            found.update({c: (sums, sizes.get(c, images)) for c, sums in made.items()})
     return found
 
 

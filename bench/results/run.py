@@ -76,9 +76,14 @@ class Run:
         return [cell for cell in self.store.cells() if cell in listed]
 
     @property
+    def planned(self) -> int:
+        """Number of cells that the run was to compute."""
+        return int(self.manifest["cells"])
+
+    @property
     def is_complete(self) -> bool:
         """Whether every planned cell is there."""
-        return len(self.cells) >= int(self.manifest["cells"])
+        return len(self.cells) >= self.planned
 
     def environment(self, cell: Cell) -> dict[str, Any]:
         """The versions and the machine that a cell was computed with.
@@ -106,6 +111,44 @@ class Run:
         """The predictions of one cell."""
         return self.store.get(cell)
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the data set's classes, in the order of the labels."""
+        return tuple(self.manifest["dataset"].get("class_names", ()))
+
+    def class_accuracies(self, cells: Cell | Iterable[Cell]) -> pd.DataFrame:
+        """Accuracy of each class over the images of one or several cells.
+
+        Args:
+            cells: A cell, or those whose images are counted together (the levels of a corruption).
+
+        Returns:
+            A row per class that has images: ``class``, ``name``, ``images``, ``accuracy`` and the
+            ends of Wilson's 95 % interval, ``ci_low`` and ``ci_high``; fractions.
+        """
+        from robobench.analysis.by_class import class_accuracies, counted_together
+
+        counts = counted_together(self._of(cells))
+        return class_accuracies(counts, self.class_names)
+
+    def confusion(self, cells: Cell | Iterable[Cell]) -> pd.DataFrame:
+        """How many images of each class (rows) were taken for each class (columns).
+
+        Args:
+            cells: A cell, or those whose images are counted together.
+
+        Returns:
+            Counts by number of class, int64; the column -1 counts images without a valid prediction,
+            where there are any. Classes that are neither true nor predicted anywhere are left out.
+        """
+        from robobench.analysis.by_class import counted_together
+
+        return counted_together(self._of(cells))
+
+    def _of(self, cells: Cell | Iterable[Cell]) -> Iterator[Predictions]:
+        chosen = [cells] if isinstance(cells, Cell) else list(cells)
+        return (predictions for _, predictions in self.each(chosen))
+
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The long table: one row per cell and metric."""
@@ -113,7 +156,11 @@ class Run:
         from robobench.analysis.outcomes import keeping_outcomes
 
         found: list[Outcomes] = []
-        frame = results(keeping_outcomes(self.each(), found), profile=self.manifest["profile"])
+        told = {
+            "profile": self.manifest["profile"],
+            "images": self.manifest.get("dataset", {}).get("count"),
+        }
+        frame = results(keeping_outcomes(self.each(), found), **told)
         self._outcomes = found  # the files need not be read again for the other tables
         return frame
 
@@ -148,8 +195,19 @@ class Run:
 
         return summarise(self.series, profile=self.manifest["profile"])
 
-    def compare(self, a: str, b: str) -> pd.DataFrame:
-        """Method `b` against method `a` on the same images, one row per corruption."""
+    def compare(self, a: str | None = None, b: str | None = None) -> pd.DataFrame:
+        """Method `b` against method `a` on the same images, one row per pair and corruption.
+
+        Args:
+            a: The method to compare with; without it, all pairs are compared.
+            b: The method compared; without it, every other one.
+
+        Returns:
+            See `robobench.analysis.comparison.compare`, and docs/tables.md for each column.
+
+        Raises:
+            RobobenchError: A name is unknown or ambiguous, or no two have a cell in common.
+        """
         from robobench.analysis.comparison import compare
 
         return compare(self.series, a, b)

@@ -13,7 +13,7 @@ from robobench import section
 from robobench.analysis.classifier_ranking import Ranking, rank
 from robobench.analysis.outcomes import outcomes_of
 from robobench.analysis.series import series_of
-from robobench.reports.blocks import Block, Plot, Table, Text, Value
+from robobench.reports.blocks import LEVEL, Block, Plot, Table, Text, Value
 from robobench.reports.classifier_plots import classifier_heatmap, robustness_figure
 
 if TYPE_CHECKING:
@@ -51,11 +51,7 @@ def ranking_blocks(found: Ranking, suffix: str = "") -> list[Block]:
 def verdict(found: Ranking) -> str:
     """Which is best, by how much, and with which it ties, as sentences."""
     names = list(found.frame["name"])
-    best = names[0]
-    beaten = {
-        row.worse for row in records(found.pairs[found.pairs["separate"]]) if row.better == best
-    }
-    tied = [name for name in names[1:] if name not in beaten]
+    best, tied = names[0], _tied(found)
     told = (
         f"On {found.count:,} images under {len(found.corruptions)} corruption"
         f"{'' if len(found.corruptions) == 1 else 's'} `{best}` is right most often, "
@@ -67,12 +63,21 @@ def verdict(found: Ranking) -> str:
     return f"{told}; the tests do not separate it from {listed}."
 
 
+def _tied(found: Ranking) -> list[str]:
+    """What the tests do not separate from the best."""
+    best, *others = found.frame["name"]
+    separate = found.pairs[found.pairs["separate"]]
+    apart = {row.worse for row in records(separate) if row.better == best}
+    return [name for name in others if name not in apart]
+
+
 def records(frame: pd.DataFrame) -> list[Any]:
     """The rows of a frame, with columns as attributes."""
     return [SimpleNamespace(**{str(k): v for k, v in r.items()}) for r in frame.to_dict("records")]
 
 
 def _table(found: Ranking, suffix: str) -> Table:
+    tied = _tied(found)
     columns: dict[str, list[object]] = {
         "rank": [
             f"{r.rank_low}" if r.rank_low == r.rank_high else f"{r.rank_low}-{r.rank_high}"
@@ -80,7 +85,7 @@ def _table(found: Ranking, suffix: str) -> Table:
         ],
         "clean": [Value(r.clean) for r in records(found.frame)],
         "degraded": [
-            Value(r.mean, r.mean_low, r.mean_high, bold=r.rank_low == 1)
+            Value(r.mean, r.mean_low, r.mean_high, bold=r.rank == 1, level=r.name in tied)
             for r in records(found.frame)
         ],
         "worst": [f"{r.worst} {100 * r.worst_mean:.1f}" for r in records(found.frame)],
@@ -88,8 +93,8 @@ def _table(found: Ranking, suffix: str) -> Table:
     notes = [
         (
             "rank: all ranks that the tests leave possible (exact sign-flip tests over the images, "
-            "all pairs, adjusted by Holm's method); they apply to these trained networks. Bold: no "
-            "other is established to be better."
+            "all pairs, adjusted by Holm's method); they apply to these trained networks. Bold: the "
+            f"best; {LEVEL}: the tests do not separate it from the best."
         ),
         *(f"{note[:1].upper()}{note[1:]}." for note in found.notes),
     ]

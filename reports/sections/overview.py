@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from robobench import section
-from robobench.reports.blocks import Block, Table, Text, Value, counted
+from robobench.reports.blocks import Block, Card, Table, Text, Value, counted
+from robobench.reports.facts import fact_of
 from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
 from robobench.reports.method_row import MethodRow
 from robobench.reports.method_verdicts import verdicts
-from robobench.reports.ranking import BOLD_NOTE, embolden
+from robobench.reports.ranking import bold_note, marked
+from robobench.reports.table_views import by_group, with_views
 from robobench.types import CLEAN
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ def summary(run: Run) -> list[Block]:
         blocks.append(_sentences(board))
         blocks.append(_headline(board))
         if len(board.corruptions) > 1:
-            blocks.append(_by_corruption(board))
+            blocks += by_group(board, (_INTERVALS,))
+            blocks.append(with_views(board, _by_corruption(board)))
         blocks += _published(board)
     return blocks
 
@@ -38,14 +41,16 @@ def summary(run: Run) -> list[Block]:
 def _sentences(board: Leaderboard) -> Text:
     """The findings in words, each with its uncertainty."""
     said: list[str] = []
+    found = verdicts(board)
     if board.reference_row is not None:
         said += _loss(board, board.reference_row)
-        said += [v.sentence(board.reference) for v in verdicts(board)]
+        said += [v.sentence(board.reference) for v in found]
     under = f" and under {counted(len(board.corruptions), 'corruption')}"
-    return Text(
+    return Card(
         f"{counted(len(board.rows), 'method')} on {counted(board.images, 'image')} of "
         f"{board.title}, clean{under if board.corruptions else ''}.",
         items=tuple(said),
+        facts=tuple(fact_of(verdict, board.reference) for verdict in found),
     )
 
 
@@ -72,12 +77,11 @@ def _over(board: Leaderboard) -> str:
 def _headline(board: Leaderboard) -> Table:
     rows = board.rows
     columns: dict[str, list[Value]] = {
-        "clean": embolden(board, rows, [board.clean(row) for row in rows], CLEAN)
+        "clean": marked(board, rows, [board.clean(row) for row in rows], CLEAN)
     }
     if board.corruptions:
         accuracy = [board.summed(row, MEAN, "accuracy") for row in rows]
-        name = "accuracy, Acc(1,5)" if _is_interval_mean(board) else "accuracy"
-        columns[name] = embolden(board, rows, accuracy, MEAN)
+        columns["accuracy"] = marked(board, rows, accuracy, MEAN)
         columns["drop"] = [board.summed(row, MEAN, "drop") for row in rows]
         ce = f"CE[{board.reference}]"
         columns[ce] = [board.summed(row, MEAN, ce) for row in rows]
@@ -91,13 +95,14 @@ def _headline(board: Leaderboard) -> Table:
     frame.columns.name = "method"
     return Table(
         f"summary{board.suffix}",
-        f"Accuracy on clean images and on degraded ones (mean over {_over(board)}); the drop "
+        f"Accuracy on clean images and on degraded ones (mean over {_over(board)}"
+        f"{', which is Acc(1,5)' if _is_interval_mean(board) else ''}); the drop "
         f"between the two; corruption error relative to `{board.reference}`; and the share of the "
         f"loss of `{board.reference}` that a method recovers. All in percent."
         if board.corruptions
         else "Accuracy on clean images, in percent.",
         frame,
-        notes=(_INTERVALS, BOLD_NOTE, *board.marks()),
+        notes=(_INTERVALS, bold_note(), *board.marks()),
     )
 
 
@@ -112,19 +117,20 @@ def _is_interval_mean(board: Leaderboard) -> bool:
 def _by_corruption(board: Leaderboard) -> Table:
     rows = board.rows
     columns = {
-        name: embolden(board, rows, [board.summed(r, name, "accuracy") for r in rows], name)
+        name: marked(board, rows, [board.summed(r, name, "accuracy") for r in rows], name)
         for name in board.degraded
     }
     frame = pd.DataFrame(columns, index=[row.heading for row in rows], dtype=object)
     frame.columns.name = "method"
-    if len(frame.columns) > max(7, len(rows)):  # the longer side runs down the page
+    turned = len(frame.columns) > max(7, len(rows))  # the longer side runs down the page
+    if turned:
         frame = frame.T
         frame.index.name, frame.columns.name = None, "corruption"
     return Table(
         f"by-corruption{board.suffix}",
         "Accuracy by corruption, each the mean over its severities or levels, in percent.",
         frame,
-        notes=(_INTERVALS, BOLD_NOTE, *board.marks()),
+        notes=(_INTERVALS, bold_note("row" if turned else "column"), *board.marks()),
     )
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from robobench import section
+from robobench.analysis.pairwise import Difference
 from robobench.analysis.series import scope
 from robobench.reports.blocks import Block, Plot, Table, Text, Value
 from robobench.reports.leaderboard import Leaderboard, leaderboards
 from robobench.reports.method_row import MethodRow
 from robobench.reports.plots import paired_figure
-from robobench.reports.ranking import Difference, differences, p_values
+from robobench.reports.ranking import differences, judged
 
 if TYPE_CHECKING:
     from robobench.results.run import Run
@@ -36,15 +37,14 @@ def paired(run: Run) -> list[Block]:
             Plot(
                 f"paired{board.suffix}",
                 f"Gain of each method over `{board.reference}` on the same images, in points of "
-                "accuracy; bars: 95 % intervals of the paired difference. Where the interval "
-                f"includes zero, no difference is established. Of {_of(board)}.",
+                "accuracy; bars: 95 % intervals of the paired difference, each for itself. Which "
+                f"differences are established, the p-values below say. Of {_of(board)}.",
                 paired_figure(board),
                 f"Gains over {board.reference} with intervals for {names}.",
             )
         )
         blocks.append(_table(board, gains))
-        if not board.sweeps:  # with a hundred levels the exact test takes seconds per method
-            blocks.append(_chances(board, board.reference_row))
+        blocks.append(_chances(board))
     return blocks
 
 
@@ -58,8 +58,7 @@ def _table(board: Leaderboard, gains: Mapping[str, Mapping[str, Difference]]) ->
     frame = pd.DataFrame(
         {
             row.heading: [
-                _value(gains[row.label].get(name), board.reason(row, name))
-                for name in board.conditions
+                _value(board, row, gains[row.label].get(name), name) for name in board.conditions
             ]
             for row in rows
         },
@@ -76,13 +75,19 @@ def _table(board: Leaderboard, gains: Mapping[str, Mapping[str, Difference]]) ->
     )
 
 
-def _chances(board: Leaderboard, reference: MethodRow) -> Table:
+def _chances(board: Leaderboard) -> Table:
     rows, names = board.others, board.conditions
-    found = {row: p_values(board, reference, row) for row in rows}
     frame = pd.DataFrame(
         {
-            row.heading: [Value(p.get(n), unit="p", why=board.reason(row, n)) for n in names]
-            for row, p in found.items()
+            row.heading: [
+                Value(
+                    board.tests.p(name, board.reference, row.label),
+                    unit="p",
+                    why=board.reason(row, name),
+                )
+                for name in names
+            ]
+            for row in rows
         },
         index=names,
         dtype=object,
@@ -92,14 +97,16 @@ def _chances(board: Leaderboard, reference: MethodRow) -> Table:
         f"paired-p{board.suffix}",
         f"p-values of the difference from `{board.reference}`: two-sided exact sign-flip test over "
         "images (with several trainings, Student's t of these added), of "
-        f"{_of(board)}, Holm-adjusted over the corruptions (the mean is a test of its own).",
+        f"{_of(board)}, adjusted by Holm's method for all pairs of methods: the means over corruptions "
+        "are one family, clean images and single corruptions another.",
         frame,
         notes=tuple(board.marks(rows)),
         folded=True,
     )
 
 
-def _value(found: Difference | None, why: str) -> Value:
+def _value(board: Leaderboard, row: MethodRow, found: Difference | None, name: str) -> Value:
     if found is None:
-        return Value(None, unit="points", why=why)
-    return Value(found.value, found.low, found.high, "points")
+        return Value(None, unit="points", why=board.reason(row, name))
+    value = Value(found.value, found.low, found.high, "points")
+    return judged(board, row, value, name)

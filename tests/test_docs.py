@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -128,7 +129,8 @@ def walk(page, capsys, only=lambda line: True):
             if "def predict" in content or "@robobench.c" in content or named:
                 Path("flip.py").write_text(content)
                 continue  # a plug-in: the commands below load it
-            exec(compile(content, str(page), "exec"), known)
+            Path("example.py").write_text(content)
+            runpy.run_path("example.py", init_globals=known)
             continue
         for line in content.replace("\\\n", " ").splitlines():
             if not line.startswith("robobench ") or FOREIGN.search(line) or not only(line):

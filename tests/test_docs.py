@@ -234,7 +234,10 @@ def test_the_site_builds_without_a_warning(tmp_path):
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "methods" / "afd" / "index.html").is_file()
+    for page in ("metrics", "methods/afd"):
+        made = (tmp_path / page / "index.html").read_text(encoding="utf-8")
+        assert "<math " in made
+        assert "arithmatex" not in made, "a formula that is still LaTeX"
     assert not list(tmp_path.rglob("make_*.py"))
 
 

@@ -35,6 +35,11 @@ IDEAS = Path(__file__).with_name("ideas.md")
 BEGIN, END = "<!-- measured {} -->", "<!-- end -->"
 _MEASURED = re.compile(r"<!-- measured (\S+) -->\n.*?<!-- end -->", re.DOTALL)
 
+UNMEASURED = {
+    "": "Not measured here: no weights of it ship with the package.",
+    "org": "It is the reference on the page of every other method, and in [all tables](../results.md).",
+    "restore": "[With two published networks](../restoration.md), on CIFAR-10 at JPEG qualities 1 to 20.",
+}
 ADDED = {
     "none": "nothing: there is nothing to train",
     "classifier": "weights of its own, for the classes of a data set and an architecture",
@@ -119,7 +124,7 @@ def page(name: str, idea: str, measured: Sequence[str]) -> str:
     if kind.fit.__func__ is not robobench_fit():
         lines += ["```sh", f"robobench train --method {name}", "```", ""]
     lines += ["## Measured", ""]
-    lines += measured or ["Not measured yet: it ships without weights."]
+    lines += measured or [UNMEASURED.get(name, UNMEASURED[""])]
     lines += ["", "## Source", ""]
     docstring = (kind.__doc__ or "").strip()
     _, _, rest = docstring.partition("\n\n")

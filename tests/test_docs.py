@@ -212,6 +212,12 @@ def test_the_readme_fits_on_two_screens():
     assert not [path for path in linked if not (ROOT / path).is_file()]
 
 
+def test_every_metric_is_explained():
+    text = (DOCS / "metrics.md").read_text(encoding="utf-8")
+    own = [n for n in registry.METRICS if registry.METRICS.entry(n).module.startswith("robobench.")]
+    assert not [name for name in own if f"`{name}`" not in text]
+
+
 def test_pictures_stay_small():
     assert sum(p.stat().st_size for p in (DOCS / "pictures").iterdir()) < 300_000
 

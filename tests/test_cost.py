@@ -96,6 +96,15 @@ def test_an_onnx_file_counts_with_each_pass(tmp_path):
     assert Constant(found).cost() == robobench.Cost(0, 0)
 
 
+@pytest.mark.filterwarnings("ignore")  # what torch says of its own formats
+def test_a_program_for_two_images_at_once_counts_one(tmp_path):
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2)).eval()
+    program = torch.export.export(network, (torch.rand(2, 3, 8, 8),))
+    torch.export.save(program, tmp_path / "net.pt2")
+    found = load_backbone(f"pt2:{tmp_path}/net.pt2", dataset="folder:x", class_names=("a", "b"))
+    assert METHODS["org"](found).cost().macs == 384
+
+
 class Slow(robobench.Method):
     """Takes four milliseconds an image longer; its network counts once."""
 

@@ -41,6 +41,13 @@ class Method:
             empty for methods that take no argument.
         backbone: The frozen classifier it builds on.
         weights: Its own trained weights, or None.
+
+    >>> class Mirrored(Method):
+    ...     "Mean of the predictions for an image and its mirror image."
+    ...     def predict(self, images, context):
+    ...         return (self.backbone(images) + self.backbone(images.flip(-1))) / 2
+    >>> Mirrored.applies_to("fog")
+    True
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -239,7 +246,13 @@ class Dataset(Protocol):
 
 
 class Metric(Protocol):
-    """A measure of a cell's predictions; see `robobench.metric`."""
+    """A measure of a cell's predictions; see `robobench.metric`.
+
+    >>> def sure(predictions):
+    ...     "Share of images with a confidence above 0.9."
+    ...     return predictions.confidence > 0.9
+    >>> metric: Metric = sure
+    """
 
     def __call__(self, predictions: Predictions) -> float | NDArray[Any]:
         """One value per image (bool or float N), whose mean is the metric; or a single number."""

@@ -275,6 +275,7 @@ def test_catalogue_is_light():
         "from robobench.corruptions import catalogue\n"
         "assert catalogue.expand('all')[0] == 'gaussian_noise'\n"
         "catalogue.at_severity('fog', 3, 'cifar-c')\n"
+        "assert [len(catalogue.expand(group)) for group in ('c-bar', 'geometry')] == [10, 9]\n"
         "heavy = {'torch', 'numba', 'numpy', 'cv2', 'scipy', 'pandas'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )

@@ -197,7 +197,7 @@ def test_what_is_wrong_with_other_plugins_is_said(registered):
         (lambda: contract("method", "org", plugin="no.py"), "no such file"),
         (lambda: check_contract("method", "og"), "did you mean 'org'"),
         (lambda: check_contract("trained_method", "median"), "nothing to train"),
-        (lambda: check_contract("method", "jpg-estqf", dataset="cifar100"), "robobench train"),
+        (lambda: check_contract("method", "jpg-estqf"), "robobench train"),
     ],
 )
 def test_mistakes_are_one_line(call, said):

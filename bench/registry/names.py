@@ -249,7 +249,10 @@ class Registry:
 
 METHODS = Registry("method")
 # `robobench.corruptions.catalogue.GROUPS`, which is known only once that module is loaded.
-_GROUPS = ("noise", "blur", "weather", "digital", "extra", "common", "all", "codecs")
+_GROUPS = (
+    *("noise", "blur", "weather", "digital", "extra"),
+    *("common", "all", "codecs", "c-bar", "geometry"),
+)
 CORRUPTIONS = Registry(
     "corruption",
     reserved={"clean": "the name of undegraded images", **dict.fromkeys(_GROUPS, "a group")},

@@ -207,8 +207,8 @@ def test_failure_browser(shown, page):
     for part in (
         str(first),
         names[truth.label[first]],
-        f"{names[org.predicted[first]]} (20 %)",
-        "90 %",
+        f"{names[org.predicted[first]]} (20\N{NO-BREAK SPACE}%)",
+        "90\N{NO-BREAK SPACE}%",
     ):
         assert part in found[0]
     thumbnail = f'document.querySelector("{figure} .thumbnail")'

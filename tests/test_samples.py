@@ -55,7 +55,7 @@ def test_two_trainings_of_one_restorer_have_files_of_their_own():
 
 
 def test_a_run_keeps_thumbnails_of_its_images(tmp_path):
-    images = np.random.default_rng(0).integers(0, 256, (30, 3, 96, 96), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (30, 96, 96, 3), np.uint8)
     labels = np.arange(30) % 3
     network = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
     again = []

@@ -13,16 +13,18 @@ from robobench.files import write_aside
 from robobench.registry import SECTIONS
 from robobench.reports import markup, style, tables
 from robobench.reports.blocks import Block, Plot, Table, Text, counted
+from robobench.reports.data_files import as_json, as_parquet
 from robobench.reports.joined import join
 from robobench.reports.leaderboard import leaderboards
 from robobench.reports.notices import notices
+from robobench.reports.pull_request import fitted
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
     from robobench.results.run import Run
 
-FORMATS = ("html", "latex", "markdown", "csv")
+FORMATS = ("html", "latex", "markdown", "csv", "json", "parquet")
 DEFAULT_FORMATS = ("html", "latex", "csv")
 _LAST = 1000  # order of a section that does not state one
 
@@ -102,19 +104,33 @@ def build(
         RobobenchError: A format, section or method is unknown, the run has no cells, a section
             raised, or the folder is not writable.
     """
+    wanted = check_formats(formats)
+    report = compose([run] if not isinstance(run, Sequence) else run, sections, normalizer)
+    write(report, Path(out), wanted)
+    return Path(out) / FIRST[wanted[0]]
+
+
+def check_formats(formats: Iterable[str]) -> list[str]:
+    """The formats, each once.
+
+    Raises:
+        RobobenchError: One is unknown, or there is none.
+    """
     wanted = list(dict.fromkeys(formats))
     for name in wanted:
         if name not in FORMATS:
             raise unknown_name("format", name, FORMATS)
     if not wanted:
         raise RobobenchError(f"no format given: name one or more of {', '.join(FORMATS)}")
-    report = compose([run] if not isinstance(run, Sequence) else run, sections, normalizer)
-    folder = Path(out)
+    return wanted
+
+
+def write(report: Report, folder: Path, formats: Sequence[str]) -> None:
+    """Write the files of a report, all made before the first is written."""
     with style.room():
-        files = {path: data for name in wanted for path, data in _WRITERS[name](report).items()}
+        files = {path: data for name in formats for path, data in _WRITERS[name](report).items()}
     for path, data in files.items():
         write_aside(folder / path, data)
-    return folder / _FIRST[wanted[0]]
 
 
 def draw(runs: Sequence[Run], kind: str, out: Path, normalizer: str | None = None) -> list[Path]:
@@ -314,8 +330,21 @@ def _comment(table: Table) -> str:
 
 
 def _markdown(report: Report) -> Mapping[str, bytes]:
-    files = {f"figures/{plot.name}.svg": report.draw(plot, "svg") for plot in report.plots}
-    return {"report.md": page(report, "report.md.j2"), **files}
+    files = {f"figures/{plot.name}.png": report.draw(plot, "png") for plot in report.plots}
+    return {"report.md": markdown_of(report).encode(), **files}
+
+
+def markdown_of(report: Report) -> str:
+    """A report as Markdown that fits a pull request."""
+    return fitted(report.parts, lambda folded: page(report, "report.md.j2", folded=folded).decode())
+
+
+def _json(report: Report) -> Mapping[str, bytes]:
+    return {f"tables/{table.name}.json": as_json(table) for table in report.tables}
+
+
+def _parquet(report: Report) -> Mapping[str, bytes]:
+    return {f"tables/{table.name}.parquet": as_parquet(table) for table in report.tables}
 
 
 def _csv(report: Report) -> Mapping[str, bytes]:
@@ -327,5 +356,9 @@ _WRITERS: Mapping[str, Callable[[Report], Mapping[str, bytes]]] = {
     "latex": _latex,
     "markdown": _markdown,
     "csv": _csv,
+    "json": _json,
+    "parquet": _parquet,
 }
-_FIRST = {"html": "index.html", "latex": "report.tex", "markdown": "report.md", "csv": "tables"}
+FIRST = {"html": "index.html", "latex": "report.tex", "markdown": "report.md"} | dict.fromkeys(
+    ("csv", "json", "parquet"), "tables"
+)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 import pandas as pd
 
 from robobench.reports.blocks import LEVEL, Table, Value
+from robobench.reports.joined import join
 from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
 from robobench.reports.method_row import MethodRow
 from robobench.reports.method_verdicts import verdicts
@@ -31,7 +32,7 @@ def print_results(run: Run, *, file: TextIO | None = None) -> None:
         file: Where to print; standard output by default.
     """
     console = screen(file)
-    boards = leaderboards(run)
+    boards = leaderboards(join([run])) if run.cells else []
     if not boards:
         console.print("no cells: nothing to summarise")
         return
@@ -71,7 +72,7 @@ def method_table(board: Leaderboard) -> Table:
         columns[_RECOVERED] = [
             Value(None)
             if row.label == board.reference
-            else judged(board, row, board.summed(row, MEAN, _RECOVERED), MEAN)
+            else judged(board, row, _bare(board.summed(row, MEAN, _RECOVERED)), MEAN)
             for row in rows
         ]
     labels = [f"{row.label}*" if row.told else row.label for row in rows]

@@ -156,6 +156,7 @@ class Leaderboard:
                     adapts=bool(entry.get("adapts")),
                     parameters=entry.get("parameters"),
                     macs=entry.get("macs"),
+                    run=str(entry.get("run", "")),
                 )
             )
         place = {(e["method"], e["trained_on"]): i for i, e in enumerate(told)}
@@ -361,8 +362,16 @@ def leaderboards(run: Run) -> list[Leaderboard]:
     frame = run.frame
     found = list(dict.fromkeys(zip(*(frame[key] for key in _KEYS), strict=True)))
     reference = str(run.manifest.get("configuration", {}).get("normalizer") or "org")
+    references: Mapping[tuple[str, str, str], str] = getattr(run, "references", {})
     known += [
-        Leaderboard(run, dataset, split, backbone, reference, alone=len(found) == 1)
+        Leaderboard(
+            run,
+            dataset,
+            split,
+            backbone,
+            references.get((dataset, split, backbone), reference),
+            alone=len(found) == 1,
+        )
         for dataset, split, backbone in found
     ]
     return known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ class MethodRow:
         adapts: Whether it adapts to the batch.
         parameters: Number of parameters, or None where the run does not record it.
         macs: Multiply-adds per image, or None.
+        run: Name of its run among several; in `label` where others have a method of this name that differs.
     """
 
     label: str
@@ -49,6 +51,7 @@ class MethodRow:
     adapts: bool = False
     parameters: float | None = None
     macs: float | None = None
+    run: str = ""
 
     @property
     def told(self) -> bool:
@@ -66,7 +69,21 @@ class MethodRow:
         """Label and marks: ``jpg-trueqf †``."""
         return f"{self.label} {self.marks}".rstrip()
 
+    @property
+    def within_run(self) -> tuple[str, str]:
+        """The name of its run, and its heading without that."""
+        return self.run or "all", self.heading.replace(f" [{self.run}]", "", 1)
+
     def of(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The method's rows of a long table."""
         mine = (frame["method"] == self.method) & (frame["trained_on"] == self.trained_on)
         return frame[mine]
+
+
+def headings(rows: Sequence[MethodRow]) -> pd.Index:
+    """The row headings of a table of methods, with a column ``run`` where runs differ in some."""
+    import pandas as pd
+
+    if any(row.run and row.method.endswith(f" [{row.run}]") for row in rows):
+        return pd.MultiIndex.from_tuples([row.within_run for row in rows], names=["run", "method"])
+    return pd.Index([row.heading for row in rows], dtype=object)

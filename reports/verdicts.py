@@ -37,23 +37,28 @@ def headline(result: CheckResult) -> str:
     )
 
 
-def as_text(result: CheckResult) -> str:
-    """For a terminal: methods first, then the cells that changed, then other differences."""
-    changed = [v for v in _ranked(result.cells) if v.outcome != SAME or v.remark]
+def as_text(result: CheckResult, width: int = _WIDE) -> str:
+    """For a terminal: methods first, then the cells that changed, then other differences.
+
+    Args:
+        result: What was found.
+        width: Number of characters in a line.
+    """
+    changed = _changed(result)
     lines = [headline(result), ""]
-    table = _table([*result.means, *changed[:20]])
-    lines += [plain(line.plain) for line in grid(table, _WIDE, gap=2)]
+    shown = [*result.means, *changed[:20]]
+    lines += [plain(line.plain) for line in grid(_table(shown), width, gap=2 if width > 100 else 1)]
     if len(changed) > 20:
         lines.append(f"    and {len(changed) - 20} more; --summary FILE lists them")
-    lines += ["", _power(result)]
+    lines += ["", *_legend(shown), *_new(result), _power(result)]
     lines += [f"note: {note}" for note in result.notes]
     return "\n".join(lines) + "\n"
 
 
 def as_markdown(result: CheckResult) -> str:
     """For a GitHub step summary or a pull-request comment."""
-    ranked = _ranked(result.cells)
-    changed = [v for v in ranked if v.outcome != SAME or v.remark]
+    ranked = [v for v in _ranked(result.cells) if v.outcome != NOT_COMPARABLE]
+    changed = _changed(result)
     lines = [f"### robobench check: {headline(result)}", "", to_markdown(_table(result.means))]
     if changed:
         lines += ["**Cells that changed**", "", to_markdown(_table(changed[:_ROWS]))]
@@ -61,7 +66,8 @@ def as_markdown(result: CheckResult) -> str:
     if rest:
         lines += [f"<details><summary>{len(rest)} cells are the same</summary>", ""]
         lines += [to_markdown(_table(rest[: max(0, _ROWS - len(changed))])), "</details>", ""]
-    lines.append(_power(result))
+    told = [*_legend([*result.means, *changed]), *_new(result), _power(result)]
+    lines.append("  \n".join(markup.markdown(line) for line in told))
     if result.notes:
         lines += ["", "Differences from the baseline:", ""]
         lines += [f"- {markup.markdown(note)}" for note in result.notes]
@@ -76,6 +82,29 @@ def refused_as_markdown(reason: str) -> str:
 def _ranked(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """Worst first."""
     return sorted(verdicts, key=lambda v: (_ORDER.index(v.outcome), not v.remark, -v.loss))
+
+
+def _changed(result: CheckResult) -> list[Verdict]:
+    """The cells that changed, or seem to."""
+    compared = [v for v in _ranked(result.cells) if v.outcome != NOT_COMPARABLE]
+    return [v for v in compared if v.outcome != SAME or v.remark]
+
+
+def _legend(shown: Sequence[Verdict]) -> list[str]:
+    """What the mark after an outcome means, if it is there."""
+    remarks = dict.fromkeys(v.remark for v in shown if v.outcome == SAME and v.remark)
+    return [f"(!): the loss is {remark}." for remark in remarks]
+
+
+def _new(result: CheckResult) -> list[str]:
+    """The cells that the baseline lacks, in one line: they are no reason to fail."""
+    new = [v for v in (*result.means, *result.cells) if v.outcome == NOT_COMPARABLE]
+    if not new:
+        return []
+    named = ", ".join(dict.fromkeys(f"{v.method} on {v.what}" for v in new[:5]))
+    more = f" and {len(new) - 5} more" if len(new) > 5 else ""
+    said = f"Not in the baseline, and so not compared: {named}{more}"
+    return [f"{said}; `robobench freeze` makes a baseline with them."]
 
 
 def _power(result: CheckResult) -> str:
@@ -102,7 +131,5 @@ def _cells(verdict: Verdict) -> list[str | Value]:
     before, after = Value(verdict.before), Value(verdict.after)
     if verdict.outcome == MISSING:
         return [verdict.method, verdict.what, before, Value(None), verdict.remark, Value(None)]
-    if verdict.outcome == NOT_COMPARABLE:
-        return [verdict.method, verdict.what, Value(None), after, verdict.remark, Value(None)]
     change = Value(-verdict.loss, -verdict.high, -verdict.low, "points")
     return [verdict.method, verdict.what, before, after, change, Value(verdict.p, unit="p")]

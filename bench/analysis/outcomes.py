@@ -23,11 +23,14 @@ class Outcomes:
         cell: The cell.
         index: int64 N, ascending: indices in the data set.
         correct: bool N, whether each image was classified correctly.
+        commonest: Share of the most frequent class, which naming it always would get right; 0 where
+            it is not known.
     """
 
     cell: Cell
     index: NDArray[np.int64]
     correct: NDArray[np.bool_]
+    commonest: float = 0.0
 
 
 def outcomes_of(cells: Iterable[tuple[Cell, Predictions]]) -> list[Outcomes]:
@@ -48,7 +51,9 @@ def keeping_outcomes(
         known = next((other for other in indices if np.array_equal(other, index)), None)
         if known is None:
             indices.append(known := index)
-        found.append(Outcomes(cell, known, predictions.correct))
+        _, counts = np.unique(predictions.label, return_counts=True)
+        commonest = float(counts.max(initial=0)) / max(len(predictions), 1)
+        found.append(Outcomes(cell, known, predictions.correct, commonest))
         yield cell, predictions
 
 
@@ -63,6 +68,7 @@ class Aligned:
         notes: What had to be left out, as sentences.
         seen: bool, cells x N: the images that each cell has, where cells have their own by design;
             None where each has all.
+        commonest: Share of the most frequent class.
     """
 
     cells: tuple[Cell, ...]
@@ -70,6 +76,7 @@ class Aligned:
     correct: NDArray[np.bool_]
     notes: tuple[str, ...] = ()
     seen: NDArray[np.bool_] | None = None
+    commonest: float = 0.0
 
     def count_of(self, row: int) -> int:
         """Number of images of a cell."""
@@ -119,4 +126,5 @@ def align(found: Sequence[Outcomes]) -> Aligned:
     for row, one in enumerate(found):
         whole = len(one.index) == len(index)
         correct[row] = one.correct if whole else one.correct[np.searchsorted(one.index, index)]
-    return Aligned(tuple(one.cell for one in found), index, correct, notes)
+    commonest = max(one.commonest for one in found)
+    return Aligned(tuple(one.cell for one in found), index, correct, notes, commonest=commonest)

@@ -36,8 +36,8 @@ def rank(runs: tuple[str, ...], method: str, normalizer: str | None, table: str 
     from robobench.reports.sections.classifiers import ranking_blocks
 
     run = join(open_runs(runs))
-    if isinstance(run, JoinedRun) and run.conflicts:
-        raise RobobenchError(f"these runs cannot be ranked together: {run.conflicts[0]}")
+    if isinstance(run, JoinedRun) and run.disagrees:
+        raise RobobenchError(f"these runs cannot be ranked together: {run.conflicts[-1]}")
     found = ranked(
         series_of(outcomes_of(run.each())),
         method=None if method == "all" else method,

@@ -9,7 +9,7 @@ import pandas as pd
 from robobench import section
 from robobench.reports.blocks import Block, Table, Text, Value, counted
 from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
-from robobench.reports.method_row import MethodRow
+from robobench.reports.method_row import MethodRow, headings
 from robobench.reports.method_verdicts import verdicts
 from robobench.reports.ranking import bold_note, marked
 from robobench.types import CLEAN
@@ -86,7 +86,7 @@ def _headline(board: Leaderboard) -> Table:
             else board.summed(row, MEAN, "recovered")
             for row in rows
         ]
-    frame = pd.DataFrame(columns, index=[row.heading for row in rows], dtype=object)
+    frame = pd.DataFrame(columns, index=headings(rows), dtype=object)
     frame.columns.name = "method"
     return Table(
         f"summary{board.suffix}",

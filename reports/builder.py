@@ -17,7 +17,7 @@ from robobench.reports.data_files import as_json, as_parquet
 from robobench.reports.joined import join
 from robobench.reports.leaderboard import leaderboards
 from robobench.reports.notices import notices
-from robobench.reports.pull_request import fitted
+from robobench.reports.pull_request import LONGEST, Folded, fitted
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -334,9 +334,18 @@ def _markdown(report: Report) -> Mapping[str, bytes]:
     return {"report.md": markdown_of(report).encode(), **files}
 
 
-def markdown_of(report: Report) -> str:
-    """A report as Markdown that fits a pull request."""
-    return fitted(report.parts, lambda folded: page(report, "report.md.j2", folded=folded).decode())
+def markdown_of(report: Report, most: int = LONGEST) -> str:
+    """A report as Markdown that fits a pull request.
+
+    Args:
+        report: The report.
+        most: Number of bytes in UTF-8 that it may have.
+    """
+
+    def render(folded: Folded) -> str:
+        return page(report, "report.md.j2", folded=folded).decode()
+
+    return fitted(report.parts, render, most)
 
 
 def _json(report: Report) -> Mapping[str, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -23,6 +24,7 @@ from robobench.reports.tables import plain, to_markdown
 # GitHub cuts a step's summary off at 1 MiB; the cells that matter come first.
 _ROWS = 200
 _ORDER = (WORSE, MISSING, BETTER, NOT_COMPARABLE, SAME)
+_SIDE_BY_SIDE = 100  # width below which methods have lines of their own
 _WIDE = 1000  # wide enough for all columns
 
 
@@ -47,7 +49,9 @@ def as_text(result: CheckResult, width: int = _WIDE) -> str:
     changed = _changed(result)
     lines = [headline(result), ""]
     shown = [*result.means, *changed[:20]]
-    lines += [plain(line.plain) for line in grid(_table(shown), width, gap=2 if width > 100 else 1)]
+    narrow = width < _SIDE_BY_SIDE
+    table = _by_method(_table(shown)) if narrow else _table(shown)
+    lines += [plain(line.plain) for line in grid(table, width, gap=1 if narrow else 2)]
     if len(changed) > 20:
         lines.append(f"    and {len(changed) - 20} more; --summary FILE lists them")
     lines += ["", *_legend(shown), *_new(result), _power(result)]
@@ -125,6 +129,13 @@ def _table(verdicts: Sequence[Verdict]) -> Table:
     frame = pd.DataFrame(rows, index=outcomes, columns=columns, dtype=object)
     frame.columns.name = "outcome"
     return Table("verdicts", "Changes in points, with 95 % intervals.", frame)
+
+
+def _by_method(table: Table) -> Table:
+    """The same with a heading for each method instead of a column."""
+    frame = table.frame.drop(columns="method")
+    frame.index = pd.MultiIndex.from_arrays([table.frame["method"], table.frame.index])
+    return replace(table, frame=frame)
 
 
 def _cells(verdict: Verdict) -> list[str | Value]:

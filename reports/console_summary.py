@@ -14,6 +14,7 @@ from robobench.reports.method_row import MethodRow
 from robobench.reports.method_verdicts import verdicts
 from robobench.reports.ranking import judged, marked
 from robobench.reports.screen import print_table, print_text, screen
+from robobench.reports.tables import footnotes
 from robobench.types import CLEAN
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ def _notes(board: Leaderboard, table: Table) -> list[str]:
         )
     if any(row.told for row in board.rows):
         lines.append("*: is told the corruption or its strength, which no deployment knows.")
+    lines += [f"({sign}) {note}" for sign, note in footnotes(table)]
     if any(value.level for _, column in table.frame.items() for value in column):
         lines.append(f"{LEVEL}: the tests do not separate it from the best in its column.")
     return lines

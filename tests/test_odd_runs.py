@@ -27,6 +27,7 @@ def test_one_method_is_not_the_best_of_anything(tmp_path, write_run):
     console, text = told(run, tmp_path / "out")
     assert "no method beside org was evaluated" in console
     assert "**" not in text.partition("| --- ")[2].partition("\n\n")[0], "nothing is bold"
+    assert "Bold" not in text
     assert "recovered" not in console
 
 
@@ -87,6 +88,7 @@ def test_without_clean_images_there_is_a_verdict_and_no_drop(tmp_path, write_run
     run = load(write_run(tmp_path / "run", ("org", "twin"), without=without, shown=False))
     console, text = told(run, tmp_path / "out")
     assert "twin gains most over org" in console
+    assert "(a) the clean images were not evaluated." in console
     assert "clean images were not evaluated" in text
     blocks = compose([run], ["summary"]).parts[0].blocks
     shown = next(b for b in blocks if hasattr(b, "frame")).frame

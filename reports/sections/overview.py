@@ -11,7 +11,7 @@ from robobench.reports.blocks import Block, Table, Text, Value, counted
 from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
 from robobench.reports.method_row import MethodRow, headings
 from robobench.reports.method_verdicts import verdicts
-from robobench.reports.ranking import bold_note, marked
+from robobench.reports.ranking import bold_notes, marked
 from robobench.types import CLEAN
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _headline(board: Leaderboard) -> Table:
         if board.corruptions
         else "Accuracy on clean images, in percent.",
         frame,
-        notes=(_INTERVALS, bold_note(), *board.marks()),
+        notes=(_INTERVALS, *bold_notes(frame), *board.marks()),
     )
 
 
@@ -125,7 +125,7 @@ def _by_corruption(board: Leaderboard) -> Table:
         f"by-corruption{board.suffix}",
         "Accuracy by corruption, each the mean over its severities or levels, in percent.",
         frame,
-        notes=(_INTERVALS, bold_note("row" if turned else "column"), *board.marks()),
+        notes=(_INTERVALS, *bold_notes(frame, "row" if turned else "column"), *board.marks()),
     )
 
 

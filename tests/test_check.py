@@ -272,10 +272,6 @@ def test_new_cells_are_not_comparable_and_do_no_harm(baseline):
     result = check([*model(), new], MANIFEST, baseline)
     assert result.outcome == "same"
     assert [v.what for v in result.cells if v.outcome == "not comparable"] == ["fog 3"]
-    for text in (as_text(result), as_markdown(result)):
-        assert text.count("fog 3") == 1, "one line, not a row for each"
-        assert "Not in the baseline, and so not compared: org on fog 3" in text
-        assert "not comparable" not in text
 
 
 def test_another_backbone_is_compared_and_said_other_machines_are_said(baseline):
@@ -347,10 +343,6 @@ def test_text_says_worst_first_and_what_could_be_found(worse):
     assert not any("four times out of five" in line for line in lines)
     assert any(line.startswith("note: device") for line in lines)
     assert max(map(len, lines)) <= 100
-    narrow = as_text(worse, 80).splitlines()
-    table = narrow[2 : narrow.index("", 2)]
-    assert max(map(len, table)) <= 80
-    assert not any(line.split() in (["p"], ["05"]) for line in table)
 
 
 # --- the commands --------------------------------------------------------------------------------

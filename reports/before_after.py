@@ -12,8 +12,9 @@ from robobench.analysis.before_after import BETTER, SAME, WORSE, BeforeAfter, be
 from robobench.analysis.comparison import MEAN
 from robobench.errors import RobobenchError
 from robobench.reports.blocks import Block, Table, Text, Value, counted
-from robobench.reports.builder import FIRST, Part, Report, write
+from robobench.reports.builder import FIRST, Report, write
 from robobench.reports.notices import differences_of_machines
+from robobench.reports.part import Part
 
 if TYPE_CHECKING:
     from robobench.results.run import Run

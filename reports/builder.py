@@ -17,6 +17,7 @@ from robobench.reports.data_files import as_json, as_parquet
 from robobench.reports.joined import join
 from robobench.reports.leaderboard import leaderboards
 from robobench.reports.notices import notices
+from robobench.reports.part import Part
 from robobench.reports.pull_request import LONGEST, Folded, fitted
 
 if TYPE_CHECKING:
@@ -27,21 +28,6 @@ if TYPE_CHECKING:
 FORMATS = ("html", "latex", "markdown", "csv", "json", "parquet")
 DEFAULT_FORMATS = ("html", "latex", "csv")
 _LAST = 1000  # order of a section that does not state one
-
-
-@dataclass(frozen=True)
-class Part:
-    """A section that was called.
-
-    Attributes:
-        name: Its registered name.
-        title: Heading of the section.
-        blocks: The blocks it returned.
-    """
-
-    name: str
-    title: str
-    blocks: Sequence[Block]
 
 
 @dataclass

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from robobench.reports import tables
 from robobench.reports.blocks import Block, Table
-
-if TYPE_CHECKING:
-    from robobench.reports.builder import Part
+from robobench.reports.part import Part
 
 # GitHub takes comments of up to 65,536 characters; a workflow may add some of its own.
 LONGEST = 60_000

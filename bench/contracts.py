@@ -41,6 +41,13 @@ class Method:
             empty for methods that take no argument.
         backbone: The frozen classifier it builds on.
         weights: Its own trained weights, or None.
+
+    >>> class Mirrored(Method):
+    ...     "Mean of the predictions for an image and its mirror image."
+    ...     def predict(self, images, context):
+    ...         return (self.backbone(images) + self.backbone(images.flip(-1))) / 2
+    >>> Mirrored.applies_to("fog")
+    True
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -101,6 +108,15 @@ class Method:
         """Extra columns by name, float32 N each (psnr, estimated_level); `clean` is undegraded."""
         return {}
 
+    def features(self, images: Tensor, context: Context) -> list[Tensor] | None:
+        """What ``robobench run --drift`` compares with the classifier's features for clean images.
+
+        Returns:
+            Feature maps, float32 N x C x h x w, where the classifier is split and at the ends of its
+            stages (`Backbone.stages`), after the method's repair; None if the method has none.
+        """
+        return None
+
     @classmethod
     def applies_to(cls, corruption: str) -> bool:
         """Whether the method makes sense on this corruption; else the cell is not applicable."""
@@ -158,8 +174,29 @@ class Method:
         return {}
 
     def cost(self) -> Cost:
-        """Parameters, and multiply-adds per image."""
-        return self.backbone.cost()
+        """Parameters of the networks that run, and multiply-adds per image.
+
+        By default they are counted while `predict` classifies a grey image.
+        """
+        import torch
+
+        from robobench.backbones.counting import cost_of_predicting
+        from robobench.types import Context
+
+        told: dict[str, Any] = {"corruption": "jpeg_compression", "severity": 3, "level": 50.0}
+
+        def predict(images: Tensor) -> Tensor:
+            told["header_quality"] = torch.full((len(images),), 50, device=images.device)
+            context = Context(
+                **{name: value for name, value in told.items() if name in self.needs},
+                indices=torch.arange(len(images), device=images.device),
+            )
+            return self.predict(images, context)
+
+        try:
+            return cost_of_predicting(predict, self.backbone)
+        except Exception:  # noqa: BLE001 - the run reports which cells it fails, and why
+            return self.backbone.cost()
 
 
 class Corruption(Protocol):
@@ -212,7 +249,13 @@ class Dataset(Protocol):
 
 
 class Metric(Protocol):
-    """A measure of a cell's predictions; see `robobench.metric`."""
+    """A measure of a cell's predictions; see `robobench.metric`.
+
+    >>> def sure(predictions):
+    ...     "Share of images with a confidence above 0.9."
+    ...     return predictions.confidence > 0.9
+    >>> metric: Metric = sure
+    """
 
     def __call__(self, predictions: Predictions) -> float | NDArray[Any]:
         """One value per image (bool or float N), whose mean is the metric; or a single number."""

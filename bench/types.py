@@ -1,7 +1,7 @@
 """The types that all other modules share; importing them does not import torch.
 
 Images are uint8 tensors N x 3 x H x W (RGB, 0..255) from the data set to the method: a degradation
-is applied to pixels, and each method decides for itself what it does to them afterwards.
+is applied to pixels; what happens to them afterwards, each method decides.
 """
 
 from __future__ import annotations
@@ -21,11 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-
 CLEAN = "clean"
 MATCHED = "matched"
-
-_ALONE: Final = ("averaged", 1)  # a recipe's default, which a card need not state
 
 
 def is_matched(trained_on: str) -> bool:
@@ -38,10 +35,9 @@ class Degradation:
     """One corruption at one strength: the condition a cell is evaluated under.
 
     Attributes:
-        corruption: A registered name, several joined by ``+`` (applied from left to right), or
-            ``clean``.
-        level: The strength in the corruption's own unit (JPEG quality, noise sigma on 0..255), or
-            the severity where a corruption has no such unit, or 0 for ``clean``.
+        corruption: A registered name, several joined by ``+`` (left to right), or ``clean``.
+        level: The strength in the corruption's own unit (JPEG quality, noise sigma on 0..255), the
+            severity where it has no such unit, 0 for ``clean``.
         profile: The severity table; empty where the level alone defines the strength.
     """
 
@@ -69,8 +65,7 @@ class Cell:
         split: ``test``, ``validation``, ...
         geometry: `Geometry.key`.
         corrupt_at: ``crop`` or ``native``.
-        profile: Severity table, with ``+jpeg85`` where images were saved as JPEG of quality 85
-            after the corruption.
+        profile: Severity table, with ``+jpeg85`` where images were then saved as JPEG 85.
         corruption: `Degradation.corruption`.
         level: `Degradation.level`.
         seed: Seed of the corruption; 0 for deterministic ones.
@@ -84,8 +79,9 @@ class Cell:
         method_version: Version of the method, see `robobench.registry.versions`.
         corruption_version: Version of the corruption; of the parts of a mixture, joined by ``+``.
         dataset_version: Version of what reads and resizes the images.
-        backbone_version: Version of the classifier's code, where that is neither built in nor a
-            library's.
+        backbone_version: Version of the classifier's code, unless built in or a library's.
+        sweep: The levels that the images are divided among (``1-100``), where a cell has only some
+            of them; how many levels each image is evaluated at is no part of a cell's identity.
     """
 
     dataset: str
@@ -107,6 +103,7 @@ class Cell:
     corruption_version: str = ""
     dataset_version: str = ""
     backbone_version: str = ""
+    sweep: str = ""
 
     @property
     def degradation(self) -> Degradation:
@@ -116,18 +113,19 @@ class Cell:
     @property
     def digest(self) -> str:
         """SHA-256 of all fields, hexadecimal: the identity of a cell on disk."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields, as files have them: `sweep` only where there is one."""
+        return {name: value for name, value in asdict(self).items() if name != "sweep" or value}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Cell:
-        """The inverse of `dataclasses.asdict`; unknown or missing fields are refused."""
+        """The inverse of `as_dict`; unknown or missing fields are refused."""
         names = {f.name for f in fields(cls)}
-        if set(values) != names:
-            raise RobobenchError(
-                f"a cell has the fields {sorted(names)}, this one has {sorted(values)}: "
-                "it was written by another version of robobench"
-            )
+        if {*values, "sweep"} != names:
+            told = f"a cell has the fields {sorted(names)}, this one has {sorted(values)}"
+            raise RobobenchError(f"{told}: it was written by another version of robobench")
         return cls(**values)
 
 
@@ -138,11 +136,15 @@ class Predictions:
     Attributes:
         index: int64, each image's index in its data set, ascending.
         label: int64, the true classes.
-        predicted: int64, the class with the largest probability; -1 where the method did not return
-            valid probabilities (NaN).
-        confidence: float32, the largest probability (NaN likewise).
+        predicted: int64, the class with the largest probability; -1 if not valid (NaN).
+        confidence: float32, the largest probability; NaN likewise, as the next.
         true_probability: float32, the probability of the true class.
         extra: Further per-image columns of the method (psnr, ssim, estimated_level), float32 each.
+        true_rank: int32, place of the true class by probability, from 1; 0 if not valid. This and
+            the next three are None where they were not stored (by earlier versions).
+        second: int32, the class of the second-largest probability; -1 if not valid, or no other.
+        second_probability: float32, its probability; NaN likewise.
+        logits: float16 N x outputs, natural logarithms of the probabilities (``--keep logits``).
     """
 
     index: NDArray[np.int64]
@@ -151,6 +153,10 @@ class Predictions:
     confidence: NDArray[np.float32]
     true_probability: NDArray[np.float32]
     extra: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    true_rank: NDArray[np.int32] | None = None
+    second: NDArray[np.int32] | None = None
+    second_probability: NDArray[np.float32] | None = None
+    logits: NDArray[np.float16] | None = None
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -206,10 +212,10 @@ class Context:
         corruption: Name, when the method needs ``corruption``.
         severity: 1 to 5 where the grid has severities, when it needs ``severity``.
         level: True level in the corruption's own unit, when it needs ``level``.
-        header_quality: int tensor N, JPEG quality read from the file's header (0 where the image
-            did not come from a JPEG file), when it needs ``header_quality``.
-        indices: int64 tensor N, each image's index in its data set: for methods that draw random
-            numbers, so that an image always gets the same ones.
+        header_quality: int tensor N, JPEG quality in the file's header (0 where there is none),
+            when it needs ``header_quality``.
+        indices: int64 tensor N, each image's index in its data set, which its random numbers
+            depend on.
     """
 
     corruption: str | None = None
@@ -254,7 +260,7 @@ class Card:
         minutes: Duration of the training.
         versions: Versions of robobench, Python and torch.
         class_names: For classifiers, the classes in the order of the outputs.
-        layer: For plug-in modules, the layer of the classifier after which they are plugged in.
+        layer: For plug-in modules, the classifier's layer after which they are plugged in.
         images_count: Number of training images if they were named or limited; 0 for a whole split.
         images_digest: SHA-256 of what identifies them, hexadecimal; likewise.
         recipe_name: Name of the settings; empty for the method's default.
@@ -320,11 +326,10 @@ class Recipe:
         warmup: Share of the steps in which the rate rises; then it decays along a half cosine.
         evaluations: How often the network is validated.
         clip: Maximum gradient norm; infinite for no clipping.
-        restarts: First step and peak rate of each further cycle (Loshchilov and Hutter
-            2017); the first cycle starts at step 0.
+        restarts: First step and peak rate of each cycle after the first (Loshchilov and Hutter 2017).
         keep: ``best`` in validation, or ``last`` where its images were trained on.
-        averaged: How many of the last cycles are averaged: the mean of the weights at their ends is
-            kept (Izmailov et al. 2018), with its own batch statistics; with ``last`` only.
+        averaged: Of how many of the last cycles the weights at the end are averaged, with batch
+            statistics of their own (Izmailov et al. 2018); with ``last`` only.
         options: Further settings of the method.
     """
 
@@ -380,11 +385,6 @@ class Recipe:
         if step < rise:
             return peak * (step + 1) / rise
         return peak * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
-
-    def as_dict(self) -> dict[str, Any]:
-        """The settings that the card records."""
-        values = {k: v for k, v in asdict(self).items() if k != "minutes"}
-        return {k: v for k, v in values.items() if v not in (math.inf, ()) and (k, v) != _ALONE}
 
     def in_lengths(self) -> dict[str, Recipe]:
         """The usual three: ``standard``, ``quick`` (1/5 of the steps) and ``long`` (4 times)."""

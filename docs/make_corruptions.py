@@ -1,4 +1,4 @@
-"""Write the table of names in docs/corruptions.md from what is registered.
+"""Write the table of names in docs/corruptions.md, and its pictures, from what is registered.
 
     python docs/make_corruptions.py
 
@@ -8,10 +8,23 @@ The other two tables of that page come from ``tests/benchmarks/fidelity.py`` and
 
 from pathlib import Path
 
+from robobench.copies.sheet import contact_sheet, example_image
 from robobench.corruptions import catalogue
+from robobench.evaluation.grid import parse_corruptions
 from robobench.registry import CORRUPTIONS
+from robobench.types import Degradation
 
 PAGE = Path(__file__).with_name("corruptions.md")
+PICTURES = PAGE.with_name("pictures")
+# Selectors by the name of their picture; small, as they are part of the repository.
+SHEETS = {
+    **{
+        group: group
+        for group in ("noise", "blur", "weather", "digital", "extra", "c-bar", "geometry")
+    },
+    "codecs": "codecs:10-90/40",
+}
+SIDE, QUALITY = 88, 60
 BEGIN, END = "<!-- begin names -->", "<!-- end names -->"
 
 
@@ -44,5 +57,16 @@ def page(text: str) -> str:
     return f"{before}{BEGIN}\n{names_table()}\n{END}{rest.split(END)[1]}"
 
 
+def draw(selector: str, file: Path) -> None:
+    """A contact sheet: each corruption at severities 1, 3 and 5, or at the levels of the selector."""
+    rows: dict[str, list[Degradation]] = {}
+    for degradation in parse_corruptions(selector, (1, 3, 5), catalogue.nearest_profile(SIDE)):
+        rows.setdefault(degradation.corruption, []).append(degradation)
+    contact_sheet(example_image(None, SIDE), list(rows.values())).save(file, quality=QUALITY)
+
+
 if __name__ == "__main__":
+    PICTURES.mkdir(exist_ok=True)
+    for name, selector in SHEETS.items():
+        draw(selector, PICTURES / f"{name}.webp")
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

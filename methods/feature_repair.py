@@ -74,10 +74,18 @@ class FeatureRepair(robobench.Method):
 
     def from_stem(self, features: Tensor, images: Tensor, context: Context) -> Tensor:
         """The same, given the stem's features."""
+        return self.backbone.rest(self._repaired(features, images)).softmax(dim=1)
+
+    def features(self, images: Tensor, context: Context) -> list[Tensor]:
+        """The repaired features, and what the stages make of them."""
+        repaired = self._repaired(self.backbone.stem(images), images)
+        return [repaired, *self.backbone.stages(repaired)[0]]
+
+    def _repaired(self, features: Tensor, images: Tensor) -> Tensor:
         assert self.module is not None
         with self.backbone.autocast():
-            repaired = self.module(features, images.float() / 255)
-        return self.backbone.rest(repaired.float()).softmax(dim=1)
+            repaired: Tensor = self.module(features, images.float() / 255)
+        return repaired.float()
 
     def as_module(self) -> nn.Module:
         """The classifier with the module in it, in one pass."""

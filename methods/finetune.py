@@ -47,6 +47,11 @@ class Finetune(robobench.Method):
         """Probabilities of the tuned network."""
         return self.classifier(images)
 
+    def features(self, images: Tensor, context: Context) -> list[Tensor]:
+        """Those of the tuned network."""
+        stem = self.classifier.stem(images)
+        return [stem, *self.classifier.stages(stem)[0]]
+
     def as_module(self) -> nn.Module:
         """The tuned network."""
         return self.classifier.as_module()

@@ -14,10 +14,13 @@ markup; every format escapes the rest.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     import pandas as pd
     from matplotlib.figure import Figure
 
@@ -129,6 +132,44 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Fact:
+    """A verdict for a glance.
+
+    Attributes:
+        title: What it is a verdict on.
+        name: The method, or empty where there is none.
+        gain: By how much it is better than the reference.
+        share: The share of the loss that it recovers.
+        outcome: What the test says of the gain.
+        text: The verdict as a sentence, which starts with the title.
+    """
+
+    title: str
+    name: str
+    gain: Value | None
+    share: Value | None
+    outcome: Literal["better", "worse", "none"]
+    text: str
+
+    @property
+    def said(self) -> str:
+        """The sentence without the title."""
+        bare = self.text.removeprefix(f"{self.title}: ")
+        return f"{bare[:1].upper()}{bare[1:]}"
+
+
+@dataclass(frozen=True)
+class Card(Text):
+    """A text of findings of which HTML shows some as a card.
+
+    Attributes:
+        facts: These; their sentences are among `items`.
+    """
+
+    facts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True)
 class Table:
     """A table; in LaTeX and CSV also a separate file.
 
@@ -141,6 +182,9 @@ class Table:
         notes: Lines below the table: marks of rows, how intervals were computed.
         folded: Whether HTML shows it only on demand.
         wraps: Whether the last column holds running text.
+        groups: Groups of corruptions by heading, which a page can show alone.
+        views: Other frames of the same shape that a page can show in its place, by name; in CSV
+            files of their own, ``NAME.VIEW.csv``.
     """
 
     name: str
@@ -149,6 +193,8 @@ class Table:
     notes: tuple[str, ...] = ()
     folded: bool = False
     wraps: bool = False
+    groups: Mapping[str, str] = field(default_factory=dict)
+    views: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -168,7 +214,63 @@ class Plot:
     alt: str
 
 
-Block = Text | Table | Plot
+@dataclass(frozen=True)
+class Picture:
+    """An image file in a `Gallery`.
+
+    Attributes:
+        title: What is written above it.
+        png: The file.
+        count: Square images side by side in it.
+    """
+
+    title: str
+    png: bytes
+    count: int
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Rows of images; for LaTeX and Markdown a plot.
+
+    Attributes:
+        name: Stem of its files, without spaces.
+        caption: What it shows.
+        rows: A heading and images for each row.
+        make: Draws the figure for other formats.
+        alt: A description for readers who cannot see it.
+    """
+
+    name: str
+    caption: str
+    rows: Sequence[tuple[str, Sequence[Picture]]]
+    make: Callable[[], Figure]
+    alt: str
+
+    @cached_property
+    def figure(self) -> Figure:
+        """All of it as a figure."""
+        return self.make()
+
+
+@dataclass(frozen=True)
+class Browser:
+    """Single images of a run, to choose from; in HTML only.
+
+    Attributes:
+        name: Identifier in the page.
+        caption: What it shows.
+        data: What the page's script shows, as JSON.
+        fallback: What is written where there is no script.
+    """
+
+    name: str
+    caption: str
+    data: str
+    fallback: str
+
+
+Block = Text | Table | Plot | Gallery | Browser
 
 
 def name_in_files(name: str) -> str:

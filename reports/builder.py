@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache, cached_property
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robobench.errors import RobobenchError, unknown_name
 from robobench.files import write_aside
 from robobench.registry import SECTIONS
-from robobench.reports import markup, style, tables
-from robobench.reports.blocks import Block, Plot, Table, Text, counted
-from robobench.reports.data_files import as_json, as_parquet
+from robobench.reports import data_files, html_tables, markup, style, svg, tables
+from robobench.reports.blocks import (
+    Block,
+    Browser,
+    Card,
+    Gallery,
+    Plot,
+    Table,
+    Text,
+    counted,
+)
 from robobench.reports.joined import join
 from robobench.reports.leaderboard import leaderboards
 from robobench.reports.notices import notices
@@ -49,7 +57,7 @@ class Report:
     version: str
     _drawn: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
-    def draw(self, plot: Plot, form: style.Format) -> bytes:
+    def draw(self, plot: Plot | Gallery, form: style.Format) -> bytes:
         """A plot as a file; drawn once for all formats."""
         if (plot.name, form) not in self._drawn:
             self._drawn[plot.name, form] = style.figure_file(plot.figure, form, plot.name)
@@ -61,9 +69,20 @@ class Report:
         return [b for part in self.parts for b in part.blocks if isinstance(b, Table)]
 
     @cached_property
-    def plots(self) -> list[Plot]:
+    def plots(self) -> list[Plot | Gallery]:
         """All plots, in order."""
-        return [b for part in self.parts for b in part.blocks if isinstance(b, Plot)]
+        return [b for part in self.parts for b in part.blocks if isinstance(b, Plot | Gallery)]
+
+    def without_browsers(self) -> Report:
+        """The same for a format that nobody can click on."""
+        kept = [
+            replace(part, blocks=[b for b in part.blocks if not isinstance(b, Browser)])
+            for part in self.parts
+        ]
+        told = [
+            new for new, part in zip(kept, self.parts, strict=True) if new.blocks or not part.blocks
+        ]
+        return replace(self, parts=told)
 
 
 def build(
@@ -217,7 +236,7 @@ def _call(name: str, run: Run) -> Part:
     strange = [type(block).__name__ for block in blocks if not isinstance(block, Block)]
     if strange:
         raise RobobenchError(
-            f"section {name!r} returned a {strange[0]}: Text, Table and Plot of "
+            f"section {name!r} returned a {strange[0]}: Text, Table, Plot and others of "
             "robobench.reports.blocks are expected"
         )
     title = SECTIONS.entry(name).options.get("title")
@@ -262,12 +281,18 @@ def _environment() -> Environment:
         html=markup.html,
         latex=markup.latex,
         markdown=markup.markdown,
-        table_html=tables.to_html,
+        percent=lambda share: f"{100 * min(max(share, 0.0), 1.0):.3g}",
+        table_html=html_tables.to_html,
+        views_json=html_tables.views_json,
+        webp=svg.as_webp,
         table_markdown=tables.to_markdown,
         footnotes=tables.footnotes,
         share=style.share,
     )
     environment.tests.update(
+        browser=lambda block: isinstance(block, Browser),
+        card=lambda block: isinstance(block, Card),
+        gallery=lambda block: isinstance(block, Gallery),
         text=lambda block: isinstance(block, Text),
         table=lambda block: isinstance(block, Table),
     )
@@ -282,15 +307,21 @@ def page(report: Report, template: str, **more: Any) -> bytes:
         template: Name of a file in ``templates/``.
         more: Further variables of the template.
     """
-    loader = _environment().loader
-    assert loader is not None
-    css = loader.get_source(_environment(), "report.css")[0]
+    css, js = _source("report.css"), _source("report.js") + _source("images.js")
 
     def inline(plot: Plot) -> str:
-        return style.inline_svg(report.draw(plot, "svg"), plot.alt, style.share(plot.figure))
+        made, width = report.draw(plot, "svg"), style.share(plot.figure)
+        return svg.inline(made, plot.alt, width, plot.figure, style.VARIABLES)
 
     made = _environment().get_template(template)
-    return made.render(report=report, css=css, svg=inline, **more).encode()
+    return made.render(report=report, css=css, js=js, svg=inline, **more).encode()
+
+
+def _source(name: str) -> str:
+    """A file of ``templates/`` as it is."""
+    loader = _environment().loader
+    assert loader is not None
+    return loader.get_source(_environment(), name)[0]
 
 
 def _html(report: Report) -> Mapping[str, bytes]:
@@ -305,7 +336,7 @@ def _latex(report: Report) -> Mapping[str, bytes]:
     for plot in report.plots:
         files[f"figures/{plot.name}.pdf"] = report.draw(plot, "pdf")
         files[f"figures/{plot.name}.svg"] = report.draw(plot, "svg")
-    return {"report.tex": page(report, "report.tex.j2"), **files}
+    return {"report.tex": page(report.without_browsers(), "report.tex.j2"), **files}
 
 
 def _comment(table: Table) -> str:
@@ -327,33 +358,24 @@ def markdown_of(report: Report, most: int = LONGEST) -> str:
         report: The report.
         most: Number of bytes in UTF-8 that it may have.
     """
+    shown = report.without_browsers()
 
     def render(folded: Folded) -> str:
-        return page(report, "report.md.j2", folded=folded).decode()
+        return page(shown, "report.md.j2", folded=folded).decode()
 
-    return fitted(report.parts, render, most)
-
-
-def _json(report: Report) -> Mapping[str, bytes]:
-    return {f"tables/{table.name}.json": as_json(table) for table in report.tables}
+    return fitted(shown.parts, render, most)
 
 
-def _parquet(report: Report) -> Mapping[str, bytes]:
-    return {f"tables/{table.name}.parquet": as_parquet(table) for table in report.tables}
-
-
-def _csv(report: Report) -> Mapping[str, bytes]:
-    return {f"tables/{table.name}.csv": tables.to_csv(table).encode() for table in report.tables}
+def _data(report: Report, form: str) -> Mapping[str, bytes]:
+    return data_files.files_of(report.tables, form)
 
 
 _WRITERS: Mapping[str, Callable[[Report], Mapping[str, bytes]]] = {
     "html": _html,
     "latex": _latex,
     "markdown": _markdown,
-    "csv": _csv,
-    "json": _json,
-    "parquet": _parquet,
+    **{form: partial(_data, form=form) for form in data_files.WRITTEN},
 }
 FIRST = {"html": "index.html", "latex": "report.tex", "markdown": "report.md"} | dict.fromkeys(
-    ("csv", "json", "parquet"), "tables"
+    data_files.WRITTEN, "tables"
 )

@@ -13,12 +13,14 @@ import numpy as np
 
 from robobench.errors import RobobenchError, unknown_name
 from robobench.reports.blocks import counted
+from robobench.results.manifest import timed_methods
 from robobench.results.run import Run
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from robobench.analysis.outcomes import Outcomes
     from robobench.analysis.series import Series
     from robobench.types import Cell, Predictions
 
@@ -128,13 +130,27 @@ class JoinedRun(Run):
             )
 
     @cached_property
+    def joint_series(self) -> list[Series]:
+        """The series of all leaderboards, on the images that all of them have."""
+        from robobench.analysis.series import series_of
+
+        return series_of(self.outcomes, draws=self.draws, seed_sd=self.seed_sd)
+
+    @cached_property
     def frame(self) -> pd.DataFrame:
         """The long table of all runs."""
         import pandas as pd
 
         from robobench.analysis.long_table import results
+        from robobench.analysis.outcomes import keeping_outcomes
 
-        parts = [results(self.each(cells), profile=profile) for profile, cells in self._by_board()]
+        images = max(int(run.manifest.get("dataset", {}).get("count") or 0) for run in self.runs)
+        found: list[Outcomes] = []
+        parts = [
+            results(keeping_outcomes(self.each(cells), found), profile=profile, images=images)
+            for profile, cells in self._by_board()
+        ]
+        self.outcomes = found  # the files need not be read again for the other tables
         return pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
 
     @cached_property
@@ -262,7 +278,7 @@ class JoinedRun(Run):
             return [(m.get("backbone", ""), m["method"], m["trained_on"]) for m in entries]
 
         for run, name in zip(self.runs, self._names, strict=True):
-            for entry in run.manifest.get("methods", []):
+            for entry in timed_methods(run.manifest):
                 backbone = entry.get("backbone", "")
                 if any(board[2] == backbone for board in self._apart):
                     methods.append({**entry, "backbone": f"{backbone} [{name}]"})
@@ -332,6 +348,7 @@ def _same(one: Predictions, other: Predictions) -> bool:
 
 def _on(found: Predictions, index: NDArray[np.int64]) -> Predictions:
     """The predictions for some of the images."""
+    index = np.intersect1d(found.index, index)
     rows = np.searchsorted(found.index, index)
     return replace(
         found,
@@ -348,7 +365,7 @@ def _of_board(board: _BoardKey, what: str) -> str:
     dataset, split, backbone = board
     return (
         f"The runs disagree on `{backbone}` on `{dataset}` ({split}): weights, precision, seeds, "
-        f"versions, geometry or severity table are not the same. The runs {what}."
+        f"versions, geometry, severity table or levels per image are not the same. The runs {what}."
     )
 
 
@@ -357,14 +374,15 @@ def _common_images(runs: Sequence[Run]) -> dict[tuple[str, str], NDArray[np.int6
     found: dict[tuple[str, str], dict[int, NDArray[np.int64]]] = {}
     for run in runs:
         for one in run.outcomes:
+            if one.cell.sweep:  # has images of its own by design
+                continue
             place = one.cell.dataset, one.cell.split
             found.setdefault(place, {})[id(one.index)] = one.index
     common = {}
     for (dataset, split), known in found.items():
-        first, *others = known.values()
-        if all(np.array_equal(first, other) for other in others):
+        index = reduce(np.intersect1d, known.values())
+        if all(len(other) == len(index) for other in known.values()):
             continue
-        index = reduce(np.intersect1d, others, first)
         if not len(index):
             raise RobobenchError(
                 f"the cells of {dataset} have no image in common: compare runs on the same images"

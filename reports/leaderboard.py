@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from robobench.analysis.pairwise import PairwiseTests
 from robobench.reports.blocks import Value, name_in_files
 from robobench.reports.method_row import MARKS, MethodRow
+from robobench.results.manifest import timed_methods
 from robobench.types import CLEAN, Degradation
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class Leaderboard:
         names = [method for method, _ in pairs]
         told = [
             entry
-            for entry in self.run.manifest.get("methods", [])
+            for entry in timed_methods(self.run.manifest)
             if entry.get("backbone", self.backbone) == self.backbone
         ]
         rows = []
@@ -156,6 +157,8 @@ class Leaderboard:
                     adapts=bool(entry.get("adapts")),
                     parameters=entry.get("parameters"),
                     macs=entry.get("macs"),
+                    milliseconds=entry.get("milliseconds"),
+                    timed_on=entry.get("timed_on", ""),
                     run=str(entry.get("run", "")),
                 )
             )
@@ -220,6 +223,20 @@ class Leaderboard:
     def images(self) -> int:
         """Number of images in the largest cell."""
         return int(self.accuracy["n"].max()) if len(self.accuracy) else 0
+
+    def divided(self, corruption: str) -> str:
+        """What to know of a sweep whose levels are divided among the images; else empty."""
+        counts = self.accuracy.loc[self.accuracy["corruption"] == corruption, "n"]
+        if not len(counts) or corruption not in self.run.manifest.get("sweeps", {}):
+            return ""
+        levels, each = len(self._levels[corruption]), float(counts.mean())
+        wider = math.sqrt(max(self.images / each, 1.0))
+        if wider == 1.0:
+            return ""
+        return (
+            f"`{corruption}`: each of the {levels} levels has about {each:,.0f} of the {self.images:,} "
+            f"images, so intervals of single levels are about {wider:.1f} times as wide as with all."
+        )
 
     @cached_property
     def _cells(self) -> dict[_Key, list[_Cell]]:

@@ -41,6 +41,8 @@ class MethodRow:
         adapts: Whether it adapts to the batch.
         parameters: Number of parameters, or None where the run does not record it.
         macs: Multiply-adds per image, or None.
+        milliseconds: Measured time per image, or None.
+        timed_on: The machine that it was measured on, in words.
         run: Name of its run among several; in `label` where others have a method of this name that differs.
     """
 
@@ -51,6 +53,8 @@ class MethodRow:
     adapts: bool = False
     parameters: float | None = None
     macs: float | None = None
+    milliseconds: float | None = None
+    timed_on: str = ""
     run: str = ""
 
     @property

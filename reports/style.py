@@ -1,4 +1,4 @@
-"""The style of plots: colour-blind-safe colours, light axes, reproducible bytes."""
+"""The style of plots: colour-blind-safe colours, light axes, labels at lines, reproducible bytes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
-from xml.etree import ElementTree
 
+from robobench.reports import svg
 from robobench.reports.blocks import name_in_files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
 Format = Literal["svg", "pdf", "png"]
 FORMATS: tuple[Format, ...] = ("svg", "pdf", "png")
@@ -25,8 +23,28 @@ WIDTH = 7.0  # inches: the text width of an A4 page and of the HTML column
 # Okabe and Ito (2008), without yellow and black: distinguishable with any common colour vision, and
 # dark enough for thin lines on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+# The same for letters, dark enough to be read on white (contrast 4.5 and more).
+LETTERS = ("#00639A", "#A94A00", "#00724F", "#9C4A77", "#1F74A6", "#8A5F00")
 REFERENCE = "#444444"
+INK = "#222222"
+QUIET = "#666666"
+INK_ON_COLOR = "#1A1A1A"  # on a coloured cell, which is as bright in dark mode
 GRID = "#DDDDDD"
+STRIPE = "#F5F5F5"
+BACKGROUND = "#BFC4CA"  # lines that others are shown against
+# What a page may show differently in dark mode: the CSS variable of each colour.
+VARIABLES = {
+    "#ffffff": "paper",
+    INK.lower(): "ink",
+    REFERENCE.lower(): "reference",
+    QUIET: "quiet",
+    "#888888": "axis",
+    GRID.lower(): "grid",
+    STRIPE.lower(): "tint",
+    BACKGROUND.lower(): "background-line",
+    **{color.lower(): f"color-{place}" for place, color in enumerate(PALETTE)},
+    **{color.lower(): f"letters-{place}" for place, color in enumerate(LETTERS)},
+}
 MARKERS = ("o", "s", "^", "D", "v", "p", "<", ">", "h", "8")  # solid: thin ones vanish when small
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 
@@ -49,6 +67,9 @@ _RC: Any = {  # matplotlib's type for it changes between releases
     "ytick.color": "#666666",
     "xtick.labelcolor": "#222222",
     "ytick.labelcolor": "#222222",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
     "xtick.labelsize": 7.5,
     "ytick.labelsize": 7.5,
     "legend.frameon": False,
@@ -61,7 +82,8 @@ _RC: Any = {  # matplotlib's type for it changes between releases
     "text.hinting": "none",  # letters as wide in the layout as in a PDF
     "figure.constrained_layout.w_pad": 0.06,
     "pdf.fonttype": 42,  # whole TrueType fonts: publishers refuse type 3
-    "svg.fonttype": "path",  # letters as outlines: no font is needed
+    "image.composite_image": False,  # each at its own resolution
+    "svg.fonttype": "none",  # real text: searched, copied and read aloud
     "svg.hashsalt": "robobench",
 }
 
@@ -82,6 +104,7 @@ class Look:
     color: str
     marker: str
     dash: Any
+    letters: str = INK
 
 
 def looks(labels: Sequence[str], reference: str = "") -> dict[str, Look]:
@@ -90,18 +113,21 @@ def looks(labels: Sequence[str], reference: str = "") -> dict[str, Look]:
     Colours repeat after six labels and markers after ten, with a different dash, so that no
     two of the first sixty look the same.
     """
-    found = {reference: Look(REFERENCE, "o", "-")} if reference in labels else {}
+    found = {reference: Look(REFERENCE, "o", "-", REFERENCE)} if reference in labels else {}
     for place, label in enumerate(label for label in labels if label != reference):
         found[label] = Look(
             PALETTE[place % len(PALETTE)],
             MARKERS[(place + 1) % len(MARKERS)],
             DASHES[(place // len(PALETTE)) % len(DASHES)],
+            LETTERS[place % len(PALETTE)],
         )
     return found
 
 
-def percent(axes: Axes, which: Literal["x", "y"] = "y", *, signed: bool = False) -> None:
-    """Write an axis of fractions in percent."""
+def percent(
+    axes: Axes, which: Literal["x", "y"] = "y", *, signed: bool = False, steps: int | None = None
+) -> None:
+    """Write an axis of fractions in percent, with at most so many steps."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     def shown(value: float, _: float) -> str:
@@ -109,7 +135,9 @@ def percent(axes: Axes, which: Literal["x", "y"] = "y", *, signed: bool = False)
         return "0" if text.strip("+\N{MINUS SIGN}") == "0" else text
 
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_locator(MaxNLocator(nbins=9 if which == "x" else 6, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_major_locator(
+        MaxNLocator(nbins=steps or (9 if which == "x" else 6), steps=[1, 2, 2.5, 5, 10])
+    )
     axis.set_major_formatter(FuncFormatter(shown))
 
 
@@ -130,56 +158,22 @@ def figure_file(figure: Figure, form: Format, name: str) -> bytes:
     }
     file = io.BytesIO()
     with matplotlib.rc_context(_RC):
-        if figure.get_layout_engine() is not None:
-            # Laid out once, by one renderer: each format measures letters differently and would
-            # otherwise compute a layout of its own.
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")
+        fix_layout(figure)
         figure.savefig(file, format=form, metadata=metadata[form])
-    return _with_own_ids(file.getvalue(), name_in_files(name)) if form == "svg" else file.getvalue()
+    made = file.getvalue()
+    return svg.with_own_ids(made, name_in_files(name)) if form == "svg" else made
 
 
-def _with_own_ids(svg: bytes, name: str) -> bytes:
-    root = _parsed(svg)
-    known = set()
-    for element in root.iter():
-        for key, value in list(element.attrib.items()):
-            if key == "id" and value in known:  # letters, which Matplotlib before 3.11 repeats
-                del element.attrib[key]
-            elif key == "id":
-                known.add(value)
-                element.set(key, f"{name}-{value}")
-            elif key == f"{{{_XLINK}}}href" and value.startswith("#"):
-                element.set(key, f"#{name}-{value[1:]}")
-            else:  # clip paths and fills, alone or inside a style
-                element.set(key, value.replace("url(#", f"url(#{name}-"))
-    made: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
-    return made
+def fix_layout(figure: Figure) -> None:
+    """Lay a figure out once, by one renderer.
 
-
-def _parsed(svg: bytes) -> ElementTree.Element:
-    """The root of an SVG, with the usual namespace prefixes."""
-    ElementTree.register_namespace("", _SVG)
-    ElementTree.register_namespace("xlink", _XLINK)
-    return ElementTree.fromstring(svg)
+    Each format measures letters differently and would otherwise compute a layout of its own.
+    """
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
 
 
 def share(figure: Figure) -> float:
     """Width of a figure as a share of the text width, so that all have the same font size."""
     return round(float(figure.get_figwidth()) / WIDTH, 3)
-
-
-def inline_svg(svg: bytes, alt: str, width: float) -> str:
-    """An SVG file as an element of an HTML page: without prologue, with a description.
-
-    Args:
-        svg: The file.
-        alt: What it shows.
-        width: Width as a share of the column.
-    """
-    root = _parsed(svg)
-    for size in ("width", "height"):
-        root.attrib.pop(size)
-    root.attrib |= {"style": f"--width: {width:g}", "role": "img", "aria-label": alt}
-    text: str = ElementTree.tostring(root, encoding="unicode")
-    return text

@@ -1,7 +1,8 @@
 """A table, laid out once and written in each format.
 
 `lay_out` decides what goes where; a `Dialect` escapes a text and decorates a cell; a function for
-each format joins them. `robobench.reports.screen` does so for a terminal.
+each format joins them. `robobench.reports.screen` does so for a terminal,
+`robobench.reports.html_tables` for a page.
 """
 
 from __future__ import annotations
@@ -154,28 +155,14 @@ class Dialect:
         ]
 
 
-def _html_cell(cell: TableCell) -> str:
+def html_cell(cell: TableCell) -> str:
+    """A cell in HTML, its interval small."""
     text = markup.html(cell.text)
     if cell.bold:
         text = f"<strong>{text}</strong>"
     sign = f"<sup>{cell.sign or cell.level}</sup>" if cell.sign or cell.level else ""
     interval = f"<small>{cell.interval()}</small>" if cell.interval() else ""
     return f"{text}{sign}{interval}"
-
-
-def to_html(table: Table) -> str:
-    """A ``<table>`` without its own styling."""
-    laid = lay_out(table)
-    head, lines = Dialect(markup.html, _html_cell).written(laid)
-
-    def row(cells: Sequence[str], headings: int, scope: str) -> str:
-        parts = [f'<th scope="{scope}">{cell}</th>' for cell in cells[:headings]]
-        return f"<tr>{''.join([*parts, *(f'<td>{cell}</td>' for cell in cells[headings:])])}</tr>\n"
-
-    header = f"<thead>\n{row(head, len(head), 'col')}</thead>\n" if laid.headed else ""
-    body = "".join(row(line, len(laid.corner), "row") for line in lines)
-    kind = "results wraps" if table.wraps else "results"
-    return f'<table class="{kind}">\n{header}<tbody>\n{body}</tbody>\n</table>\n'
 
 
 def to_latex(table: Table) -> str:

@@ -13,7 +13,7 @@ from robobench.datasets import open_dataset
 from robobench.types import Geometry
 from robobench.weights.classifiers import load_backbone
 
-pytest_plugins = ["made_up_run"]
+pytest_plugins = ["made_up_run", "robobench.testing.pytest_plugin"]
 
 
 @pytest.fixture(autouse=True)

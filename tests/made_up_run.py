@@ -30,7 +30,7 @@ def _write_run(
     backbone="vgg-tiny",
     weights="a",
     luck=0,
-    harms="",
+    skill=None,
     shown=True,
     **manifest,
 ):
@@ -48,11 +48,11 @@ def _write_run(
     for name, swept in (levels or {}).items():
         conditions += [(name, float(level), "", 5 * level / max(swept)) for level in swept]
     for method in methods:
-        clean, loss = SKILL.get(method, SKILL["afd"])
+        clean, loss = {**SKILL, **(skill or {})}.get(method, SKILL["afd"])
         for name, level, profile, strength in conditions:
             if (method, name, level) in without or (method, name) in refuses:
                 continue
-            right = luck < clean - (loss + 0.05 * (method == harms)) * strength
+            right = luck < clean - loss * strength
             if method == "twin":  # differs from afd on two images: no way to tell them apart
                 right = right ^ (np.arange(images) < 2)
             probability = np.where(right, 0.9, 0.2).astype(np.float32)

@@ -18,7 +18,7 @@ def plugins(*kinds):
 
 
 def test_there_is_an_example_of_every_kind():
-    assert {p.stem for p in EXAMPLES.glob("*.py")} == {*KINDS, "command"}
+    assert {p.stem for p in EXAMPLES.glob("*.py")} == {*KINDS, "command", "test_plugins"}
 
 
 def test_one_file_each_runs_reports_and_checks(tmp_path, capsys, registered):

@@ -18,7 +18,11 @@ def runs(tmp_path_factory, write_run):
     where = tmp_path_factory.mktemp("two")
     before = write_run(where / "before", ("org", "afd", "twin"), shown=False)
     after = write_run(
-        where / "after", ("org", "afd", "twin"), weights="b", shown=False, harms="afd"
+        where / "after",
+        ("org", "afd", "twin"),
+        weights="b",
+        shown=False,
+        skill={"afd": (0.92, 0.11)},
     )
     return before, after
 

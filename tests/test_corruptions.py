@@ -16,6 +16,7 @@ from robobench.corruptions.catalogue import GROUPS
 from robobench.corruptions.compiled import tensor_code
 from robobench.errors import RobobenchError
 from robobench.registry import corruption
+from robobench.testing import corruption as corruption_contract
 from robobench.types import Degradation
 
 ALL = GROUPS["all"]
@@ -70,23 +71,10 @@ def test_any_size_any_image(name, data):
     assert torch.equal(apply(images, degradation(name, severity), places, seed), out)
 
 
+@pytest.mark.parametrize("promise", corruption_contract.PROMISES, ids=lambda p: p.__name__)
 @pytest.mark.parametrize("name", EVERY)
-def test_batch_order_and_threads_change_nothing(name):
-    images, places = photos(7), torch.tensor([4, 0, 9, 2**40, 7, 1, 3])
-    whole = apply(images, degradation(name), places)
-    for part in (slice(0, 1), slice(2, 6)):
-        assert torch.equal(apply(images[part], degradation(name), places[part]), whole[part])
-    turned = apply(images.flip(0), degradation(name), places.flip(0))
-    assert torch.equal(turned.flip(0), whole)
-    strided = images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
-    assert torch.equal(apply(strided, degradation(name), places), whole)
-    if catalogue.is_random(name):
-        same = images[:1].expand(2, -1, -1, -1)
-        first, second = apply(same, degradation(name), places[:2])
-        assert not torch.equal(first, second)
-        assert not torch.equal(apply(images, degradation(name), places, seed=1), whole)
-    else:
-        assert torch.equal(apply(images, degradation(name), places + 1, seed=1), whole)
+def test_every_corruption_keeps_its_promises(name, promise):
+    promise(corruption_contract.subject(name, images=photos(7)))
 
 
 def test_threads_share_a_batch_without_changing_it():
@@ -287,6 +275,7 @@ def test_catalogue_is_light():
         "from robobench.corruptions import catalogue\n"
         "assert catalogue.expand('all')[0] == 'gaussian_noise'\n"
         "catalogue.at_severity('fog', 3, 'cifar-c')\n"
+        "assert [len(catalogue.expand(group)) for group in ('c-bar', 'geometry')] == [10, 9]\n"
         "heavy = {'torch', 'numba', 'numpy', 'cv2', 'scipy', 'pandas'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )

@@ -17,10 +17,12 @@ from robobench.backbones.backbone import Backbone
 from robobench.backbones.export_card import FILE, PROPERTY, ExportCard
 from robobench.cli import _exit_code
 from robobench.contracts import Method
+from robobench.corruptions import apply, catalogue
 from robobench.exporting import export as exporting
 from robobench.exporting.antialias import resizing_matrix
 from robobench.exporting.checking import compared
 from robobench.exporting.formats import FORMATS, opened, written
+from robobench.exporting.images import CheckImages, half_degraded
 from robobench.exporting.network import ExportedNetwork, exported_method
 from robobench.methods.afd import Afd
 from robobench.methods.ddp import Ddp
@@ -209,8 +211,9 @@ def test_a_plain_name_takes_the_training_that_covers_the_others(backbone, monkey
     options = {"dataset": "shapes10", "backbone": backbone, "train_seed": 0, "command": ""}
     stored = {"jpeg_compression": "a.json", "noise": "b.json"}
     monkeypatch.setattr("robobench.weights.selection._stored", lambda *_: stored)
-    text = refused("is a bank here", exported_method, "afd", **options)
+    text = refused("several trainings here", exported_method, "afd", **options)
     assert "afd@jpeg_compression or afd@noise" in text
+    refused("is a bank", exported_method, "afd@matched", **options)
     stored = {"jpeg_compression": "a.json", "jpeg_compression/noise": "b.json"}
     monkeypatch.setattr("robobench.weights.selection._stored", lambda *_: stored)
     assert exported_method("afd", **options).trained_on == "jpeg_compression/noise"
@@ -361,3 +364,17 @@ def test_a_foreign_file_with_pixels_is_not_normalised(backbone, degraded, tmp_pa
     assert foreign.geometry == Geometry(37, 32, "bilinear", (0, 0, 0), (1, 1, 1))
     assert foreign.class_names[1] == "class 1"
     torch.testing.assert_close(foreign(degraded), backbone(degraded), atol=1e-5, rtol=1e-4)
+
+
+def test_half_of_the_images_are_degraded_by_what_was_trained_on():
+    clean = CheckImages(torch.randint(0, 256, (9, 3, 32, 32), dtype=torch.uint8), "9 images")
+    found = half_degraded(clean, "jpeg_compression/fog#10")
+    changed = (found.images != clean.images).flatten(1).any(1)
+    assert changed.tolist() == [n % 2 == 1 for n in range(9)]
+    assert "4 of them degraded by the corruptions of jpeg_compression/fog" in found.description
+    fogged = apply(
+        clean.images[3:4], catalogue.at_severity("fog", 3, "cifar-c"), torch.tensor([3]), 0
+    )
+    assert torch.equal(found.images[3:4], fogged)
+    for nothing in ("", "clean"):
+        assert half_degraded(clean, nothing) is clean

@@ -17,6 +17,7 @@ from torch import nn
 
 from robobench.errors import RobobenchError
 from robobench.training.fitting import LoopSettings, TimeLimitReached, batch_positions, fit_network
+from robobench.training.recipes import recorded
 from robobench.types import Recipe
 
 RECIPE = Recipe(steps=24, batch=8, rate=0.02, minutes=0.1, evaluations=4)
@@ -275,5 +276,5 @@ def test_averaging_more_cycles_than_there_are_is_refused(change, message):
 
 
 def test_a_recipe_on_a_card_tells_the_averaged_cycles():
-    assert CYCLES.as_dict()["averaged"] == 2
-    assert "averaged" not in RECIPE.as_dict()
+    assert recorded(CYCLES)["averaged"] == 2
+    assert "averaged" not in recorded(RECIPE)

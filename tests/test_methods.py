@@ -14,7 +14,6 @@ from robobench.baselines.arcnn import Arcnn
 from robobench.baselines.image_quality import psnr
 from robobench.baselines.restored_classifier import RestoredClassifier
 from robobench.baselines.trained_restorer import TrainedRestorer
-from robobench.contracts import Method
 from robobench.corruptions import apply, catalogue
 from robobench.datasets import open_dataset
 from robobench.errors import RobobenchError
@@ -31,6 +30,7 @@ from robobench.methods.degradation_detector import DegradationDetector
 from robobench.methods.estimators import PixelwiseEstimator
 from robobench.methods.finetune import Finetune
 from robobench.registry import METHODS
+from robobench.testing import method as method_contract
 from robobench.types import Card, Context, Weights
 from robobench.weights.classifiers import load_backbone
 from robobench.weights.storage import find, load
@@ -121,69 +121,20 @@ def make(name, backbone):
 NAMES = [n for n in METHODS.names() if METHODS.entry(n).options.get("argument", "[")[0] == "["]
 
 
+@pytest.mark.parametrize("promise", method_contract.PROMISES, ids=lambda p: p.__name__)
 @pytest.mark.parametrize("name", NAMES)
-class TestEveryMethod:
-    def test_gives_probabilities(self, name, backbone):
-        method = make(name, backbone)
-        batch = images()
-        before = batch.clone()
-        with torch.inference_mode():
-            probabilities = method.predict(batch, CONTEXT)
-        assert probabilities.shape == (6, 10)
-        assert probabilities.dtype == torch.float32
-        assert torch.isfinite(probabilities).all()
-        assert (probabilities >= 0).all()
-        torch.testing.assert_close(probabilities.sum(1), torch.ones(6))
-        assert torch.equal(batch, before)
+def test_every_method_keeps_its_promises(name, promise, backbone):
+    def on(device):
+        if device != "cpu":
+            return make(name, load_backbone("vgg-tiny", dataset="shapes10", device=device))
+        return make(name, backbone)
 
-    def test_says_the_same_again(self, name, backbone):
-        method = make(name, backbone)
-        with torch.inference_mode():
-            first = method.predict(images(), CONTEXT)
-            method.begin(lambda count: images()[:count])
-            assert torch.equal(method.predict(images(), CONTEXT), first)
-            assert torch.equal(make(name, backbone).predict(images(), CONTEXT), first)
+    promise(method_contract.Subject(on, images(), images(seed=2), CONTEXT))
 
-    def test_looks_at_one_image_a_time(self, name, backbone):
-        method = make(name, backbone)
-        if method.adapts:
-            pytest.skip("its predictions depend on the batch, and it says so")
-        one, other = images(seed=1), images(seed=2)
-        other[3] = one[3]
-        with torch.inference_mode():
-            assert torch.equal(method.predict(one, CONTEXT)[3], method.predict(other, CONTEXT)[3])
 
-    def test_from_the_stem_it_is_the_same(self, name, backbone):
-        method = make(name, backbone)
-        if type(method).from_stem is Method.from_stem:
-            with pytest.raises(NotImplementedError):
-                method.from_stem(images(), images(), CONTEXT)
-            return
-        with torch.inference_mode():
-            torch.testing.assert_close(
-                method.from_stem(backbone.stem(images()), images(), CONTEXT),
-                method.predict(images(), CONTEXT),
-            )
-
-    def test_tells_its_cost(self, name, backbone):
-        cost = make(name, backbone).cost()
-        assert cost.parameters >= backbone.cost().parameters
-        assert cost.macs >= backbone.cost().macs
-
-    def test_its_columns_are_numbers_for_each_image(self, name, backbone):
-        method = make(name, backbone)
-        with torch.inference_mode():
-            method.predict(images(), CONTEXT)
-            for values in method.columns(images(), images(), CONTEXT).values():
-                assert values.shape == (6,)
-                assert torch.isfinite(values).all()
-
-    def test_its_recipes_tell_what_training_it_takes(self, name, backbone):
-        kind = METHODS[name]
-        recipes = kind.recipes(backbone)
-        assert bool(recipes) == (kind.fit.__func__ is not Method.fit.__func__)
-        for recipe in recipes.values():
-            assert recipe.minutes > 0
+def test_a_method_without_from_stem_says_so(backbone):
+    with pytest.raises(NotImplementedError):
+        make("median", backbone).from_stem(images(), images(), CONTEXT)
 
 
 def test_org_is_the_backbone(backbone):

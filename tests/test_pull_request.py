@@ -54,8 +54,8 @@ def test_json_and_parquet_have_what_csv_has(run, tmp_path):
     assert found
     for file in found:
         frame = pd.read_csv(file)
-        told = json.loads(file.with_suffix(".json").read_text())
-        stored = pd.read_parquet(file.with_suffix(".parquet"))
+        told = json.loads(file.with_name(f"{file.stem}.json").read_text())
+        stored = pd.read_parquet(file.with_name(f"{file.stem}.parquet"))
         assert list(frame) == told["columns"] == list(stored), file
         assert len(frame) == len(told["rows"]) == len(stored)
         for name in frame.select_dtypes("number"):

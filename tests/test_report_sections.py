@@ -9,6 +9,7 @@ from robobench.errors import RobobenchError
 from robobench.reports import tables
 from robobench.reports.blocks import DASH, Table, Text, Value
 from robobench.reports.builder import build, compose
+from robobench.reports.html_tables import to_html
 from robobench.reports.joined import join
 from robobench.reports.leaderboard import leaderboards
 from robobench.reports.method_verdicts import verdicts
@@ -42,7 +43,7 @@ def test_bold_is_the_best_that_is_usable_and_ties_are_marked(run, tmp_path, writ
     marks = {label: (v.bold, v.level) for label, v in shown.frame["accuracy"].items()}
     assert sorted([marks["twin §"], marks["other"]]) == [(False, True), (True, False)]
     assert marks["org"] == marks["truth †"] == (False, False)
-    assert "<sup>=</sup>" in tables.to_html(shown)
+    assert "<sup>=</sup>" in to_html(shown)
     assert "=: the tests do not separate it from the best" in " ".join(shown.notes)
     alone = load(write_run(tmp_path / "alone", ("org", "truth"), shown=False))
     shown = table(section_of(alone, "summary").blocks, "summary").frame
@@ -134,7 +135,7 @@ def test_not_applicable_is_a_dash_with_its_reason(tmp_path, write_run):
     cell = shown.frame.loc["afd ‡", "gaussian_noise"]
     assert cell.missing
     assert cell.why == "not applicable: made for JPEG"
-    assert f"{DASH}<sup>a</sup>" in tables.to_html(shown)
+    assert f"{DASH}<sup>a</sup>" in to_html(shown)
     assert ("a", "not applicable: made for JPEG.") in tables.footnotes(shown)
     assert not any("incomplete" in notice.text for notice in notices(run))
 

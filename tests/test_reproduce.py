@@ -160,9 +160,9 @@ def claim(**more):
     )
 
 
-def measured(items, reproduction=None, name="irdi-table3"):
+def measured(items, reproduction=None, name="irdi-table3", draws=2000):
     reproduction = reproduction or claim()
-    parts, found = reproduction.parts(PROFILE), evaluated(items)
+    parts, found = reproduction.parts(PROFILE), evaluated(items, draws)
     return Measured(
         name,
         "Doe 2031",
@@ -189,6 +189,14 @@ def test_our_numbers_stand_beside_the_published_ones():
     assert set(rows["n"]) == {400}
     assert "Of 4 published numbers, 0 lie" in comparison(found).text
     assert "2 below it (ours are higher) and 2 above it" in comparison(found).text
+
+
+def test_the_number_of_draws_changes_the_intervals_and_nothing_else():
+    items = cells({"jpg": 0.55, "jpg-estqf": 0.65})
+    few, many = (measured(list(items), draws=draws) for draws in (100, 2000))
+    for one, other in ((few.table, many.table), (few.gains, many.gains)):
+        assert one["ours"].tolist() == other["ours"].tolist()
+        assert (one["ci_low"] != other["ci_low"]).all()
 
 
 def test_a_real_gain_is_called_one():

@@ -245,14 +245,17 @@ def test_weights_that_cover_everything_are_taken(backbone):
     assert selected.cards == {"": narrow}
 
 
-def test_else_the_bank_takes_the_most_specific_for_each(backbone):
+def test_the_bank_takes_the_most_specific_for_each(backbone):
     digest = backbone.digest
     paths = {
         on: store(backbone_digest=digest, trained_on=on)
         for on in ("noise", "shot_noise", "jpeg_compression")
     }
-    selected = chosen("afd", backbone, [*NOISE, "jpeg_compression"])
+    selected = chosen("afd@matched", backbone, [*NOISE, "jpeg_compression"])
     assert selected.is_bank
+    with pytest.raises(MissingWeights, match="or afd@matched: one of those here") as caught:
+        chosen("afd", backbone, [*NOISE, "jpeg_compression"])
+    assert caught.value.trainings == ("common",)
     assert selected.cards == {
         "gaussian_noise": paths["noise"],
         "shot_noise": paths["shot_noise"],
@@ -277,13 +280,14 @@ def test_the_bank_can_be_asked_for(backbone):
 
 def test_missing_weights_tell_the_command_and_its_time(backbone):
     with pytest.raises(MissingWeights) as caught:
-        chosen("afd", backbone, [*NOISE, "jpeg_compression"])
+        chosen("afd@matched", backbone, [*NOISE, "jpeg_compression"])
     text = str(caught.value)
     assert (
         "`robobench train --method afd --dataset shapes10 --backbone own.py:net "
         "--trained-on jpeg_compression,noise`" in text
     )
     assert "minutes" in text
+    assert "one of those here" not in text
     assert caught.value.trainings == ("jpeg_compression", "noise")
 
 
@@ -303,8 +307,21 @@ def test_own_photographs_need_a_folder_of_images(backbone):
 def test_only_what_is_missing_is_asked_for(backbone):
     store(backbone_digest=backbone.digest)
     with pytest.raises(MissingWeights) as caught:
-        chosen("afd", backbone, [*NOISE, "jpeg_compression"])
+        chosen("afd@matched", backbone, [*NOISE, "jpeg_compression"])
     assert caught.value.trainings == ("noise",)
+
+
+def test_a_plain_name_asks_for_one_training_of_all(backbone):
+    for corruptions, training in (
+        (["shot_noise"], "shot_noise"),
+        (["jpeg_compression", "shot_noise"], "jpeg_compression/shot_noise"),
+        (NOISE, "noise"),
+        (["jpeg_compression", "spatter", *NOISE], "all"),
+        (["fog+jpeg_compression"], "fog/jpeg_compression"),
+    ):
+        with pytest.raises(MissingWeights) as caught:
+            chosen("afd", backbone, corruptions)
+        assert caught.value.trainings == (training,)
 
 
 def test_a_method_that_is_defined_by_its_training_takes_no_other(backbone):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from math import lcm
+from math import gcd, lcm
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEAN = "mean"
+# Units into which an image's share in a difference is divided at most.
+_FINEST = 10**6
 
 
 @dataclass(frozen=True)
@@ -46,20 +48,26 @@ class Standing:
         """int64 N: each image's share in the accuracy times a whole number, and that number.
 
         Where there are several trainings or corruption seeds, or corruptions have different numbers
-        of levels, cells are weighted by means of the least common multiple.
+        of levels, cells are weighted by means of the least common multiple. Where levels are divided
+        among the images, each image counts with its own mean over the levels that it has.
         """
+        series = self.series
         found: list[tuple[tuple[int, ...], int]] = []
         for part in self.parts:
+            # The levels of an image, as a fraction of whole numbers: those of all over their number.
+            levels = round(series.count * series.levels_per_image(part))
             for degradation in part:
-                trained = self.series.rows[degradation]
+                trained = series.rows[degradation]
                 for rows in trained.values():
-                    found.append((rows, len(self.parts) * len(part) * len(trained) * len(rows)))
-        whole = lcm(*(size for _, size in found))
-        shares = np.zeros(self.series.count, np.int64)
+                    found.append((rows, len(self.parts) * levels * len(trained) * len(rows)))
+        divisor = gcd(*(size for _, size in found))
+        # Sizes without large common factors, of damaged designs, would overflow.
+        common = min(lcm(*(size // divisor for _, size in found)), _FINEST)
+        shares = np.zeros(series.count, np.int64)
         for rows, size in found:
-            right = self.series.aligned.correct[list(rows)].sum(axis=0, dtype=np.int64)
-            shares += whole // size * right
-        return shares, whole
+            right = series.aligned.correct[list(rows)].sum(axis=0, dtype=np.int64)
+            shares += round(common * divisor / size) * right
+        return shares, common * divisor
 
     def gained_over(self, other: "Standing") -> NDArray[np.int64]:
         """int64 N, proportional to each image's share in the difference from another method.
@@ -203,7 +211,7 @@ def difference_between(one: Standing, other: Standing, name: str) -> dict[str, A
         "a": first.label,
         "b": second.label,
         "corruption": name,
-        "n": second.count,
+        "n": second.images_of(d for part in one.parts for d in part),
         "cells": sum(len(part) for part in one.parts),
         "accuracy_a": float(ours[0]),
         "accuracy_b": float(theirs[0]),

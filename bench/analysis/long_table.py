@@ -30,15 +30,21 @@ def severity_in_table(degradation: Degradation, profile: str) -> int | None:
 
 
 def results(
-    cells: Iterable[tuple[Cell, Predictions]], *, profile: str = "", intervals: bool = True
+    cells: Iterable[tuple[Cell, Predictions]],
+    *,
+    profile: str = "",
+    intervals: bool = True,
+    images: int | None = None,
 ) -> "pd.DataFrame":
     """The long table: every registered metric and every extra column of every cell.
 
     Args:
         cells: Cells with their predictions, consumed one at a time.
         profile: Severity table of the run, in which native levels are looked up.
+        images: Number of images of the run, which some cells of a divided sweep may have after all.
         intervals: Whether to compute 95 % intervals: Wilson for shares of images, normal for means
-            of per-image columns and log-likelihoods; NaN otherwise.
+            of per-image columns and log-likelihoods; NaN otherwise. In a cell that has some of the
+            images, by design, metrics that are no means over images are NaN.
 
     Returns:
         dataset, split, method, backbone, trained_on, train_seed, corruption, severity (nullable;
@@ -63,9 +69,10 @@ def results(
             "seed": cell.seed,
             "n": len(predictions),
         }
+        divided = bool(cell.sweep) and (images is None or len(predictions) < images)
         for name, metric in metrics.items():
             with METRICS.running(name):
-                value, low, high = metric_value(metric, predictions)
+                value, low, high = metric_value(metric, predictions, divided=divided)
             low, high = (low, high) if intervals else _NONE
             rows.append({**key, "metric": name, "value": value, "ci_low": low, "ci_high": high})
         for name, column in predictions.extra.items():

@@ -33,10 +33,12 @@ __all__ = [
     "mean_confidence",
     "metric_value",
     "nll",
+    "top5",
     "worst_class_accuracy",
 ]
 
 BINS = 15
+_TOP = 5
 _NO_INTERVAL = (float("nan"), float("nan"))
 # The smallest normal float32: a probability rounded to zero costs 87 nats, not infinity, so that a
 # single image does not dominate the mean.
@@ -49,12 +51,16 @@ def valid(predictions: Predictions) -> NDArray[np.bool_]:
     return np.asarray((predictions.predicted >= 0) & finite)
 
 
-def metric_value(metric: Metric, predictions: Predictions) -> tuple[float, float, float]:
+def metric_value(
+    metric: Metric, predictions: Predictions, *, divided: bool = False
+) -> tuple[float, float, float]:
     """A metric's value in a cell with its 95 % interval.
 
     Args:
         metric: A registered metric.
         predictions: Predictions of the cell.
+        divided: Whether the cell has some of the images, as a sweep's levels are divided among them:
+            then one number, such as a calibration error, is not what all images would give, and NaN.
 
     Returns:
         Value, lower and upper end: Wilson's interval where the metric returns a bool per image, the
@@ -65,7 +71,7 @@ def metric_value(metric: Metric, predictions: Predictions) -> tuple[float, float
     """
     found = metric(predictions)
     if isinstance(found, int | float | np.number | np.bool_):
-        return float(found), *_NO_INTERVAL
+        return (float("nan") if divided else float(found)), *_NO_INTERVAL
     if not isinstance(found, np.ndarray) or found.ndim != 1 or found.dtype.kind not in "biuf":
         shape = f" of {found.dtype} {found.shape}" if isinstance(found, np.ndarray) else ""
         raise RobobenchError(
@@ -99,6 +105,16 @@ def accuracy(predictions: Predictions) -> NDArray[np.bool_]:
 def error(predictions: Predictions) -> NDArray[np.bool_]:
     """Share of images classified wrongly: one minus accuracy."""
     return ~predictions.correct
+
+
+@metric("top5", higher_is_better=True, bounds=(0.0, 1.0), title="top-5", reported=False)
+def top5(predictions: Predictions) -> NDArray[np.bool_] | float:
+    """Share of images whose true class is among the five most probable; an invalid one is not.
+
+    NaN for cells of earlier versions, which did not store the rank of the true class.
+    """
+    rank = predictions.true_rank
+    return float("nan") if rank is None else np.asarray((rank >= 1) & (rank <= _TOP))
 
 
 @metric("nll", higher_is_better=False, bounds=(0.0, float("inf")), title="NLL", unit="number")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robobench.errors import RobobenchError
-from robobench.types import Cell, Predictions
+from robobench.types import Cell, Degradation, Predictions
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class Aligned:
         index: int64 N, ascending: indices in the data set.
         correct: bool, cells x N, whether each image was classified correctly.
         notes: What had to be left out, as sentences.
-        seen: bool, cells x N: the images that each cell has, where cells have their own by design;
-            None where each has all.
+        seen: bool, cells x N: the images that each cell has, where cells have their own by design
+            (`correct` is false elsewhere); None where each has all.
         commonest: Share of the most frequent class.
     """
 
@@ -92,10 +92,12 @@ class Aligned:
 
 
 def align(found: Sequence[Outcomes]) -> Aligned:
-    """Restrict cells to the images that all of them have.
+    """Restrict cells to the images that all of them have, or all on one level.
 
     Cells of one data set may have different numbers of images (``--limit`` was raised, a run was
-    interrupted); comparisons must be on the same images.
+    interrupted); comparisons must be on the same images. Where a sweep's levels are divided among
+    the images, those of one level differ from those of another by design, and cells are restricted
+    to the images that all cells of the same degradation and seed have.
 
     Raises:
         RobobenchError: There are no cells, data sets are mixed, or no image is common to all.
@@ -106,13 +108,12 @@ def align(found: Sequence[Outcomes]) -> Aligned:
     if len(sources) > 1:
         names = ", ".join(f"{d} {s}" for d, s in sources)
         raise RobobenchError(f"cells of different data sets have no images in common: {names}")
-    distinct = {id(one.index): one.index for one in found}
-    index = reduce(np.intersect1d, distinct.values())
-    sizes = [len(one.index) for one in found]
+    index = _images_of(found)
     if not len(index):
-        raise RobobenchError(
-            f"the cells of {sources[0][0]} have no image in common: compare runs on the same images"
-        )
+        raise _nothing_in_common(sources[0][0])
+    if any(one.cell.sweep for one in found):
+        return _align_levels(found, index)
+    sizes = [len(one.index) for one in found]
     notes: tuple[str, ...] = ()
     if max(sizes) != len(index) or min(sizes) != len(index):
         fewer = sum(size < max(sizes) for size in sizes)
@@ -124,7 +125,70 @@ def align(found: Sequence[Outcomes]) -> Aligned:
         notes = (note,)
     correct = np.empty((len(found), len(index)), np.bool_)
     for row, one in enumerate(found):
-        whole = len(one.index) == len(index)
-        correct[row] = one.correct if whole else one.correct[np.searchsorted(one.index, index)]
-    commonest = max(one.commonest for one in found)
-    return Aligned(tuple(one.cell for one in found), index, correct, notes, commonest=commonest)
+        equal = len(one.index) == len(index)
+        correct[row] = one.correct if equal else one.correct[np.searchsorted(one.index, index)]
+    cells = tuple(one.cell for one in found)
+    return Aligned(cells, index, correct, notes, commonest=_commonest(found))
+
+
+def _commonest(found: Sequence[Outcomes]) -> float:
+    """The share of the most frequent class, by the cell with most images."""
+    return max(found, key=lambda one: len(one.index)).commonest
+
+
+def _images_of(found: Sequence[Outcomes]) -> NDArray[np.int64]:
+    """The images that all cells have whose images are not chosen by level; without any, all images."""
+    whole = {id(one.index): one.index for one in found if not one.cell.sweep}
+    if whole:
+        return reduce(np.intersect1d, whole.values())
+    return np.unique(np.concatenate([one.index for one in found]))
+
+
+def _align_levels(found: Sequence[Outcomes], index: NDArray[np.int64]) -> Aligned:
+    """The same as `align`, where some cells have images of their own by design."""
+    shared: dict[tuple[Degradation, int], NDArray[np.bool_]] = {}
+    own = [np.isin(index, one.index, assume_unique=True) for one in found]
+    for one, has in zip(found, own, strict=True):
+        condition = one.cell.degradation, one.cell.seed
+        shared[condition] = shared[condition] & has if condition in shared else has
+    seen = np.stack([shared[one.cell.degradation, one.cell.seed] for one in found])
+    if not seen.any(axis=1).all():
+        raise _nothing_in_common(found[0].cell.dataset)
+    correct = np.zeros_like(seen)
+    for row, one in enumerate(found):
+        correct[row, seen[row]] = one.correct[np.searchsorted(one.index, index[seen[row]])]
+    sizes = seen.sum(axis=1).tolist()
+    left_out = sum(len(one.index) > size for one, size in zip(found, sizes, strict=True))
+    note = (
+        f"{left_out} of {len(found)} cells of {found[0].cell.dataset} have images that other cells "
+        "of the same level lack: means, differences and their intervals are without them"
+    )
+    cells = tuple(one.cell for one in found)
+    return Aligned(cells, index, correct, (note,) if left_out else (), seen, _commonest(found))
+
+
+def image_shares(found: Sequence[Outcomes]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """What each image contributes to the mean accuracy over cells.
+
+    Where all cells have the same images, it is the mean of an image's outcomes. Where the levels of
+    a sweep are divided among them, an outcome counts as often as its cell has few images.
+
+    Args:
+        found: The cells.
+
+    Returns:
+        The images, int64 N ascending, and their contributions, whose mean is the mean accuracy.
+    """
+    index = _images_of(found)
+    total = np.zeros(len(index))
+    for one in found:
+        has = np.isin(index, one.index, assume_unique=True)
+        right = one.correct[np.searchsorted(one.index, index[has])]
+        total[has] += right * (len(index) / max(int(has.sum()), 1))
+    return index, total / len(found)
+
+
+def _nothing_in_common(dataset: str) -> RobobenchError:
+    return RobobenchError(
+        f"the cells of {dataset} have no image in common: compare runs on the same images"
+    )

@@ -84,6 +84,27 @@ class Series:
         """The degradations of one corruption, by ascending level."""
         return sorted(d for d in self.accuracies if d.corruption == corruption)
 
+    def images_of(self, degradations: Iterable[Degradation]) -> int:
+        """Number of images that have at least one of these degradations."""
+        seen = self.aligned.seen
+        if seen is None:
+            return self.count
+        return int(seen[self._rows(degradations)].any(axis=0).sum())
+
+    def levels_per_image(self, degradations: Sequence[Degradation]) -> float:
+        """At how many of these levels an image was evaluated, on average; all if not by design."""
+        if self.aligned.seen is None:
+            return float(len(degradations))
+        rows = [next(iter(self.rows[d].values()))[0] for d in degradations]
+        return sum(map(self.aligned.count_of, rows)) / self.images_of(degradations)
+
+    def is_divided(self, degradations: Sequence[Degradation]) -> bool:
+        """Whether some of these levels have only some of the images, by design."""
+        return any(self.aligned.count_of(row) < self.count for row in self._rows(degradations))
+
+    def _rows(self, degradations: Iterable[Degradation]) -> list[int]:
+        return [r for d in degradations for found in self.rows[d].values() for r in found]
+
     def mean(self, degradations: Sequence[Degradation]) -> Floats:
         """Mean accuracy over degradations: an array as `robobench.analysis.sampling` says."""
         sampled = np.stack([self.accuracies[d] for d in degradations]).mean(axis=0)
@@ -115,7 +136,7 @@ class Series:
 
     def interval(self, degradations: Sequence[Degradation]) -> tuple[float, float]:
         """95 % interval of the mean: Wilson's for a single cell, else `Sampling.interval`."""
-        rows = [r for d in degradations for found in self.rows[d].values() for r in found]
+        rows = self._rows(degradations)
         if len(rows) == 1 and self.network is None:
             right = int(self.aligned.correct[rows[0]].sum())
             low, high = wilson(right, self.aligned.count_of(rows[0]))

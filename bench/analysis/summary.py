@@ -94,7 +94,8 @@ def summarise(
         is known to within half of it;
         ``mCE`` and ``relative mCE``: in the row ``mean``, where AlexNet's errors on the data set
         are published. ``worst`` is the lowest accuracy at any level, at ``worst_at``. ``levels``
-        says what was averaged, ``missing`` why something is blank, ``n`` is the number of images;
+        says what was averaged, ``missing`` why something is blank, ``n`` is the number of images (of a
+        sweep whose levels are divided among the images, of those that have a level of the row);
         ``of`` says of which trainings the intervals speak (`robobench.analysis.series.scope`).
         ``attrs["notes"]`` holds what readers must know.
     """
@@ -159,8 +160,10 @@ def _row(
             "backbone": series.backbone,
             "trained_on": series.trained_on,
             "corruption": name,
-            "levels": _levels(parts[0], profile) if name != MEAN else f"{len(parts)} corruptions",
-            "n": series.count,
+            "levels": (
+                _levels(series, parts[0], profile) if name != MEAN else f"{len(parts)} corruptions"
+            ),
+            "n": series.images_of(flat),
             "train_seeds": len(series.train_seeds),
             "worst": float(series.accuracies[worst][0]),
             "worst_at": worst.label,
@@ -168,6 +171,9 @@ def _row(
         },
         series.sampling,
     )
+    if series.is_divided(flat):
+        row.values |= {"worst": nan, "worst_at": ""}
+        row.missing.append("worst: no level has all images")
     accuracy = np.mean([series.mean(part) for part in parts], axis=0)
     single = series.interval(flat) if len(parts) == 1 else None
     row.put("accuracy", accuracy, single, bounds=_SHARE)
@@ -188,14 +194,15 @@ def _row(
     return row
 
 
-def _levels(degradations: Sequence[Degradation], profile: str) -> str:
-    """What a row averages over: ``severity 1-5``, ``1-100``, or empty for clean."""
+def _levels(series: Series, degradations: Sequence[Degradation], profile: str) -> str:
+    """What a row averages over: ``severity 1-5``, ``1-100, 10 per image``; empty for clean."""
     if degradations[0].is_clean:
         return ""
     severities = [severity_in_table(d, profile) for d in degradations]
     if all(s is not None for s in severities):
         return f"severity {spans(s for s in severities if s is not None)}"
-    return spans(d.level for d in degradations)
+    each = f", {series.levels_per_image(degradations):.3g} per image"
+    return spans(d.level for d in degradations) + each * series.is_divided(degradations)
 
 
 def _put_intervals(

@@ -56,6 +56,11 @@ class Backbone:
 
     Raises:
         RobobenchError: The output is not N x classes, or has not as many classes as names.
+
+    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2))
+    >>> classifier = Backbone(network, geometry=Geometry(crop=8), class_names=["cat", "dog"])
+    >>> classifier(classifier.example).shape
+    torch.Size([1, 2])
     """
 
     def __init__(
@@ -278,6 +283,13 @@ class Backbone:
         if isinstance(known, Cost):
             return known
         return cost_of(self.module, self.normalise(self.example))
+
+    @property
+    def own_parameters(self) -> set[int]:
+        """Identities (`id`) of its network's parameters, as trained and as run."""
+        networks = (self.module, self._running)
+        opaque = {id(self.module)} if hasattr(self.module, "opaque") else set()
+        return {id(p) for network in networks for p in network.parameters()} | opaque
 
     def twin(self) -> nn.Module:
         """A copy of the network, to be trained or given other weights."""

@@ -9,13 +9,12 @@ and a collapse in a single cell is not diluted by the others.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robobench.analysis.outcomes import Outcomes
+from robobench.analysis.outcomes import Outcomes, image_shares
 from robobench.analysis.sampling import paired_intervals
 from robobench.analysis.statistics import holm, loss_exceeds, paired_loss
 from robobench.checking.baseline import Baseline
@@ -202,12 +201,15 @@ def _judge_means(
 
     names, states = [], []
     for label, members in groups.items():
-        index = reduce(np.intersect1d, [pairs[i][0].index for i in members])
-        then = np.mean([_on(pairs[i][0], index) for i in members], axis=0)
-        today = np.mean([_on(pairs[i][1], index) for i in members], axis=0)
+        _, then = image_shares([pairs[i][0] for i in members])
+        _, today = image_shares([_restricted(pairs[i][1], pairs[i][0]) for i in members])
         names.append((label, f"mean of {len(members)} cells"))
         states.append((then, today))
-    sizes = [len(members) for members in groups.values()]
+    # A cell with few of the images, by design, has noise like that of fewer cells with all.
+    sizes = [
+        sum(min(len(pairs[i][0].index) / len(then), 1.0) ** 2 for i in members)
+        for members, (then, _) in zip(groups.values(), states, strict=True)
+    ]
     verdicts = _judge(names, states, sizes, margin, alpha)
     reach = stats.norm.isf(alpha / 2 / max(len(states), 1)) + stats.norm.isf(0.2)
     errors = [paired_loss(_loss(then, today))[1] for then, today in states]
@@ -217,7 +219,7 @@ def _judge_means(
 def _judge(
     names: Sequence[tuple[str, str]],
     states: Sequence[tuple[NDArray[Any], NDArray[Any]]],
-    cells: Sequence[int],
+    cells: Sequence[float],
     margin: float,
     alpha: float,
 ) -> list[Verdict]:
@@ -264,6 +266,11 @@ def _on(outcomes: Outcomes, index: NDArray[np.int64]) -> NDArray[np.bool_]:
     return chosen
 
 
+def _restricted(after: Outcomes, before: Outcomes) -> Outcomes:
+    """A cell of the run on the images of the baseline's."""
+    return Outcomes(before.cell, before.index, _on(after, before.index))
+
+
 def _refuse_other_images(now: Mapping[str, Any], before: Mapping[str, Any]) -> None:
     for what in ("name", "split", "fingerprint"):
         if now.get(what) != before.get(what):
@@ -298,7 +305,7 @@ def _pair(
     now: Sequence[Outcomes], before: Sequence[Outcomes]
 ) -> tuple[list[tuple[Outcomes, Outcomes]], list[Outcomes], list[Outcomes], list[str]]:
     """Pairs of cells, those that only the run has, that only the baseline has, and notes."""
-    ignored, notes = ["weights", "method_version", "backbone_version"], []
+    ignored, notes = ["weights", "method_version", "backbone_version", "sweep"], []
     for name, word in (
         *(("backbone", "classifier"), ("geometry", ""), ("train_seed", "train seed")),
         *(("normalisation", ""), ("layer", "")),
@@ -342,9 +349,10 @@ def _pair(
     for old, new in pairs:
         absent = np.setdiff1d(old.index, new.index)
         if len(absent):
+            how = "all levels, or more per image" if new.cell.sweep else ""
             raise RobobenchError(
                 f"not comparable: {len(absent)} of the baseline's {len(old.index)} images are "
-                f"missing from {_named(new.cell)}; run with --limit {len(old.index)} or more"
+                f"missing from {_named(new.cell)}; run with {how or f'--limit {len(old.index)} or more'}"
             )
     more = max((len(new.index) - len(old.index) for old, new in pairs), default=0)
     if more:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robobench.analysis.outcomes import Outcomes
+from robobench.checking.divided_levels import DividedLevels
 from robobench.contracts import Dataset
 from robobench.errors import CheckFailed, RobobenchError
 from robobench.results.manifest import (
@@ -25,7 +26,7 @@ from robobench.results.manifest import (
     recorded_checksums,
     row_of,
 )
-from robobench.results.store import Store, file_checksum, read_cell
+from robobench.results.store import OPTIONAL, Store, file_checksum, read_cell
 from robobench.types import Cell, Predictions
 
 # Bounds of a column of a cell file, beyond which it is not unpacked.
@@ -92,6 +93,7 @@ def verify(folder: str | Path, dataset: Dataset | None = None) -> Verification:
     images: dict[str, list[str]] = defaultdict(list)
     labels: dict[str, list[str]] = defaultdict(list)
     indices: dict[str, NDArray[np.int64]] = {}
+    divided = DividedLevels(manifest)
     for path in sorted(store.cells_folder.glob("*.npz")):
         if problem := _swollen(path, manifest):
             found.problems.append(f"{path.name} {problem}: run again, which keeps it aside")
@@ -115,14 +117,17 @@ def verify(folder: str | Path, dataset: Dataset | None = None) -> Verification:
                 "run again, which keeps it aside"
             )
         found.predictions += len(predictions)
-        wrong = _wrong(predictions, manifest)
+        wrong = _wrong(predictions, manifest, divided=bool(cell.sweep))
         found.problems += [f"{path.name}: {what}" for what in wrong]
         digest = _digest(predictions.index)
-        images[digest].append(path.name)
+        if cell.sweep:
+            divided.add(path.name, cell, predictions.index, predictions.label)
+        else:
+            images[digest].append(path.name)
+            labels[_digest(predictions.label)].append(path.name)
         if not wrong:
             index = indices.setdefault(digest, predictions.index)  # shared: it takes most memory
             found.outcomes.append(Outcomes(cell, index, predictions.correct))
-        labels[_digest(predictions.label)].append(path.name)
         if dataset is not None:
             found.problems += _against_data(path.name, predictions, dataset)
     found.cells = len(cells)
@@ -136,6 +141,7 @@ def verify(folder: str | Path, dataset: Dataset | None = None) -> Verification:
                 f"{len(fewest)} of {len(cells)} cells have other {what} than the rest "
                 f"({', '.join(fewest[:3])}): repeat the command in the manifest"
             )
+    found.problems += divided.problems()
     found.missing = [*_incomplete(cells, manifest), *_gone(cells, manifest)]
     found.problems += found.missing
     found.problems += _other_weights(cells, manifest)
@@ -147,6 +153,11 @@ def verify(folder: str | Path, dataset: Dataset | None = None) -> Verification:
     found.problems += _about_tables(folder, manifest)
     found.notes += _about_sessions(folder, manifest)
     found.claims += _claims(found, manifest, unrecorded, dataset)
+    if divided:
+        found.claims.append(
+            f"levels per image: {manifest['levels_per_image']} of each sweep, whose cells therefore have "
+            "some of the images, the same for all methods"
+        )
     if dataset is None:
         found.notes.append("the data set was not opened, so its fingerprint was not checked")
     elif dataset.fingerprint() != manifest["dataset"]["fingerprint"]:
@@ -192,22 +203,26 @@ def _swollen(path: Path, manifest: Mapping[str, Any]) -> str:
             declared = [member.file_size for member in packed.infolist()]
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
         return ""  # complained about where it is read
-    most = _HEADER_BYTES + 8 * (count if isinstance(count, int) else _IMAGES_IF_UNKNOWN)
+    images = count if isinstance(count, int) else _IMAGES_IF_UNKNOWN
+    outputs = max((b.get("outputs", 0) for b in manifest.get("backbones", {}).values()), default=0)
+    most = _HEADER_BYTES + images * max(8, 2 * outputs)
     if len(declared) > _MOST_COLUMNS or max(declared, default=0) > most:
         return f"unpacks to {sum(declared):,} bytes in {len(declared)} columns"
     return ""
 
 
-def _wrong(predictions: Predictions, manifest: Mapping[str, Any]) -> list[str]:
-    """Inconsistencies within one cell."""
+def _wrong(predictions: Predictions, manifest: Mapping[str, Any], *, divided: bool) -> list[str]:
+    """Inconsistencies within one cell; one whose images are chosen by level has fewer of them."""
     problems = []
     count = manifest["dataset"].get("count")
     sizes = {len(column) for column in (predictions.label, predictions.predicted)}
     sizes |= {len(predictions.confidence), len(predictions.true_probability)}
     sizes |= {len(column) for column in predictions.extra.values()}
+    kept = (getattr(predictions, name) for name in OPTIONAL)
+    sizes |= {len(column) for column in kept if column is not None}
     if sizes != {len(predictions)}:
         return ["its columns differ in length"]
-    if count is not None and len(predictions) != count:
+    if count is not None and len(predictions) != count and not divided:
         problems.append(f"{len(predictions)} images, but the manifest says {count}: run again")
     if (np.diff(predictions.index) <= 0).any():
         problems.append("its images are not in order, or one occurs twice")
@@ -217,6 +232,12 @@ def _wrong(predictions: Predictions, manifest: Mapping[str, Any]) -> list[str]:
     finite = np.isfinite(predictions.confidence)
     if ((predictions.confidence[finite] < 0) | (predictions.confidence[finite] > 1.0001)).any():
         problems.append("a confidence is outside 0..1")
+    rank, second = predictions.true_rank, predictions.second
+    valid = predictions.predicted >= 0
+    if rank is not None and ((rank == 1) != (valid & predictions.correct)).any():
+        problems.append("a rank of the true class disagrees with the predicted class")
+    if second is not None and (valid & (second == predictions.predicted)).any():
+        problems.append("a second class is the predicted one")
     return problems
 
 

@@ -77,6 +77,7 @@ def export(
     """
     from robobench.exporting.export import check_target
     from robobench.exporting.export import export as write
+    from robobench.exporting.images import half_degraded
     from robobench.exporting.network import exported_method
     from robobench.exporting.opening import ExportRequest, images_for_check, open_for_export
     from robobench.registry import load_plugin_file
@@ -97,7 +98,7 @@ def export(
         command=request.dataset_options,
     )
     click.echo(selected.line)
-    images = images_for_check(request, opened, backbone)
+    images = half_degraded(images_for_check(request, opened, backbone), selected.trained_on)
     done = write(selected, path, format=target, takes=takes, returns=returns, images=images)
     _tell(done, path, images.description)
 

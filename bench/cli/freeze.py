@@ -14,6 +14,7 @@ def freeze(run: str, out: str) -> None:
     """
     from pathlib import Path
 
+    from robobench.analysis.outcomes import image_shares
     from robobench.checking.baseline import freeze as frozen
     from robobench.checking.power import smallest_loss
     from robobench.checking.verify import whole_outcomes
@@ -30,7 +31,8 @@ def freeze(run: str, out: str) -> None:
     )
     count = min(len(one.index) for one in found)
     methods = len({(o.cell.method, o.cell.trained_on, o.cell.train_seed) for o in found})
-    one, mean = (smallest_loss(count, tests) for tests in (len(found), methods))
+    one = smallest_loss(count, len(found))
+    mean = smallest_loss(len(image_shares(found)[0]), methods)
     click.echo(
         f"of losses without gains, a check at the default tolerance and alpha finds with 95 %: "
         f"{one:.1f} points in one cell, {mean:.1f} in a method's mean",

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 )
 @_options.batch_size
 @_options.plugin
+@_options.draws
 @click.option(
     "--dry-run", is_flag=True, help="Print what would be done and how long it would take."
 )
@@ -80,7 +81,7 @@ def reproduce(
 
 
 def _measure(planned: PlannedReproduction, out: Path) -> None:
-    from robobench.cli._progress import run_progress
+    from robobench.evaluation.progress import run_progress
 
     with run_progress(planned.plans) as advance:
         planned.execute(advance)

@@ -48,6 +48,11 @@ _PATH = _options.PATH
     "--skip-broken", is_flag=True, default=None, help="Leave out images that cannot be read."
 )
 @click.option("--severities", help="E.g. 1-5 or 1,3,5. [default: 1-5]")
+@click.option(
+    "--levels-per-image",
+    type=int,
+    help="In a sweep, evaluate each image at so many of the levels, by design. [default: all]",
+)
 @click.option("--profile", help="Severity table. [default: the data set's]")
 @click.option(
     "--save-jpeg85", is_flag=True, default=None, help="Save as JPEG 85, as ImageNet-C does."
@@ -96,6 +101,10 @@ _PATH = _options.PATH
 @click.option("--ray-address", help="Address of a running Ray cluster.")
 @click.option("--shard", help="Compute one of several parts, e.g. 3/8; they may run at once.")
 @click.option(
+    "--keep",
+    help="logits: store every class's logit with each prediction (2 bytes per image and class).",
+)
+@click.option(
     "--config", type=_PATH, help="TOML file with these options; the command line takes precedence."
 )
 @_options.plugin
@@ -106,6 +115,12 @@ _PATH = _options.PATH
     help="Say what would be done, and how long it would take.",
 )
 @click.option("--out", type=_PATH, help="Folder for the run. [default: runs/DATASET]")
+@click.option(
+    "--drift",
+    is_flag=True,
+    default=None,
+    help="Also measure how far features drift, with each repair and without; the report shows it.",
+)
 @click.option("--no-report", is_flag=True, default=None, help="Do not write a report.")
 @click.option(
     "--full",
@@ -119,15 +134,16 @@ def run(config: str | None, **options: Any) -> None:
     Prints accuracy with 95 % intervals and what each method recovers, and writes predictions,
     tables and a report. Run again, it computes only what is missing.
     """
-    from robobench.cli._progress import run_progress
     from robobench.evaluation.classifiers import prepare_all
+    from robobench.evaluation.drift import check_drift
+    from robobench.evaluation.progress import run_progress
     from robobench.evaluation.run import check_folder, execute_all
     from robobench.results.run import load
 
     settings = read_settings(config) if config else {}
     settings |= {k: v for k, v in options.items() if v is not None and v != ()}
-    dry_run, no_report, full = (
-        settings.pop(name, False) for name in ("dry_run", "no_report", "full")
+    dry_run, no_report, full, drift = (
+        settings.pop(name, False) for name in ("dry_run", "no_report", "full", "drift")
     )
     configuration = Configuration.from_settings(settings)
     check_folder(configuration.folder)
@@ -136,6 +152,8 @@ def run(config: str | None, **options: Any) -> None:
     for plan in plans:
         for method in plan.grid.methods:
             click.echo(f"{method.backbone.label}, {method.line}" if several else method.line)
+    if drift:
+        check_drift(plans)
     if dry_run:
         for plan in plans:
             _tell_what_would_be_done(plan)
@@ -154,7 +172,19 @@ def run(config: str | None, **options: Any) -> None:
             f"are in {done.folder}, and the shard that stores the last one writes tables and report"
         )
         return
+    if drift:
+        _measure_drift(plans)
     _show(done, report=not no_report, full=full)
+
+
+def _measure_drift(plans: list[Plan]) -> None:
+    from robobench.evaluation.drift import IMAGES, conditions_of, write_drift
+    from robobench.training.progress import progress
+
+    images = sum(conditions_of(p) * min(IMAGES, len(p.source)) for p in plans)
+    with progress("drift of the features", images) as update:
+        path = write_drift(plans, advance=lambda count: update(advance=count))
+    click.echo(f"drift of the features: {path}")
 
 
 def _tell_what_would_be_done(plan: Plan) -> None:
@@ -162,7 +192,7 @@ def _tell_what_would_be_done(plan: Plan) -> None:
 
     told = estimate(plan)
     click.echo(
-        f"{told.cells} cells of {len(plan.source)} images, {told.stored} already stored; "
+        f"{told.cells} cells of {'up to ' if plan.grid.designs else ''}{len(plan.source)} images, {told.stored} already stored; "
         f"{told.predictions} predictions to make, about {told.seconds:.0f} s and "
         f"{told.megabytes:.1f} MB in {plan.configuration.folder}"
     )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from robobench.corruptions import random
 from robobench.corruptions.blur import gaussian
-from robobench.corruptions.c_bar_noise import PUBLISHED, drawn, places, to_bytes
+from robobench.corruptions.c_bar_noise import drawn, places, to_bytes
 from robobench.registry import corruption
 
 _RAYS = 200
@@ -21,7 +21,10 @@ _SQUARES = 41  # per axis at most: four sides, each square a tenth of a side
 
 @corruption(
     "sparkles",
-    **PUBLISHED,
+    group="c-bar",
+    version=1,
+    minimum=8,
+    native={"unit": "published strength", "low": 0, "high": 10},
     severities={
         "imagenet-c": (1.0, 2.0, 3.0, 5.0, 6.0),
         "cifar-c": (0.7, 3.5, 5.6, 6.3, 7.0),
@@ -45,7 +48,10 @@ def sparkles(images: Tensor, level: float, keys: Tensor) -> Tensor:
 
 @corruption(
     "inverse_sparkles",
-    **PUBLISHED,
+    group="c-bar",
+    version=1,
+    minimum=8,
+    native={"unit": "published strength", "low": 0, "high": 10},
     severities={
         "imagenet-c": (1.0, 2.0, 4.0, 9.0, 10.0),
         "cifar-c": (1.0, 1.5, 2.5, 4.5, 5.0),
@@ -82,7 +88,10 @@ def _shine(
 
 @corruption(
     "checkerboard_cutout",
-    **PUBLISHED,
+    group="c-bar",
+    version=1,
+    minimum=8,
+    native={"unit": "published strength", "low": 0, "high": 10},
     severities={
         "imagenet-c": (2.0, 3.0, 4.0, 5.0, 6.0),
         "cifar-c": (1.0, 2.0, 3.0, 4.0, 5.0),
@@ -108,7 +117,10 @@ def checkerboard_cutout(images: Tensor, level: float, keys: Tensor) -> Tensor:
 
 @corruption(
     "caustic_refraction",
-    **PUBLISHED,
+    group="c-bar",
+    version=1,
+    minimum=8,
+    native={"unit": "published strength", "low": 0, "high": 10},
     severities=(2.35, 3.2, 4.9, 6.6, 9.15),
 )
 def caustic_refraction(images: Tensor, level: float, keys: Tensor) -> Tensor:

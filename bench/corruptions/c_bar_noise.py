@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -40,18 +39,12 @@ def drawn(keys: Tensor, count: int, number: int = 0) -> list[Tensor]:
     return [found[:, k].view(-1, 1, 1) for k in range(count)]
 
 
-PUBLISHED: Final[dict[str, Any]] = {
-    "group": "c-bar",
-    "version": 1,
-    "minimum": 8,
-    "native": {"unit": "published strength", "low": 0, "high": 10},
-}
-"""What all ten have in common."""
-
-
 @corruption(
     "single_frequency_greyscale",
-    **PUBLISHED,
+    group="c-bar",
+    version=1,
+    minimum=8,
+    native={"unit": "published strength", "low": 0, "high": 10},
     severities=(1.0, 1.5, 2.0, 4.5, 5.0),
 )
 def single_frequency_greyscale(images: Tensor, level: float, keys: Tensor) -> Tensor:
@@ -68,7 +61,10 @@ def single_frequency_greyscale(images: Tensor, level: float, keys: Tensor) -> Te
 
 @corruption(
     "cocentric_sine_waves",
-    **PUBLISHED,
+    group="c-bar",
+    version=1,
+    minimum=8,
+    native={"unit": "published strength", "low": 0, "high": 10},
     severities=(3.0, 5.0, 8.0, 9.0, 10.0),
 )
 def cocentric_sine_waves(images: Tensor, level: float, keys: Tensor) -> Tensor:
@@ -85,7 +81,10 @@ def cocentric_sine_waves(images: Tensor, level: float, keys: Tensor) -> Tensor:
 
 @corruption(
     "plasma_noise",
-    **PUBLISHED,
+    group="c-bar",
+    version=1,
+    minimum=8,
+    native={"unit": "published strength", "low": 0, "high": 10},
     severities=(4.75, 7.0, 8.5, 9.25, 10.0),
 )
 def plasma_noise(images: Tensor, level: float, keys: Tensor) -> Tensor:
@@ -119,7 +118,10 @@ def plasma_noise(images: Tensor, level: float, keys: Tensor) -> Tensor:
 
 @corruption(
     "perlin_noise",
-    **PUBLISHED,
+    group="c-bar",
+    version=1,
+    minimum=8,
+    native={"unit": "published strength", "low": 0, "high": 10},
     severities=(4.6, 5.2, 5.8, 7.6, 8.8),
 )
 def perlin_noise(images: Tensor, level: float, keys: Tensor) -> Tensor:
@@ -158,7 +160,10 @@ def _gradient_noise(directions: Tensor, rows: Tensor, columns: Tensor) -> Tensor
 
 @corruption(
     "blue_noise_sample",
-    **PUBLISHED,
+    group="c-bar",
+    version=1,
+    minimum=8,
+    native={"unit": "published strength", "low": 0, "high": 10},
     severities={
         "imagenet-c": (0.8, 1.6, 2.4, 4.0, 5.6),
         "cifar-c": (0.7, 1.4, 2.1, 3.5, 4.2),
@@ -174,7 +179,10 @@ def blue_noise_sample(images: Tensor, level: float, keys: Tensor) -> Tensor:
 
 @corruption(
     "brownish_noise",
-    **PUBLISHED,
+    group="c-bar",
+    version=1,
+    minimum=8,
+    native={"unit": "published strength", "low": 0, "high": 10},
     severities={
         "imagenet-c": (1.0, 2.0, 3.0, 4.0, 5.0),
         "cifar-c": (2.5, 4.0, 5.5, 6.5, 7.0),

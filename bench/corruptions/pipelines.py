@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -99,40 +99,66 @@ def aspect_ratio(images: Tensor, level: float, keys: Tensor) -> Tensor:
     return torch.where(upright[:, None] < 0.5, wide, tall)
 
 
-_RESAMPLING: Final[dict[str, Any]] = {
-    "group": "geometry",
-    "version": 1,
-    "random": False,
-    "native": {"unit": "side of the small picture as a fraction", "low": 0.05, "high": 1},
-    "severities": (0.8, 0.65, 0.5, 0.35, 0.25),
-}
-
-
-@corruption("resample_nearest", **_RESAMPLING)
+@corruption(
+    "resample_nearest",
+    group="geometry",
+    version=1,
+    random=False,
+    native={"unit": "side of the small picture as a fraction", "low": 0.05, "high": 1},
+    severities=(0.8, 0.65, 0.5, 0.35, 0.25),
+)
 def resample_nearest(images: Tensor, level: float, keys: Tensor) -> Tensor:
     """Shrunk and enlarged again, both without a filter."""
     return _there_and_back(images, level, "nearest")
 
 
-@corruption("resample_box", **_RESAMPLING)
+@corruption(
+    "resample_box",
+    group="geometry",
+    version=1,
+    random=False,
+    native={"unit": "side of the small picture as a fraction", "low": 0.05, "high": 1},
+    severities=(0.8, 0.65, 0.5, 0.35, 0.25),
+)
 def resample_box(images: Tensor, level: float, keys: Tensor) -> Tensor:
     """Shrunk and enlarged again, both with the box filter."""
     return _there_and_back(images, level, "box")
 
 
-@corruption("resample_bilinear", **_RESAMPLING)
+@corruption(
+    "resample_bilinear",
+    group="geometry",
+    version=1,
+    random=False,
+    native={"unit": "side of the small picture as a fraction", "low": 0.05, "high": 1},
+    severities=(0.8, 0.65, 0.5, 0.35, 0.25),
+)
 def resample_bilinear(images: Tensor, level: float, keys: Tensor) -> Tensor:
     """Shrunk and enlarged again, both with the bilinear filter."""
     return _there_and_back(images, level, "bilinear")
 
 
-@corruption("resample_bicubic", **_RESAMPLING)
+@corruption(
+    "resample_bicubic",
+    group="geometry",
+    version=1,
+    random=False,
+    native={"unit": "side of the small picture as a fraction", "low": 0.05, "high": 1},
+    severities=(0.8, 0.65, 0.5, 0.35, 0.25),
+)
 def resample_bicubic(images: Tensor, level: float, keys: Tensor) -> Tensor:
     """Shrunk and enlarged again, both with the bicubic filter."""
     return _there_and_back(images, level, "bicubic")
 
 
-@corruption("resample_lanczos", **_RESAMPLING)
+@corruption(
+    "resample_lanczos",
+    group="geometry",
+    version=1,
+    random=False,
+    native={"unit": "side of the small picture as a fraction", "low": 0.05, "high": 1},
+    severities=(0.8, 0.65, 0.5, 0.35, 0.25),
+)
 def resample_lanczos(images: Tensor, level: float, keys: Tensor) -> Tensor:
     """Shrunk and enlarged again, both with the Lanczos filter."""
     return _there_and_back(images, level, "lanczos")

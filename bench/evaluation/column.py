@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from robobench.contracts import Method
+from robobench.results.store import OPTIONAL
 from robobench.types import Cell, Predictions
 
 if TYPE_CHECKING:
@@ -21,13 +22,35 @@ if TYPE_CHECKING:
 
 @dataclass
 class Column:
-    """The growing predictions of one cell, in the fixed order of images."""
+    """The growing predictions of one cell, in the fixed order of images.
+
+    Their memory is allocated at once: kept between the large arrays that come and go with each
+    chunk, small ones would divide the memory that these leave behind, which then grows with the
+    number of images.
+    """
 
     cell: Cell
     method: Method
     start: int
-    parts: list[dict[str, NDArray[Any]]] = field(default_factory=list)
+    count: int
+    values: dict[str, NDArray[Any]] = field(default_factory=dict)
     failure: str | None = None
+
+    def enter(self, position: int, part: Mapping[str, NDArray[Any]]) -> None:
+        """Enter the predictions of some images from a position on.
+
+        Raises:
+            ValueError: The method left out a column that it had for earlier images.
+        """
+        if not self.values:
+            self.values |= {
+                n: np.empty((self.count, *column.shape[1:]), column.dtype)
+                for n, column in part.items()
+            }
+        for name, column in self.values.items():
+            if name not in part:
+                raise ValueError(f"no column {name.removeprefix('extra.')} for some of the images")
+            column[position : position + len(part[name])] = part[name]
 
 
 def stored_part(stored: Predictions, order: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
@@ -38,14 +61,29 @@ def stored_part(stored: Predictions, order: NDArray[np.int64]) -> dict[str, NDAr
         "confidence": stored.confidence[rows],
         "true_probability": stored.true_probability[rows],
     }
+    for name in OPTIONAL:
+        if (kept := getattr(stored, name)) is not None:
+            part[name] = kept[rows]
     part.update({f"extra.{name}": values[rows] for name, values in stored.extra.items()})
     return part
 
 
 def judge(
-    method: Method, probabilities: Tensor, labels: Tensor, extra: Mapping[str, Tensor]
+    method: Method,
+    probabilities: Tensor,
+    labels: Tensor,
+    extra: Mapping[str, Tensor],
+    *,
+    logits: bool = False,
 ) -> dict[str, NDArray[Any]]:
     """The stored columns of one chunk.
+
+    Args:
+        method: The method that predicted.
+        probabilities: As it returned them, N x classes; rows behind the labels are padding.
+        labels: int64, the true classes.
+        extra: Its further columns by name.
+        logits: Whether the logarithms of the probabilities are stored as well.
 
     Raises:
         ValueError: The method did not return N x classes.
@@ -71,17 +109,47 @@ def judge(
         "true_probability": torch.where(
             good, rows.gather(1, labels[:, None])[:, 0], nothing
         ).numpy(),
+        **_runners_up(rows, labels, predicted, good),
     }
+    if logits:
+        part["logits"] = torch.where(good[:, None], _logits(rows), nothing).half().numpy()
     part.update({f"extra.{n}": v[:real].float().cpu().numpy() for n, v in extra.items()})
     return part
+
+
+def _runners_up(
+    rows: Tensor, labels: Tensor, predicted: Tensor, good: Tensor
+) -> dict[str, NDArray[Any]]:
+    """The rank of the true class, and the second class with its probability.
+
+    Of equal probabilities the predicted class comes first, then the lower class.
+    """
+    own, classes = rows.gather(1, labels[:, None]), torch.arange(rows.shape[1])
+    ahead = (rows > own) | ((rows == own) & (classes < labels[:, None]))
+    ahead.scatter_(1, predicted[:, None], value=True)
+    rank = torch.where(predicted == labels, 1, 1 + ahead.sum(dim=1))
+    others = rows.scatter(1, predicted[:, None], -torch.inf)
+    probability, second = others.max(dim=1)
+    there = good & torch.isfinite(probability)  # a classifier may have one class only
+    return {
+        "true_rank": torch.where(good, rank, 0).int().numpy(),
+        "second": torch.where(there, second, -1).int().numpy(),
+        "second_probability": torch.where(there, probability, torch.nan).numpy(),
+    }
+
+
+def _logits(rows: Tensor) -> Tensor:
+    """The logits up to a constant per image, natural logarithms of the probabilities.
+
+    A probability below float32's smallest normal number counts as that number, as in ``nll``.
+    """
+    return rows.clamp(min=torch.finfo(torch.float32).tiny).log()
 
 
 def predictions_of(column: Column, source: ImageSource) -> Predictions:
     """The collected predictions, in data-set order."""
     index = source.order[: len(source)]
-    joined = {
-        name: np.concatenate([part[name] for part in column.parts]) for name in column.parts[0]
-    }
+    joined = column.values
     rows = np.argsort(index, kind="stable")
     return Predictions(
         index=index[rows],
@@ -94,4 +162,5 @@ def predictions_of(column: Column, source: ImageSource) -> Predictions:
             for name, values in joined.items()
             if name.startswith("extra.")
         },
+        **{name: joined[name][rows] for name in OPTIONAL if name in joined},
     )

@@ -28,6 +28,7 @@ class Configuration:
         classes: File that maps folder names to classes, or ``sorted``.
         skip_broken: Leave out image files that cannot be read.
         severities: Severities of corruptions given without levels, e.g. ``1-5``.
+        levels_per_image: In a sweep, at how many of the levels each image is evaluated; None for all.
         profile: Severity table; the data set's by default.
         save_jpeg85: Save as JPEG of quality 85 after the corruption, as ImageNet-C does.
         engine: ``native``, or ``imagecorruptions`` for the reference package.
@@ -49,13 +50,14 @@ class Configuration:
         std: Standard deviation that it normalises by, three numbers on 0..1.
         corrupt_at: ``crop`` or ``native``.
         device: ``auto`` or a torch device.
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``bf16``, or ``auto``: that of the folder, or the faster one here.
         batch_size: Images read and degraded at once; does not affect results. ``auto`` halves it where
             memory does not suffice.
         workers: Threads that read files.
         executor: ``local`` or ``ray``.
         ray_address: Address of a running Ray cluster.
         shard: Compute one of several disjoint parts, ``3/8``; they may write to one folder at once.
+        keep: ``logits`` stores every class's logit with each prediction, float16.
         draws: Bootstrap samples behind the intervals.
         seed_sd: Standard deviation of accuracies between trainings, in points, where it is known.
         plugin: Python files that register additions.
@@ -72,6 +74,7 @@ class Configuration:
     classes: str | None = None
     skip_broken: bool = False
     severities: str | int | tuple[int, ...] = "1-5"
+    levels_per_image: int | None = None
     profile: str | None = None
     save_jpeg85: bool = False
     engine: str = "native"
@@ -100,6 +103,7 @@ class Configuration:
     executor: str = "local"
     ray_address: str | None = None
     shard: str | None = None
+    keep: str | None = None
     draws: int = DRAWS
     seed_sd: float | None = None
     plugin: tuple[str, ...] = ()
@@ -114,10 +118,11 @@ class Configuration:
                 raise RobobenchError(f"{option}: at least one is expected, got {named!r}")
         _one_of("--corrupt-at", self.corrupt_at, ("crop", "native"))
         _one_of("--engine", self.engine, ("native", "imagecorruptions"))
-        _one_of("--precision", self.precision, ("fp32", "bf16"))
+        _one_of("--precision", self.precision, ("fp32", "bf16", "auto"))
         for option, chosen, allowed in (
             ("--stream", self.stream, ("iid", "by-class")),
             ("--adapt", self.adapt, ("continual", "episodic")),
+            ("--keep", self.keep, ("logits",)),
         ):
             if chosen is not None:
                 _one_of(option, chosen, allowed)
@@ -131,6 +136,7 @@ class Configuration:
             batch_size = None
         for option, value in (
             ("--limit", self.limit),
+            ("--levels-per-image", self.levels_per_image),
             ("--batch-size", batch_size),
             ("--workers", self.workers),
             ("--resize", self.resize),
@@ -229,7 +235,9 @@ _TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 # What else the command line of ``robobench run`` says, and a file may say.
-_OF_THE_COMMAND: Mapping[str, str] = {"dry_run": "bool", "no_report": "bool", "full": "bool"}
+_OF_THE_COMMAND: Mapping[str, str] = dict.fromkeys(
+    ("dry_run", "no_report", "full", "drift"), "bool"
+)
 
 
 def check_setting(called: str, name: str, value: Any) -> None:

@@ -56,6 +56,11 @@ def describe(plan: Plan, before: dict[str, Any] | None) -> dict[str, Any]:
         "profile": plan.profile,
         "corrupt_at": plan.configuration.corrupt_at,
         "save_jpeg85": plan.configuration.save_jpeg85,
+        "levels_per_image": plan.configuration.levels_per_image,
+        "sweeps": {
+            **earlier.get("sweeps", {}),
+            **{name: design.sweep for name, design in plan.grid.designs.items()},
+        },
         "seeds": list(dict.fromkeys([*earlier.get("seeds", []), *plan.grid.seeds])),
         "backbones": {
             **earlier.get("backbones", {}),
@@ -63,6 +68,7 @@ def describe(plan: Plan, before: dict[str, Any] | None) -> dict[str, Any]:
                 label: {
                     "name": b.name,
                     "digest": b.digest,
+                    "outputs": b.num_classes,
                     "splittable": b.splittable,
                     "geometry": asdict(b.geometry),
                     "geometry_key": plan.source.geometry.key,
@@ -125,11 +131,44 @@ def _refuse_other_run(plan: Plan, fingerprint: str, before: dict[str, Any] | Non
                 f"{folder} holds a run with the {what} {then}, this one has {asked}: choose "
                 "another folder with --out"
             )
+    _refuse_other_design(plan, before)
     if known["fingerprint"] != fingerprint:
         raise RobobenchError(
             f"{folder} holds results on other images called {plan.dataset.name} (their "
             "fingerprints differ): choose another folder with --out"
         )
+
+
+def _refuse_other_design(plan: Plan, before: dict[str, Any]) -> None:
+    """Refuse a folder in which the levels of sweeps are divided otherwise, or more finely.
+
+    Raises:
+        RobobenchError: It has another design, or more levels per image.
+    """
+    folder, asked = plan.configuration.folder, plan.configuration.levels_per_image
+    then = before.get("levels_per_image")
+    if (then is None) != (asked is None) and before.get("sessions"):
+        least = "all levels" if then is None else f"{then} levels per image"
+        advice = (
+            "leave --levels-per-image out"
+            if then is None
+            else f"use --levels-per-image {then} or more (the number of levels gives all)"
+        )
+        raise RobobenchError(
+            f"{folder} holds a run with {least}: {advice}, or choose another folder with --out"
+        )
+    if then is not None and asked is not None and asked < then:
+        raise RobobenchError(
+            f"{folder} holds a run with {then} levels per image, this one has {asked}: use "
+            f"--levels-per-image {then} or more, or choose another folder with --out"
+        )
+    for name, design in plan.grid.designs.items():
+        known = before.get("sweeps", {}).get(name, design.sweep)
+        if known != design.sweep:
+            raise RobobenchError(
+                f"{folder} divides the levels {known} of {name} among the images, this run "
+                f"{design.sweep}: sweep the same levels, or choose another folder with --out"
+            )
 
 
 def _geometries(plan: Plan, before: dict[str, Any]) -> dict[str, tuple[str, str]]:

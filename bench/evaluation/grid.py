@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from robobench.corruptions import catalogue
 from robobench.errors import RobobenchError
+from robobench.evaluation.level_design import LevelDesign, is_native
 from robobench.types import CLEAN, Cell, Degradation
 from robobench.weights.selection import SelectedMethod
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # Numbers of one option, and levels of one sweep: more are a slip of the keyboard.
 _MOST_NUMBERS, _MOST_LEVELS = 1000, 10_000
@@ -156,6 +162,8 @@ class Grid:
             them.
         shard: Number of the part that this is, and of how many: a part has every so many of the
             conditions.
+        keep_logits: Whether cells have to hold logits: those without them count as missing.
+        designs: By corruption, which images are evaluated at which level, where not all are.
     """
 
     dataset: str
@@ -168,6 +176,8 @@ class Grid:
     dataset_version: str = ""
     with_clean: bool = True
     shard: tuple[int, int] = (1, 1)
+    keep_logits: bool = False
+    designs: Mapping[str, LevelDesign] = field(default_factory=dict)
 
     def conditions(self) -> list[tuple[Degradation, int]]:
         """Degradation and seed, clean first; deterministic corruptions run once, with seed 0."""
@@ -181,10 +191,16 @@ class Grid:
             pairs += [(degradation, seed) for seed in (self.seeds if random else (0,))]
         return pairs
 
+    def design(self, degradation: Degradation) -> LevelDesign | None:
+        """Which images are evaluated under a degradation; None for all."""
+        found = self.designs.get(degradation.corruption)
+        return found if found is not None and is_native(degradation) else None
+
     def cell(self, method: SelectedMethod, degradation: Degradation, seed: int) -> Cell | None:
         """The cell of a method under a condition; None where it is not applicable."""
         if not degradation.is_clean and method.refuses(degradation.corruption):
             return None
+        design = self.design(degradation)
         return Cell(
             dataset=self.dataset,
             split=self.split,
@@ -205,7 +221,20 @@ class Grid:
             corruption_version=catalogue.version_of(degradation),
             dataset_version=self.dataset_version,
             backbone_version=method.backbone.version,
+            sweep="" if design is None else design.sweep,
         )
+
+    def sizes(self, order: NDArray[np.int64]) -> dict[Cell, int]:
+        """The number of images of each cell that does not have all of an order."""
+        found: dict[Cell, int] = {}
+        for degradation, seed in self.conditions():
+            design = self.design(degradation)
+            if design is None:
+                continue
+            images = len(design.images(degradation.level, order, seed))
+            cells = (self.cell(method, degradation, seed) for method in self.methods)
+            found |= {cell: images for cell in cells if cell is not None}
+        return found
 
     def cells(self) -> list[Cell]:
         """All cells, clean first."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 from torch import Tensor
 
 from robobench.contracts import Dataset
+from robobench.datasets.arrays import ArrayDataset
 from robobench.datasets.order import arrival_order
 from robobench.errors import RobobenchError, foreign
 from robobench.types import CLEAN, Degradation, Geometry
@@ -58,7 +61,10 @@ class ImageSource:
         self.profile = dataset.profile
         self.corrupt_at = corrupt_at
         self.device = device
-        self._cache: dict[tuple[int, int], Tensor] = {}
+        self._whole = self
+        self._last: dict[tuple[int, int], Tensor] = {}
+        self._kept: Tensor | None = None
+        self._is_kept = np.zeros(len(self.order), np.bool_)
         self.side = 0
         self.has_clean = self.has(Degradation(CLEAN))
         self.side = int(self._first().shape[-1]) if len(self.order) else 0
@@ -69,7 +75,7 @@ class ImageSource:
     @property
     def is_small(self) -> bool:
         """Whether all images are kept in memory once read."""
-        return 3 * self.side**2 * len(self) <= _CACHE_BYTES
+        return 3 * self.side**2 * len(self._whole) <= _CACHE_BYTES
 
     def check(self) -> None:
         """Look at the files of all images, where there are files, before any work.
@@ -83,13 +89,13 @@ class ImageSource:
 
     def arriving(self, stream: str) -> ImageSource:
         """The same images in the order in which they come to a method that adapts."""
-        return ImageSource(
-            self.dataset,
-            self.geometry,
-            arrival_order(self.order, self.labels, stream),
-            corrupt_at=self.corrupt_at,
-            device=self.device,
-        )
+        return self.part(arrival_order(self.order, self.labels, stream))
+
+    def part(self, order: NDArray[np.int64]) -> ImageSource:
+        """Some of the images, or all, in an order of their own; those in memory are shared."""
+        part = copy.copy(self)
+        part.order, part._last, part._kept = order, {}, None
+        return part
 
     def has(self, degradation: Degradation) -> bool:
         """Whether images under this condition are available (a data set may come degraded)."""
@@ -109,20 +115,54 @@ class ImageSource:
 
     def clean(self, begin: int, end: int) -> Tensor:
         """Undegraded images at these positions, uint8 N x 3 x H x W."""
-        if (begin, end) in self._cache:
-            return self._cache[begin, end]
+        indices = self.order[begin:end]
+        if not self.side or self._is_in_memory:  # not known yet; or reading is mere copying
+            return self._read_clean(indices)
+        if self.is_small:
+            return self._whole._of_kept(indices)
+        if (begin, end) not in self._last:
+            self._last = {(begin, end): self._read_clean(indices)}  # serves the next condition
+        return self._last[begin, end]
+
+    @property
+    def _is_in_memory(self) -> bool:
+        """Whether the data set holds these very pixels, so that they need not be kept again."""
+        as_stored = self.geometry.resize is None and self.geometry.crop is None
+        return isinstance(self.dataset, ArrayDataset) and as_stored and self.device == "cpu"
+
+    def _read_clean(self, indices: NDArray[np.int64]) -> Tensor:
         dataset = self.dataset
         if getattr(dataset, "at", None) is not None:
             dataset = dataset.clean() or dataset  # type: ignore[attr-defined]
-        images = self._read(dataset, self.order[begin:end]).to(self.device)
-        if self.side and not self.is_small:
-            self._cache.clear()  # the last batch serves the next condition
-        self._cache[begin, end] = images
-        return images
+        return self._read(dataset, indices).to(self.device)
+
+    def _of_kept(self, indices: NDArray[np.int64]) -> Tensor:
+        """Images from memory; those that are not there are read first."""
+        places = self._places[indices]
+        missing = places[~self._is_kept[places]]
+        if len(missing):
+            read = self._read_clean(self.order[missing])
+            if self._kept is None:
+                self._kept = read.new_empty((len(self), *read.shape[1:]))
+            self._kept[torch.from_numpy(missing)] = read
+            self._is_kept[missing] = True
+        assert self._kept is not None  # no image was missing
+        if (np.diff(places) == 1).all():
+            return self._kept[places[0] : places[-1] + 1]
+        return self._kept[torch.from_numpy(places)]
+
+    @cached_property
+    def _places(self) -> NDArray[np.int64]:
+        """The position of each image of the data set, where it has one."""
+        places = np.zeros(len(self.labels), np.int64)
+        places[self.order] = np.arange(len(self.order))
+        return places
 
     def forget(self) -> None:
         """Free the images kept in memory."""
-        self._cache.clear()
+        self._last = {}
+        self._whole._kept = None
+        self._whole._is_kept[:] = False
 
     def _read(self, dataset: Dataset, indices: NDArray[np.int64]) -> Tensor:
         """What a data set reads, checked, since it may be a plug-in's."""

@@ -17,6 +17,7 @@ from robobench.datasets import nested_order, open_dataset
 from robobench.datasets.opening import check_dataset_name
 from robobench.environment import choose_device
 from robobench.errors import MissingWeights, NotApplicable, RobobenchError, unknown_name
+from robobench.evaluation.automatic_precision import precision_for
 from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.grid import (
     Grid,
@@ -26,6 +27,7 @@ from robobench.evaluation.grid import (
     saved_as_jpeg85,
 )
 from robobench.evaluation.images import ImageSource
+from robobench.evaluation.level_design import design_levels
 from robobench.evaluation.specs import method_specs
 from robobench.evaluation.train_missing import train_missing
 from robobench.registry import DATASETS, load_plugin_file, replacements
@@ -103,6 +105,13 @@ def make_plan(
     backbones = [_load(configuration, module, dataset, device, seed) for seed in train_seeds]
     for backbone in backbones:
         backbone.label = configuration.label or backbone.label
+    chosen: list[str] = []
+    if configuration.precision == "auto":
+        precision, told = precision_for(configuration.folder, backbones[0])
+        configuration = replace(configuration, precision=precision)
+        chosen.append(told)
+        for backbone in backbones:
+            backbone.precision = precision
     if configuration.layer is not None:
         _ = backbones[0].split  # a layer that is not there is a mistake, whatever the methods
     data = dataset or _open(configuration, backbones[0])
@@ -118,6 +127,8 @@ def make_plan(
         corrupt_at=configuration.corrupt_at,
         device=device,
     )
+    per_image = configuration.levels_per_image
+    designs = {} if per_image is None else design_levels(degradations, per_image, len(source))
     corruptions = list(dict.fromkeys(d.corruption for d in degradations))
     methods: list[SelectedMethod] = []
     left_out: list[str] = []
@@ -137,6 +148,11 @@ def make_plan(
                     raise
                 left_out.append(f"Left out on {backbone.label}: {error}.")
                 continue
+            if designs and selected.method.adapts:
+                raise RobobenchError(
+                    f"--levels-per-image: {selected.name} adapts to the images that it sees, and would "
+                    "adapt to fewer: evaluate it in a run of its own, with all levels"
+                )
             for corruption in corruptions:
                 selected.refuses(corruption)  # a plug-in's mistake is found now, not in the run
             if not _is_known(selected, methods, corruptions):
@@ -151,10 +167,12 @@ def make_plan(
         methods=tuple(methods),
         dataset_version=_dataset_version(data.name),
         seeds=tuple(parse_whole_numbers(configuration.seed, "--seed", 0, 2**31 - 1)),
+        keep_logits=configuration.keep == "logits",
+        designs=designs,
     )
     plan = Plan(configuration, data, source, grid, device, profile)
     plan.in_memory = dataset is not None or module is not None
-    plan.notes += [*dict.fromkeys(left_out), *_notes(plan)]
+    plan.notes += [*chosen, *dict.fromkeys(left_out), *_notes(plan)]
     return plan
 
 
@@ -168,6 +186,7 @@ def _load(
     configuration: Configuration, module: Any, dataset: Dataset | None, device: str, seed: int
 ) -> Backbone:
     class_names = None if dataset is None else dataset.class_names
+    precision = "fp32" if configuration.precision == "auto" else configuration.precision
     if module is not None:
         return backbone_in_memory(
             module,
@@ -175,7 +194,7 @@ def _load(
             name=configuration.backbone,
             class_names=class_names,
             device=device,
-            precision=configuration.precision,
+            precision=precision,
             layer=configuration.layer,
         )
     return load_backbone(
@@ -184,7 +203,7 @@ def _load(
         weights=configuration.weights,
         class_names=class_names,
         device=device,
-        precision=configuration.precision,
+        precision=precision,
         download=configuration.download,
         train_seed=seed,
         layer=configuration.layer,
@@ -311,6 +330,8 @@ def _notes(plan: Plan) -> list[str]:
         )
     if configuration.limit is not None and configuration.limit < len(dataset):
         notes.append(f"A class-balanced subset of {len(plan.source)} of {len(dataset)} images.")
+    designs = plan.grid.designs.values()
+    notes += [note for design in designs if (note := design.note(len(plan.source)))]
     for selected in plan.grid.methods:
         notes += [note for note in selected.notes if note not in notes]
         if (method := selected.method).adapts:

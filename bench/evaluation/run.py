@@ -11,6 +11,7 @@ from robobench.evaluation.classifiers import prepare_all
 from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.locking import changing_manifest, writing_to
 from robobench.evaluation.plan import prepare
+from robobench.evaluation.progress import run_progress
 from robobench.evaluation.session import Session, begin, manifest_of
 from robobench.results.manifest import COPY, MANIFEST, write_manifest
 from robobench.results.run import Run, write_tables
@@ -49,6 +50,11 @@ def run(
     Raises:
         RobobenchError: Any mistake that the user can fix.
         CellsFailed: Some cells raised; the others are stored.
+
+    >>> import tempfile
+    >>> done = run("org,median", "jpeg:10", limit=20, out=tempfile.mkdtemp())
+    >>> done.is_complete, len(done.cells)
+    (True, 4)
     """
     data = module = None
     if not isinstance(dataset, str):
@@ -67,8 +73,11 @@ def run(
         }
     )
     if module is not None or data is not None:
-        return execute(prepare(configuration, data, module))
-    return execute_all(prepare_all(configuration))
+        plans = [prepare(configuration, data, module)]
+    else:
+        plans = prepare_all(configuration)
+    with run_progress(plans) as advance:
+        return execute_all(plans, advance)
 
 
 def check_folder(folder: Path) -> None:
@@ -176,7 +185,7 @@ def execute(
 
 def _finish(plan: Plan) -> Run:
     """Write samples, tables and notes, once every shard has stored its cells."""
-    from robobench.evaluation.samples import save_samples
+    from robobench.evaluation.samples import save_samples, save_thumbnails
 
     folder = plan.configuration.folder
     if plan.configuration.shard is not None and not Run(folder).is_complete:
@@ -184,10 +193,11 @@ def _finish(plan: Plan) -> Run:
     manifest = manifest_of(folder)
     shown = [*manifest["samples"], *save_samples(plan, folder)]
     manifest["samples"] = list({sample["file"]: sample for sample in shown}.values())
+    manifest["thumbnails"] = save_thumbnails(plan, folder)
     write_manifest(folder, manifest)
     done = Run(folder)
     manifest["tables"] = write_tables(done)
-    if told := _invalid(done):
+    if told := [*_invalid(done), *_without_ranks(done)]:
         manifest["notes"] = [*(n for n in manifest["notes"] if n not in told), *told]
     write_manifest(folder, manifest)
     done.manifest = manifest
@@ -204,7 +214,9 @@ def _evaluate(
 
         return evaluate_on_ray(plan, store, advance=advance, finished=finished)
     from robobench.evaluation.runner import evaluate
+    from robobench.evaluation.timing import time_methods
 
+    session.times = time_methods(plan.part, plan.source, store)
     return evaluate(
         plan.part,
         plan.source,
@@ -226,6 +238,19 @@ def _invalid(done: Run) -> list[str]:
         for method, values in shares
         if values.max() > 0
     ]
+
+
+def _without_ranks(done: Run) -> list[str]:
+    """A note on cells that an earlier version stored."""
+    found = done.frame.loc[done.frame["metric"] == "top5", "value"]
+    lacking = int(found.isna().sum())
+    if not lacking:
+        return []
+    note = (
+        f"{lacking} of {len(found)} cells were stored by an earlier version, without the rank of the "
+        "true class: their top5 is blank; a run into another folder (--out) has it."
+    )
+    return [note]
 
 
 def _name_failures(failures: list[Failure]) -> str:

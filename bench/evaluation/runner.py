@@ -3,7 +3,8 @@
 The same images give the same bytes whatever the batch size, the order of methods or the point where
 an earlier run stopped: images have one fixed order (`robobench.datasets.nested_order`), divided
 into chunks of a fixed size, the last one padded, and networks only ever see such chunks. A larger
-``limit`` continues the order, so stored chunks remain valid.
+``limit`` continues the order, so stored chunks remain valid. Where each image is evaluated at some
+levels of a sweep only, a cell has an order of its own, which more levels per image continue.
 
 Methods that adapt to the images they see get those of one condition after the other, in an order and in
 batches of their own; with a larger ``limit`` they begin anew.
@@ -59,8 +60,13 @@ class Failure:
     reason: str
 
 
-# A condition (degradation and seed) and the cells that it has to fill.
-_Pass = tuple[tuple[Degradation, int], list[Column]]
+@dataclass(frozen=True)
+class _Pass:
+    """A degradation and seed, the cells that they have to fill, and with which images."""
+
+    condition: tuple[Degradation, int]
+    columns: list[Column]
+    source: ImageSource
 
 
 def evaluate(
@@ -103,68 +109,71 @@ def evaluate(
     images = at_most if halving else batch_size
     together_now = images if isinstance(images, int) else _IMAGES_OF_ONE_BATCH
 
-    def fill(passes: Sequence[_Pass], ordered: ImageSource, size: int) -> None:
+    def fill(passes: Sequence[_Pass], size: int) -> None:
         nonlocal together_now
         while True:
             batch = size * max(1, -(-together_now // size))
             can_halve = halving and batch > size
             try:
-                _fill(passes, ordered, size, batch, advance, can_halve)
+                _fill(passes, size, batch, advance, can_halve, grid.keep_logits)
                 break
             except Exception as error:
                 if not (can_halve and _is_out_of_memory(error)):
                     raise
             together_now = batch // 2
             halved(together_now)
-            ordered.forget()
-            for column in (c for _, columns in passes for c in columns):
-                column.parts = column.parts[: 1 if column.start else 0]
+            source.forget()
+            for column in (c for one in passes for c in one.columns):
+                if not column.start:
+                    column.values.clear()
                 if column.method.adapts:
                     _begin(column, source)
-        for column in (c for _, columns in passes for c in columns):
-            if column.failure is not None:
-                failures.append(Failure(column.cell, column.failure))
-            else:
-                store.put(column.cell, predictions_of(column, ordered))
-                finished(column.cell)
+        for one in passes:
+            for column in one.columns:
+                if column.failure is not None:
+                    failures.append(Failure(column.cell, column.failure))
+                else:
+                    store.put(column.cell, predictions_of(column, one.source))
+                    finished(column.cell)
 
     for first in range(0, len(conditions), together):
         missing = [
-            (condition, _missing(grid, source, store, *condition, chunk))
+            _missing(grid, source, store, *condition, chunk)
             for condition in conditions[first : first + together]
         ]
         still = [
-            (condition, [c for c in found if not c.method.adapts]) for condition, found in missing
+            replace(one, columns=[c for c in one.columns if not c.method.adapts]) for one in missing
         ]
-        fill([(condition, columns) for condition, columns in still if columns], source, chunk)
-        for condition, found in missing:
+        fill([one for one in still if one.columns], chunk)
+        for one in missing:
             streams: dict[tuple[str, int], list[Column]] = {}
-            for column in found:
+            for column in one.columns:
                 if column.method.adapts:
                     _begin(column, source)
                     alike = column.method.stream, column.method.batch_size(source.side)
                     streams.setdefault(alike, []).append(column)
             for (stream, size), columns in streams.items():
-                fill([(condition, columns)], arriving(stream), size)
+                fill([_Pass(one.condition, columns, arriving(stream))], size)
     return failures
 
 
 def _fill(
     passes: Sequence[_Pass],
-    source: ImageSource,
     chunk: int,
     batch: int,
     advance: Callable[[int], None],
     can_halve: bool,
+    logits: bool,
 ) -> None:
-    """Predict all images of the source for every column."""
-    for position, (condition, columns), clean, degraded in _ahead(source, passes, batch):
+    """Predict all images of each pass for every column."""
+    for position, one, clean, degraded in _ahead(passes, batch):
         for offset in range(0, len(degraded), chunk):
             piece = slice(offset, offset + chunk)
             here = position + offset
-            open_columns = [c for c in columns if c.start <= here and c.failure is None]
+            open_columns = [c for c in one.columns if c.start <= here and c.failure is None]
             images = degraded[piece], clean[piece]
-            _predict(open_columns, source, condition[0], here, chunk, *images, can_halve)
+            told = (open_columns, one.source, one.condition[0])
+            _predict(*told, here, chunk, *images, can_halve, logits)
             advance(len(open_columns) * len(degraded[piece]))
 
 
@@ -205,9 +214,10 @@ def missing_cells(grid: Grid, source: ImageSource, store: Store) -> list[tuple[M
     """What `evaluate` would compute: method, cell and number of predictions."""
     chunk = chunk_size(source.side)
     return [
-        (column.method, column.cell, len(source) - column.start)
+        (column.method, column.cell, len(one.source) - column.start)
         for degradation, seed in grid.conditions()
-        for column in _missing(grid, source, store, degradation, seed, chunk)
+        for one in [_missing(grid, source, store, degradation, seed, chunk)]
+        for column in one.columns
     ]
 
 
@@ -218,54 +228,67 @@ def _missing(
     degradation: Degradation,
     seed: int,
     chunk: int,
-) -> list[Column]:
+) -> _Pass:
     """The cells of a condition that are not stored, or stored for fewer images."""
     if not source.has(degradation):
-        return []
+        return _Pass((degradation, seed), [], source)
+    design = grid.design(degradation)
+    if design is not None:
+        source = source.part(design.images(degradation.level, source.order, seed))
     columns = []
     for selected in grid.methods:
         cell = grid.cell(selected, degradation, seed)
         if cell is None:
             continue
         if not store.has(cell):
-            columns.append(Column(cell, selected.method, 0))
+            columns.append(Column(cell, selected.method, 0, len(source)))
             continue
         stored = store.get(cell)
         known = len(stored)
         shared = source.order[: min(known, len(source))]
-        if not np.isin(shared, stored.index).all():
+        continues = bool(np.isin(shared, stored.index).all())
+        # A raised limit puts images between those of a level, whose cell then begins anew.
+        if not continues and not (design and np.isin(stored.index, source.order).all()):
             raise RobobenchError(
                 f"{store.path(cell)} holds other images of {cell.dataset} than this run uses: "
                 "choose another folder with --out"
             )
-        if known >= len(source):
+        lacks_logits = grid.keep_logits and stored.logits is None
+        if known >= len(source) and not lacks_logits:
             continue
-        start = 0 if selected.method.adapts else known // chunk * chunk
-        column = Column(cell, selected.method, start)
+        if known > len(source):
+            raise RobobenchError(
+                f"{store.path(cell)} holds {known} images without logits, --keep logits with --limit "
+                f"{len(source)} would drop some: use --limit {known}, or another folder with --out"
+            )
+        # What is stored is taken over only if it has the columns that are made now.
+        as_now = stored.true_rank is not None and (stored.logits is not None) == grid.keep_logits
+        begins_anew = selected.method.adapts or not as_now or not continues
+        start = 0 if begins_anew else known // chunk * chunk
+        column = Column(cell, selected.method, start, len(source))
         if start:
-            column.parts.append(stored_part(stored, source.order[:start]))
+            column.enter(0, stored_part(stored, source.order[:start]))
         columns.append(column)
-    return columns
+    return _Pass((degradation, seed), columns, source)
 
 
-def _ahead(
-    source: ImageSource, passes: Sequence[_Pass], batch: int
-) -> Iterator[tuple[int, _Pass, Tensor, Tensor]]:
+def _ahead(passes: Sequence[_Pass], batch: int) -> Iterator[tuple[int, _Pass, Tensor, Tensor]]:
     """Position, condition, clean and degraded images; prefetched while the previous are classified.
 
     Conditions alternate within a batch of images, so that large data sets are read once for all.
     """
-    starts = [min(column.start for column in columns) for _, columns in passes]
+    starts = [min(column.start for column in one.columns) for one in passes]
+    most = max((len(one.source) for one in passes), default=0)
     jobs = [
-        (begin, passes[k])
-        for begin in range(min(starts, default=0), len(source), batch)
-        for k in range(len(passes))
-        if begin + batch > starts[k]
+        (begin, one)
+        for begin in range(min(starts, default=0), most, batch)
+        for one, start in zip(passes, starts, strict=True)
+        if begin + batch > start and begin < len(one.source)
     ]
 
     def make(job: tuple[int, _Pass]) -> tuple[Tensor, Tensor]:
-        begin, (condition, _) = job
-        return source.batch(begin, min(begin + batch, len(source)), *condition)
+        begin, one = job
+        return one.source.batch(begin, min(begin + batch, len(one.source)), *one.condition)
 
     with ThreadPoolExecutor(1) as pool:
         coming = [pool.submit(make, job) for job in jobs[:1]]
@@ -285,12 +308,13 @@ def _predict(
     images: Tensor,
     clean: Tensor,
     can_halve: bool,
+    logits: bool,
 ) -> None:
     """Let every method predict one chunk; a method that raises fails its cell, not the run."""
     real = len(images)
     indices = source.order[position : position + real]
     labels = torch.from_numpy(source.labels[indices])
-    padded = _padded(images, chunk)
+    whole = padded(images, chunk)
     stems: dict[int, Tensor] = {}
     readout = getattr(source.dataset, "readout", None)
     for column in columns:
@@ -300,12 +324,12 @@ def _predict(
             if method.adapts:
                 probabilities = method.predict(images, _cut(context, real))
             else:
-                probabilities = predict_chunk(method, padded, context, stems)
+                probabilities = predict_chunk(method, whole, context, stems)
             told = _cut(context, real)
             extra = method.columns(images, clean, told) if source.has_clean else {}
             if readout is not None and probabilities.shape[1:] == (readout.outputs,):
                 probabilities = readout(probabilities)
-            column.parts.append(judge(method, probabilities, labels, extra))
+            column.enter(position, judge(method, probabilities, labels, extra, logits=logits))
 
 
 def predict_chunk(
@@ -327,7 +351,8 @@ def predict_chunk(
     return method.from_stem(stems[id(method.backbone)], images, context)
 
 
-def _padded(images: Tensor, chunk: int) -> Tensor:
+def padded(images: Tensor, chunk: int) -> Tensor:
+    """The images and as many black ones as a chunk lacks."""
     missing = chunk - len(images)
     if not missing:
         return images

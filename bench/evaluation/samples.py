@@ -1,4 +1,4 @@
-"""Sample images of each corruption and severity, and as restored by each restorer."""
+"""Sample images of each corruption and severity, as restored by each restorer, and thumbnails."""
 
 from __future__ import annotations
 
@@ -14,8 +14,13 @@ from robobench.contracts import Method
 from robobench.evaluation.plan import Plan
 from robobench.files import write_aside
 from robobench.types import Degradation
+from robobench.weights.selection import SelectedMethod
 
 SAMPLES = 6
+THUMBNAILS = 400  # the most images of which a run keeps a small copy
+_SIDE = 64  # pixels of a thumbnail at most
+_COLUMNS = 20  # thumbnails in a row of their file
+_THUMBNAILS = "samples/thumbnails.webp"
 # A sweep of a hundred levels shows these many of them.
 _LEVELS_SHOWN = 5
 
@@ -25,7 +30,7 @@ def save_samples(plan: Plan, folder: Path) -> list[dict[str, Any]]:
 
     A strip shows the same six images side by side, at their own size.
     """
-    restorers = [m for m in plan.grid.methods if callable(getattr(m.method, "restore", None))]
+    restorers = _restorers(plan)
     listed: list[dict[str, Any]] = []
     for degradation, seed in _shown(plan):
         strips: list[tuple[str, Tensor]] = []
@@ -33,14 +38,55 @@ def save_samples(plan: Plan, folder: Path) -> list[dict[str, Any]]:
         known = (folder / path).is_file()
         if not known or restorers:
             images = plan.source.batch(0, min(SAMPLES, len(plan.source)), degradation, seed)[1]
-            strips = [("", images)] + [(m.name, _restored(m.method, images)) for m in restorers]
+            strips = [("", images)]
+            strips += [(label, _restored(m.method, images)) for label, m in restorers.items()]
         else:
-            listed.append(_entry(path, degradation, ""))
-        for method, strip in strips:
-            path = _path(degradation, method)
+            listed.append(_entry(path, degradation))
+        for label, strip in strips:
+            path = _path(degradation, label)
             write_aside(folder / path, _png(strip))
-            listed.append(_entry(path, degradation, method))
+            listed.append(_entry(path, degradation, restorers.get(label)))
     return listed
+
+
+def _restorers(plan: Plan) -> dict[str, SelectedMethod]:
+    """The methods that restore images, by a name that no other training of the method has."""
+    found = [m for m in plan.grid.methods if callable(getattr(m.method, "restore", None))]
+    trainings = {
+        name: {m.trained_on for m in found if m.name == name} for name in {m.name for m in found}
+    }
+    named: dict[str, SelectedMethod] = {}
+    for m in found:  # several classifiers or train seeds: the first
+        label = m.name if len(trainings[m.name]) == 1 else f"{m.name}@{m.trained_on}"
+        named.setdefault(label, m)
+    return named
+
+
+def save_thumbnails(plan: Plan, folder: Path) -> dict[str, Any]:
+    """Write ``samples/thumbnails.webp``, small copies of the first clean images, and describe it.
+
+    Returns:
+        file, side (pixels), columns (images in a row) and index (of each image in the data set);
+        empty where there are no clean images.
+    """
+    from PIL import Image
+
+    count = min(THUMBNAILS, len(plan.source))
+    if not plan.source.has_clean or not count:
+        return {}
+    images = plan.source.clean(0, count)
+    side = min(_SIDE, int(images.shape[-1]))
+    sheet = Image.new("RGB", (_COLUMNS * side, -(-count // _COLUMNS) * side))
+    for place, image in enumerate(images.cpu()):
+        small = Image.fromarray(image.permute(1, 2, 0).numpy())
+        if small.size != (side, side):
+            small = small.resize((side, side), Image.Resampling.LANCZOS)
+        sheet.paste(small, (place % _COLUMNS * side, place // _COLUMNS * side))
+    file = io.BytesIO()
+    sheet.save(file, "WEBP", quality=90)
+    write_aside(folder / _THUMBNAILS, file.getvalue())
+    index = [int(i) for i in plan.source.order[:count]]
+    return {"file": _THUMBNAILS, "side": side, "columns": _COLUMNS, "index": index}
 
 
 def _shown(plan: Plan) -> list[tuple[Degradation, int]]:
@@ -62,18 +108,21 @@ def _restored(method: Method, images: Tensor) -> Tensor:
     return restored
 
 
-def _path(degradation: Degradation, method: str) -> str:
-    parts = [degradation.corruption, f"{degradation.level:g}" if degradation.level else "", method]
+def _path(degradation: Degradation, label: str) -> str:
+    parts = [degradation.corruption, f"{degradation.level:g}" if degradation.level else "", label]
     name = "_".join("".join(c if c.isalnum() or c in ".-+" else "-" for c in p) for p in parts if p)
     return f"samples/{name}.png"
 
 
-def _entry(path: str, degradation: Degradation, method: str) -> dict[str, Any]:
+def _entry(
+    path: str, degradation: Degradation, restorer: SelectedMethod | None = None
+) -> dict[str, Any]:
     return {
         "file": path,
         "corruption": degradation.corruption,
         "level": degradation.level,
-        "method": method,
+        "method": restorer.name if restorer else "",
+        "trained_on": restorer.trained_on if restorer else "",
     }
 
 

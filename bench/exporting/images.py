@@ -11,11 +11,15 @@ from torch.nn.functional import interpolate
 
 from robobench.backbones.backbone import Backbone
 from robobench.contracts import Dataset
+from robobench.corruptions import apply
+from robobench.corruptions.catalogue import at_severity, nearest_profile
 from robobench.datasets import nested_order, open_images
 from robobench.errors import RobobenchError
 from robobench.types import Geometry
+from robobench.weights.coverage import trained_corruptions
 
 _PYRAMID = (2, 4, 8, 16, 32)  # sides of the patterns that a generated image is a sum of
+_SEVERITIES = (3, 1, 5)
 
 
 @dataclass(frozen=True)
@@ -69,3 +73,28 @@ def generated_images(backbone: Backbone, limit: int, reason: str) -> CheckImages
         images += interpolate(pattern, size, mode="bilinear") / 2
     found = (images.clamp(0, 1) * 255).round().to(torch.uint8)
     return CheckImages(found, f"{limit} generated images ({reason})")
+
+
+def half_degraded(check: CheckImages, trained_on: str) -> CheckImages:
+    """The same images, every second one degraded by what the method was trained on.
+
+    A gate, or an estimated level, does its work on degraded images only.
+
+    Args:
+        check: Clean images.
+        trained_on: As in `Cell.trained_on`; nothing is degraded if it is empty or ``clean``.
+    """
+    names = trained_corruptions(trained_on.partition("#")[0]) if trained_on else ()
+    if not names or len(check.images) < 2:
+        return check
+    images = check.images.clone()
+    profile = nearest_profile(min(images.shape[2:]))
+    for place in range(1, len(images), 2):
+        turn = place // 2
+        severity = _SEVERITIES[turn // len(names) % len(_SEVERITIES)]
+        degradation = at_severity(names[turn % len(names)], severity, profile)
+        key = torch.tensor([place])
+        images[place : place + 1] = apply(images[place : place + 1], degradation, key, 0)
+    count = len(images) // 2
+    named = names[0] if len(names) == 1 else f"the corruptions of {trained_on}"
+    return CheckImages(images, f"{check.description}, {count} of them degraded by {named}")

@@ -13,7 +13,7 @@ from robobench.contracts import Method
 from robobench.errors import RobobenchError
 from robobench.registry import METHODS
 from robobench.types import ORACLE_NEEDS
-from robobench.weights.coverage import trained_corruptions
+from robobench.weights.coverage import covers, trained_corruptions
 from robobench.weights.selection import SelectedMethod, bare_name, select, stored_trainings
 
 Input = Literal["uint8", "float"]
@@ -69,19 +69,25 @@ def exported_method(
         raise RobobenchError(f"{name} cannot be exported: {reason}; {_can_be()}")
     trainings = stored_trainings(spec, dataset=dataset, backbone=backbone, train_seed=train_seed)
     wanted = trainings or METHODS.entry(name).options.get("trainings", ())
+    corruptions = dict.fromkeys(c for on in wanted for c in trained_corruptions(on))
+    choices = " or ".join(f"{name}@{on}" for on in trainings)
+    whole = any(all(covers(on, c) for c in corruptions) for on in trainings)
+    if trainings and not whole and "@" not in spec:
+        raise RobobenchError(
+            f"{spec} has several trainings here, none for all: name one, {choices}"
+        )
     selected = select(
         spec,
         dataset=dataset,
         backbone=backbone,
-        corruptions=dict.fromkeys(c for on in wanted for c in trained_corruptions(on)),
+        corruptions=corruptions,
         train_seed=train_seed,
         command=command,
     )
     if selected.is_bank:
-        choices = " or ".join(f"{name}@{on}" for on in trainings)
         raise RobobenchError(
-            f"{spec} is a bank here, which knows the corruption; an exported file does not: name "
-            f"one training, {choices}"
+            f"{spec} is a bank, which is told the corruption; an exported file is not: name one "
+            f"training, {choices}"
         )
     return selected
 

@@ -33,7 +33,8 @@ def method(
     Its ``predict(images, context)`` takes uint8 N x 3 x H x W on the classifier's device and returns
     probabilities, float32 N x classes. ``self.backbone`` is the frozen classifier: call it for
     probabilities, ``self.backbone.logits`` for logits. A method with weights of its own also has
-    ``weights_of``, `fit` and `recipes`: see `robobench.Method`.
+    ``weights_of``, `fit` and `recipes`: see `robobench.Method`. Complete files:
+    ``docs/examples/method.py`` and ``docs/examples/trained_method.py``.
 
     Args:
         name: The name for ``--methods``.
@@ -99,7 +100,8 @@ def corruption(
     ``images`` are uint8 N x 3 x H x W and must not be modified; ``level`` is the requested entry of
     ``severities``, or a native level; ``keys`` are int64 N, the seed of each
     image's randomness (see `robobench.corruptions.random`). It returns uint8 of the same shape on
-    the same device. An image's result must not depend on the rest of the batch.
+    the same device. An image's result must not depend on the rest of the batch. A complete file:
+    ``docs/examples/corruption.py``.
 
     Args:
         name: The name for ``--corruptions``.
@@ -154,7 +156,7 @@ def dataset(
     ``NAME:ARGUMENT``), ``classes``, ``class_names``, ``download``, ``workers``. The result has
     ``name``, ``split``, ``class_names``, ``profile``, ``labels`` (int64 N), ``len``, `read` (indices
     and geometry to uint8 N x 3 x H x W) and `fingerprint`. Images in arrays need no class of their
-    own: `robobench.datasets.from_arrays`.
+    own: `robobench.datasets.from_arrays`. A complete file: ``docs/examples/dataset.py``.
 
     Args:
         name: The name for ``--dataset``.
@@ -206,6 +208,8 @@ def backbone(
     With ``argument`` it is a source of many classifiers, written ``NAME:ARGUMENT``:
     ``function(argument, weights, class_names, download) -> robobench.backbones.networks.Network``.
 
+    A complete file: ``docs/examples/backbone.py``.
+
     Args:
         name: The name for ``--backbone``.
         aliases: Alternative names.
@@ -250,7 +254,7 @@ def metric(
     ``predictions`` is a `robobench.Predictions`. Where the function returns one value per image,
     the metric is their mean and gets a 95 % interval: Wilson's for booleans, the normal
     approximation for floats. A metric that is not a mean returns a single number, without an
-    interval. Values are fractions, not percent.
+    interval. Values are fractions, not percent. A complete file: ``docs/examples/metric.py``.
 
     Args:
         name: The name in the column ``metric`` of the results.
@@ -291,7 +295,8 @@ def section(
     """Register a section of the report: ``function(run) -> list of blocks``.
 
     ``run`` is a `robobench.Run`; blocks are `Text`, `Table` and `Plot` of
-    `robobench.reports.blocks`. An empty list leaves the section out.
+    `robobench.reports.blocks`. An empty list leaves the section out. A complete file:
+    ``docs/examples/section.py``.
 
     Args:
         name: The name for ``robobench report --sections``.
@@ -365,7 +370,7 @@ def command(
     Write ``@robobench.command`` above ``@click.command``. A command in a file is called as
     ``robobench --plugin FILE.py NAME``; one in an installed package needs no option. An integer
     return value is the exit code; a `robobench.errors.RobobenchError` becomes one line and exit
-    code 2.
+    code 2. A complete file: ``docs/examples/command.py``.
 
     Args:
         name: Name of the subcommand.

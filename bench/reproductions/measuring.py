@@ -62,10 +62,12 @@ class Evaluated:
     Attributes:
         outcomes: Right or wrong, image by image.
         levels: Estimated level of each image, float32 N; of the cells whose method estimates it.
+        draws: Number of bootstrap samples.
     """
 
     outcomes: Sequence[Outcomes]
     levels: Mapping[Cell, NDArray[np.float32]]
+    draws: int = DRAWS
 
     def at(self, index: NDArray[np.int64]) -> Evaluated:
         """The same on these images only.
@@ -78,6 +80,7 @@ class Evaluated:
         return Evaluated(
             [Outcomes(one.cell, index, one.correct[chosen[one.cell]]) for one in self.outcomes],
             {cell: levels[chosen[cell]] for cell, levels in self.levels.items()},
+            self.draws,
         )
 
     def of_trainings(self, seeds: Sequence[int]) -> Evaluated:
@@ -85,21 +88,23 @@ class Evaluated:
         return Evaluated(
             [one for one in self.outcomes if one.cell.train_seed in seeds],
             {cell: levels for cell, levels in self.levels.items() if cell.train_seed in seeds},
+            self.draws,
         )
 
 
-def evaluated(cells: Iterable[tuple[Cell, Predictions]]) -> Evaluated:
+def evaluated(cells: Iterable[tuple[Cell, Predictions]], draws: int = DRAWS) -> Evaluated:
     """Keep what the tables need of cells.
 
     Args:
         cells: Cells with their predictions, read one at a time.
+        draws: Number of bootstrap samples.
     """
     outcomes: list[Outcomes] = []
     levels: dict[Cell, NDArray[np.float32]] = {}
     for cell, predictions in keeping_outcomes(cells, outcomes):
         if _LEVEL in predictions.extra:
             levels[cell] = predictions.extra[_LEVEL]
-    return Evaluated(outcomes, levels)
+    return Evaluated(outcomes, levels, draws)
 
 
 def measure(planned: PlannedReproduction) -> Measured:
@@ -112,7 +117,7 @@ def measure(planned: PlannedReproduction) -> Measured:
 
     plan, reproduction = planned.plans[0], planned.reproduction
     # This call's images only: more may be stored.
-    found = evaluated(_cells(planned)).at(np.sort(plan.source.order))
+    found = evaluated(_cells(planned), plan.configuration.draws).at(np.sort(plan.source.order))
     of_rows = found.of_trainings(planned.train_seeds)
     parts = reproduction.parts(plan.profile)
     notes = list(reproduction.notes) + planned.notes
@@ -159,7 +164,7 @@ def measured_table(
     made: list[dict[str, object]] = []
     specs = [row.method for row in rows]
     accuracies = [row.method for row in rows if row.statistic == "accuracy"]
-    series = series_of(_of_any(found, accuracies, specs))
+    series = series_of(_of_any(found, accuracies, specs), draws=found.draws)
     for row in rows:
         published = reproduction.published(row, profile)
         if row.statistic == "accuracy":
@@ -167,7 +172,7 @@ def measured_table(
             numbers = _accuracies(mine[0] if mine else None, parts)
         else:
             own = {c: found.levels[c] for c in found.levels if _is_of(c, row.method, specs)}
-            numbers = _levels(own, parts, row)
+            numbers = _levels(own, parts, row, found.draws)
         made += [
             {"row": row.name, "published": published.get(str(n["column"]), np.nan), **n}
             for n in numbers
@@ -230,7 +235,7 @@ def _accuracies(series: Series | None, parts: Parts) -> list[dict[str, object]]:
 
 
 def _levels(
-    levels: Mapping[Cell, NDArray[np.float32]], parts: Parts, row: Row
+    levels: Mapping[Cell, NDArray[np.float32]], parts: Parts, row: Row, draws: int
 ) -> list[dict[str, object]]:
     """Mean or standard deviation of the estimated level over images, mean over trainings.
 
@@ -255,7 +260,7 @@ def _levels(
     # Squares of small numbers lose no digits.
     away = (values - centre[None, :, None]).reshape(-1, count)
     moments = [_moments(away, np.ones((1, count)))]
-    for weights in image_draws(count, DRAWS, np.random.default_rng([0, count])):
+    for weights in image_draws(count, draws, np.random.default_rng([0, count])):
         moments.append(_moments(away, weights))
     moments.append(_without_each(away))
     found = np.concatenate([part[row.statistic != "level mean"] for part in moments])
@@ -267,7 +272,7 @@ def _levels(
         result = np.concatenate([result, (each.sum(axis=0) - each) / (len(seeds) - 1)])
     if row.statistic == "level mean":
         result += centre
-    sampling = Sampling(DRAWS, count, (len(seeds),) if several else ())
+    sampling = Sampling(draws, count, (len(seeds),) if several else ())
     return [
         _number(name, result[:, k], sampling.interval(result[:, k]), count, seeds)
         for k, name in enumerate(columns)
@@ -332,7 +337,7 @@ def gains_of(
             )
             published = published if other == gain.over else np.nan
             rows.append({"row": difference_name(one, other), "published": published, **number})
-    return _frame(rows + _of_other_trainings(found.outcomes, gain, parts))
+    return _frame(rows + _of_other_trainings(found, gain, parts))
 
 
 def _difference(found: Evaluated, one: str, other: str, parts: Parts) -> list[dict[str, object]]:
@@ -343,7 +348,7 @@ def _difference(found: Evaluated, one: str, other: str, parts: Parts) -> list[di
     seeds = sorted(trained[0] & trained[1])
     if not seeds:
         return []
-    series = series_of([o for o in mine if o.cell.train_seed in seeds])
+    series = series_of([o for o in mine if o.cell.train_seed in seeds], draws=found.draws)
     first, second = (next(s for s in series if _is_of(s, spec, specs)) for spec in specs)
     return _numbers(first, second, parts, seeds)
 
@@ -360,15 +365,16 @@ def _numbers(
     return found
 
 
-def _of_other_trainings(
-    outcomes: Sequence[Outcomes], gain: Gain, parts: Parts
-) -> list[dict[str, object]]:
-    own = [o for o in outcomes if _is_of(o.cell, gain.over, (gain.over, gain.method))]
+def _of_other_trainings(found: Evaluated, gain: Gain, parts: Parts) -> list[dict[str, object]]:
+    own = [o for o in found.outcomes if _is_of(o.cell, gain.over, (gain.over, gain.method))]
     seeds = sorted({o.cell.train_seed for o in own})
     if not own:
         return []
     # Equal numbers of images give equal draws, so the differences are paired.
-    alone = {seed: series_of([o for o in own if o.cell.train_seed == seed])[0] for seed in seeds}
+    alone = {
+        seed: series_of([o for o in own if o.cell.train_seed == seed], draws=found.draws)[0]
+        for seed in seeds
+    }
     return [
         {
             "row": difference_name(f"{gain.over} seed {seed}", f"{gain.over} seed {seeds[0]}"),

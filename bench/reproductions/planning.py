@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robobench.analysis.draws import DRAWS
 from robobench.environment import choose_device
 from robobench.errors import MissingWeights, RobobenchError
 from robobench.evaluation.configuration import Configuration
@@ -45,6 +46,7 @@ class MeasurementSettings:
         backbone: Classifier, likewise.
         weights: File of its weights.
         classes: File that maps folder names to classes, or ``sorted``.
+        draws: Number of bootstrap samples behind the intervals.
     """
 
     limit: int | None = None
@@ -61,6 +63,7 @@ class MeasurementSettings:
     backbone: str | None = None
     weights: str | None = None
     classes: str | None = None
+    draws: int = DRAWS
 
 
 @dataclass
@@ -348,6 +351,7 @@ def _plans(
         device=settings.device,
         precision=settings.precision,
         batch_size=settings.batch_size,
+        draws=settings.draws,
         out=str(Path(settings.runs) / reproduction.run_folder),
     )
     return [

@@ -29,6 +29,7 @@ _SAME: Mapping[str, tuple[str, ...]] = {
     "place of corruption": ("corrupt_at",),
     "precision": ("machine", "precision"),
     "saving as JPEG 85": ("save_jpeg85",),
+    "number of levels per image": ("levels_per_image",),
 }
 _NAMED = 5  # conflicts in one message
 
@@ -175,7 +176,7 @@ def _join(manifests: Sequence[Mapping[str, Any]], taken: Sequence[set[str]]) -> 
         for entry in manifest["methods"]:
             known = rows.setdefault(row_of(entry), entry)
             rows[row_of(entry)] = _joined_row(known, entry)
-        for key in ("corruption_versions", "backbones"):
+        for key in ("corruption_versions", "backbones", "sweeps"):
             joined[key] = _joined_table(key, joined.get(key, {}), manifest.get(key, {}))
         own = manifest.get("environments", [])
         environments += [one for one in own if one not in environments]

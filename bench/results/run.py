@@ -29,6 +29,15 @@ class Run:
 
     Raises:
         RobobenchError: The folder does not contain a run.
+
+    >>> import tempfile, robobench
+    >>> run = robobench.run("org", "jpeg:10", limit=20, out=tempfile.mkdtemp())
+    >>> [cell.degradation.label for cell in run.cells]
+    ['clean', 'jpeg_compression 10']
+    >>> run.summary()["corruption"].tolist()
+    ['clean', 'jpeg_compression', 'mean']
+    >>> run.confusion(run.cells[0]).to_numpy().sum()
+    np.int64(20)
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -58,7 +67,7 @@ class Run:
         self.draws = self.draws if draws is None else draws
         self.seed_sd = self.seed_sd if seed_sd is None else seed_sd
         check_draws(self.draws, self.seed_sd)
-        for derived in ("series", "_summary"):
+        for derived in ("series", "joint_series", "_summary"):
             self.__dict__.pop(derived, None)
 
     @property
@@ -111,6 +120,44 @@ class Run:
         """The predictions of one cell."""
         return self.store.get(cell)
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the data set's classes, in the order of the labels."""
+        return tuple(self.manifest["dataset"].get("class_names", ()))
+
+    def class_accuracies(self, cells: Cell | Iterable[Cell]) -> pd.DataFrame:
+        """Accuracy of each class over the images of one or several cells.
+
+        Args:
+            cells: A cell, or those whose images are counted together (the levels of a corruption).
+
+        Returns:
+            A row per class that has images: ``class``, ``name``, ``images``, ``accuracy`` and the
+            ends of Wilson's 95 % interval, ``ci_low`` and ``ci_high``; fractions.
+        """
+        from robobench.analysis.by_class import class_accuracies, counted_together
+
+        counts = counted_together(self._of(cells))
+        return class_accuracies(counts, self.class_names)
+
+    def confusion(self, cells: Cell | Iterable[Cell]) -> pd.DataFrame:
+        """How many images of each class (rows) were taken for each class (columns).
+
+        Args:
+            cells: A cell, or those whose images are counted together.
+
+        Returns:
+            Counts by number of class, int64; the column -1 counts images without a valid prediction,
+            where there are any. Classes that are neither true nor predicted anywhere are left out.
+        """
+        from robobench.analysis.by_class import counted_together
+
+        return counted_together(self._of(cells))
+
+    def _of(self, cells: Cell | Iterable[Cell]) -> Iterator[Predictions]:
+        chosen = [cells] if isinstance(cells, Cell) else list(cells)
+        return (predictions for _, predictions in self.each(chosen))
+
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The long table: one row per cell and metric."""
@@ -118,7 +165,11 @@ class Run:
         from robobench.analysis.outcomes import keeping_outcomes
 
         found: list[Outcomes] = []
-        frame = results(keeping_outcomes(self.each(), found), profile=self.manifest["profile"])
+        told = {
+            "profile": self.manifest["profile"],
+            "images": self.manifest.get("dataset", {}).get("count"),
+        }
+        frame = results(keeping_outcomes(self.each(), found), **told)
         self.outcomes = found  # the files need not be read again for the other tables
         return frame
 
@@ -135,6 +186,11 @@ class Run:
         from robobench.analysis.series import series_of
 
         return series_of(self.outcomes, draws=self.draws, seed_sd=self.seed_sd)
+
+    @property
+    def joint_series(self) -> list[Series]:
+        """The same, on the images that all cells of a data set have, so that any two can be compared."""
+        return self.series
 
     def _repr_html_(self) -> str:
         """The summary, in a notebook."""
@@ -177,6 +233,11 @@ def load(folder: str | Path) -> Run:
 
     Raises:
         RobobenchError: The folder does not contain a run.
+
+    >>> import tempfile, robobench
+    >>> made = robobench.run("org", "jpeg:10", limit=20, out=tempfile.mkdtemp())
+    >>> load(made.folder).frame.equals(made.frame)
+    True
     """
     return Run(folder)
 

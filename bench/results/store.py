@@ -1,8 +1,9 @@
 """A run's folder: one file per cell, written atomically, each with a checksum.
 
 A cell file is an npz of the arrays of `Predictions` (named by field, extra columns as
-``extra.NAME``), the cell's fields as JSON (``cell``) and a SHA-256 over both (``checksum``). The
-same predictions give the same bytes: nothing in the file depends on when or where it was made.
+``extra.NAME``; those of `OPTIONAL` may be absent), the cell's fields as JSON (``cell``) and a
+SHA-256 over both (``checksum``). The same predictions give the same bytes: nothing in the file
+depends on when or where it was made.
 """
 
 import hashlib
@@ -12,7 +13,6 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,13 @@ _COLUMNS: Mapping[str, type[np.generic]] = {
     "confidence": np.float32,
     "true_probability": np.float32,
 }
+OPTIONAL: Mapping[str, type[np.generic]] = {
+    "true_rank": np.int32,
+    "second": np.int32,
+    "second_probability": np.float32,
+    "logits": np.float16,
+}
+"""Columns that the cells of earlier versions lack; ``logits`` is there on demand only."""
 
 _REMEDY = "run again, which keeps the file aside and computes the cell anew"
 
@@ -130,7 +137,8 @@ def file_checksum(path: Path) -> str:
 def _arrays(predictions: Predictions) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {
         name: np.ascontiguousarray(getattr(predictions, name), dtype=kind)
-        for name, kind in _COLUMNS.items()
+        for name, kind in {**_COLUMNS, **OPTIONAL}.items()
+        if getattr(predictions, name) is not None
     }
     for name in sorted(predictions.extra):
         arrays[f"extra.{name}"] = np.ascontiguousarray(predictions.extra[name], dtype=np.float32)
@@ -146,7 +154,7 @@ def _checksum(header: bytes, arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def _encode(cell: Cell, predictions: Predictions) -> bytes:
-    header = json.dumps({"format": CELL_FORMAT, "cell": asdict(cell)}, sort_keys=True).encode()
+    header = json.dumps({"format": CELL_FORMAT, "cell": cell.as_dict()}, sort_keys=True).encode()
     arrays: dict[str, Any] = _arrays(predictions)  # never of objects: nothing is pickled
     file = io.BytesIO()
     np.savez_compressed(
@@ -203,4 +211,5 @@ def read_cell(path: Path) -> tuple[Cell, Predictions]:
         raise DamagedCell(f"{path} is damaged, its checksum does not match: {_REMEDY}")
     cell = _cell(header.tobytes(), path)
     extra = {n.removeprefix("extra."): a for n, a in content.items() if n.startswith("extra.")}
-    return cell, Predictions(**{name: content[name] for name in _COLUMNS}, extra=extra)
+    kept = {name: content[name] for name in (*_COLUMNS, *OPTIONAL) if name in content}
+    return cell, Predictions(**kept, extra=extra)

@@ -26,6 +26,7 @@ from torch.optim.swa_utils import AveragedModel, get_swa_multi_avg_fn, update_bn
 from robobench.backbones.speed import faster_precision
 from robobench.errors import RobobenchError
 from robobench.files import whole_file, write_whole
+from robobench.training.recipes import recorded
 from robobench.types import Recipe
 
 _CHECKPOINT_SECONDS: Final = 20.0
@@ -186,7 +187,7 @@ class _TrainingState:
     def identity(self) -> str:
         """What must agree for a checkpoint to be used."""
         shapes = {k: list(v.shape) for k, v in self.network.state_dict().items()}
-        what = [_FORMAT, self.recipe.as_dict(), shapes, self.settings.seed]
+        what = [_FORMAT, recorded(self.recipe), shapes, self.settings.seed]
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
     def advance(self, objective: Objective) -> Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
 
 from robobench.backbones.backbone import Backbone
 from robobench.errors import RobobenchError, unknown_name
@@ -11,6 +13,15 @@ from robobench.types import Recipe
 
 if TYPE_CHECKING:
     from robobench.contracts import Method
+
+
+_ALONE: Final = ("averaged", 1)  # a recipe's default, which a card need not state
+
+
+def recorded(recipe: Recipe) -> dict[str, Any]:
+    """The settings that the card of a training records."""
+    values = {k: v for k, v in asdict(recipe).items() if k != "minutes"}
+    return {k: v for k, v in values.items() if v not in (math.inf, ()) and (k, v) != _ALONE}
 
 
 def default_trainings() -> list[tuple[str, str]]:

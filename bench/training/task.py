@@ -38,6 +38,7 @@ from robobench.training.fitting import (
 )
 from robobench.training.origin import origin
 from robobench.training.pools import ImagePool, TrainingImages
+from robobench.training.recipes import recorded
 from robobench.training.views import Views
 from robobench.types import CLEAN, Card, Degradation, Recipe, Weights
 from robobench.weights import storage
@@ -340,7 +341,7 @@ class TrainingTask:
         Returns:
             Path of the card.
         """
-        recipe = {**self.recipe.as_dict(), "network": dict(network), "precision": fit.precision}
+        recipe = {**recorded(self.recipe), "network": dict(network), "precision": fit.precision}
         license_, source = origin(network, self.start, self.dataset, self.architecture)
         card = self._card(recipe, fit.figures, fit.minutes + minutes)
         card = replace(card, license=license_, source=source)

@@ -102,3 +102,15 @@ def suggest_trainings(corruptions: Sequence[str]) -> list[str]:
         covered = set(corruptions) <= set(catalogue.GROUPS["common"])
         return ["common" if covered else "all"]
     return names
+
+
+def blind_training(corruptions: Sequence[str]) -> str:
+    """The one training that covers all of these corruptions, as narrow as a group allows."""
+    parts = list(dict.fromkeys(part for c in corruptions for part in c.split("+")))
+    if len(parts) == 1:
+        return parts[0]
+    groups = [name for name, inside in catalogue.GROUPS.items() if set(parts) <= set(inside)]
+    joined = "/".join(parts)
+    narrowest = min(groups, key=lambda name: len(catalogue.GROUPS[name]), default=joined)
+    wide = narrowest != joined and len(catalogue.GROUPS[narrowest]) > 2 * len(parts)
+    return joined if wide and len(parts) <= _MOST_LINES else narrowest

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from robobench.contracts import Method
 from robobench.errors import MissingWeights, RobobenchError
 from robobench.registry import DATASETS
+from robobench.types import MATCHED
 from robobench.weights.samples import SHORT
 from robobench.weights.storage import base_dataset
 
@@ -34,11 +35,12 @@ class MissingTraining:
         """Name of the method to train."""
         return self.method.trained_as or self.name
 
-    def error(self, trainings: Sequence[str]) -> RobobenchError:
+    def error(self, trainings: Sequence[str], *, bank: bool = False) -> RobobenchError:
         """What to raise, with the command that makes the weights.
 
         Args:
             trainings: What they have to be trained on.
+            bank: Whether there are weights for each corruption, but none for all of them.
         """
         if not trainings:
             return RobobenchError(
@@ -51,9 +53,12 @@ class MissingTraining:
         recipes = self.method.recipes(self.backbone)
         minutes = sum(next(iter(recipes.values())).minutes for _ in trainings) if recipes else 0
         lasts = f" (about {max(1, round(minutes))} minutes on two cores)" if recipes else ""
+        told = ""
+        if bank:
+            told = f"; or {self.name}@{MATCHED}: one of those here for each corruption, which it is told"
         return MissingWeights(
             f"{what} has no weights for {self.dataset} and {self.backbone.name} yet; "
-            f"`{self.train_command(trainings)}` trains them{lasts}{self._labels()}",
+            f"`{self.train_command(trainings)}` trains them{lasts}{self._labels()}{told}",
             method=self.owner,
             trainings=tuple(trainings),
             train_seed=self.train_seed,

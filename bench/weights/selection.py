@@ -18,6 +18,7 @@ from robobench.registry.versions import version_of
 from robobench.types import CLEAN, MATCHED, Card, Cost, is_matched
 from robobench.weights.bank import bank
 from robobench.weights.coverage import (
+    blind_training,
     breadth,
     canonical_training,
     covers,
@@ -206,8 +207,9 @@ def select(
 ) -> SelectedMethod:
     """Select the weights of a method for a run.
 
-    A plain name selects the most specific weights whose training covers every corruption evaluated;
-    failing that, a bank: for each corruption the most specific weights that cover it.
+    A plain name selects the most specific weights whose training covers every corruption evaluated:
+    what a deployment would get, which is not told the corruption. ``@matched`` is a bank: for each
+    corruption the most specific weights that cover it.
 
     Args:
         spec: ``NAME``, ``NAME@TRAINED_ON``, ``NAME@matched`` or ``NAME:ARGUMENT``; ``#TAG`` at the
@@ -256,12 +258,14 @@ def select(
         if whole:
             best = min(whole, key=breadth)
             return selected(best, {"": stored[best]})
-    cards = {}
+    cards: dict[str, Path] = {}
     for corruption in evaluated:
         fitting = [on for on in stored if covers(on, corruption)]
         if fitting:
             cards[corruption] = stored[min(fitting, key=breadth)]
     left = [c for c in evaluated if c not in cards]
+    if not at and evaluated:
+        raise missing.error([blind_training(evaluated)], bank=not left)
     if left or not evaluated:
         raise missing.error(suggest_trainings(left))
     return selected(MATCHED, cards)

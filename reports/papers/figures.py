@@ -67,7 +67,7 @@ def _places(measured: Measured) -> dict[str, float]:
 
 def unit_of_level(measured: Measured) -> str:
     """The unit of the levels of its columns: ``JPEG quality``."""
-    from robobench.reports.plots import unit_of
+    from robobench.reports.line_plots import unit_of
 
     return unit_of(measured.reproduction.columns[0].degradations(measured.profile)[0].corruption)
 

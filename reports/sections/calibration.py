@@ -11,6 +11,7 @@ from robobench.registry import METRICS
 from robobench.reports.blocks import Block, Table, Text, Unit, Value
 from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
 from robobench.reports.method_row import MethodRow
+from robobench.reports.reliability import reliability_blocks
 from robobench.types import CLEAN
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def calibration(run: Run) -> list[Block]:
     for board in leaderboards(run):
         if not board.alone:
             blocks.append(Text(board.title, "heading"))
-        blocks.append(_table(board))
+        blocks += [*reliability_blocks(board), _table(board)]
     return blocks
 
 
@@ -62,6 +63,9 @@ def _table(board: Leaderboard) -> Table:
 def _mean(board: Leaderboard, row: MethodRow, metric: str, clean: bool, unit: Unit) -> Value:
     mine = row.of(board.frame)
     wanted = mine[(mine["metric"] == metric) & ((mine["corruption"] == CLEAN) == clean)]
+    if wanted["value"].isna().any():
+        why = "no valid predictions, or not all images, in some cells"
+        return Value(None, unit=unit, why=why)
     return Value(
         float(wanted["value"].mean()) if len(wanted) else None, unit=unit, why="not measured"
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
 from robobench import section
-from robobench.reports.blocks import Block, Plot, Text, name_in_files
+from robobench.reports.blocks import Block, Gallery, Picture, Text, name_in_files
 from robobench.reports.style import WIDTH
 from robobench.types import CLEAN, Degradation
 
@@ -18,84 +19,104 @@ if TYPE_CHECKING:
 _SHOWN = 3  # images of each strip
 _PER_PLOT = 8  # corruptions in one plot: about a page
 
+_Entry = Mapping[str, Any]
+_Line = tuple[str, list[_Entry]]
+
 
 @section("samples", order=80, title="Sample images")
 def samples(run: Run) -> list[Block]:
-    """A few images of every corruption and severity."""
+    """A few images of every corruption and severity, and as each restorer leaves them."""
     present = [s for s in run.manifest.get("samples", []) if (run.folder / s["file"]).is_file()]
-    plain = [entry for entry in present if not entry["method"]]
-    names = list(dict.fromkeys(e["corruption"] for e in plain if e["corruption"] != CLEAN))
-    clean = [entry for entry in plain if entry["corruption"] == CLEAN]
+    by_restorer: dict[tuple[str, str], list[_Entry]] = {}
+    for entry in present:
+        by_restorer.setdefault((entry["method"], entry.get("trained_on", "")), []).append(entry)
+    names = [method for method, _ in by_restorer]
     blocks: list[Block] = []
-    for place in range(0, len(names), _PER_PLOT):
-        part = names[place : place + _PER_PLOT]
-        lines = [(name, clean + [e for e in plain if e["corruption"] == name]) for name in part]
-        number = "" if len(names) <= _PER_PLOT else f"-{place // _PER_PLOT + 1}"
-        blocks.append(
-            Plot(
-                f"samples{number}",
-                "The first images of the evaluation as the methods see them, clean and at each "
-                "level, shown without smoothing.",
-                _contact_sheet(run, lines),
-                f"Sample images under {', '.join(part)}.",
-            )
+    for (method, trained_on), entries in sorted(
+        by_restorer.items(), key=lambda item: item[0][0] != ""
+    ):
+        label = f"{method}@{trained_on}" if trained_on and names.count(method) > 1 else method
+        caption = (
+            f"The same images after `{label}` restored them."
+            if method
+            else "The first images of the evaluation as the methods see them, clean and at each "
+            "level, shown without smoothing."
         )
-    restored = [entry for entry in present if entry["method"]]
-    methods = list(dict.fromkeys(entry["method"] for entry in restored))
-    for method in methods:
-        mine = [e for e in restored if e["method"] == method]
-        seen = list(dict.fromkeys(e["corruption"] for e in mine if e["corruption"] != CLEAN))
-        first = [entry for entry in mine if entry["corruption"] == CLEAN]
-        lines = [
-            (name, first + [e for e in mine if e["corruption"] == name])
-            for name in seen[:_PER_PLOT]
-        ]
-        if lines:
-            blocks.append(
-                Plot(
-                    f"samples-{name_in_files(method)}",
-                    f"The same images after `{method}` restored them.",
-                    _contact_sheet(run, lines),
-                    f"Images restored by {method} under {', '.join(seen)}.",
-                )
-            )
+        blocks += _sheets(run, label, entries, caption)
     if blocks:
         blocks.insert(0, Text("If a result looks too good or too bad, check these images first."))
     return blocks
 
 
-def _contact_sheet(run: Run, lines: list[tuple[str, list[dict[str, Any]]]]) -> Figure:
+def _sheets(run: Run, label: str, entries: Sequence[_Entry], caption: str) -> list[Gallery]:
+    """The images of all corruptions in as many parts as pages need."""
+    names = list(dict.fromkeys(e["corruption"] for e in entries if e["corruption"] != CLEAN))
+    clean = [entry for entry in entries if entry["corruption"] == CLEAN]
+    found = []
+    for place in range(0, len(names), _PER_PLOT):
+        part = names[place : place + _PER_PLOT]
+        lines = [(name, clean + [e for e in entries if e["corruption"] == name]) for name in part]
+        number = "" if len(names) <= _PER_PLOT else f"-{place // _PER_PLOT + 1}"
+        of = f"Images restored by {label}" if label else "Sample images"
+        found.append(
+            Gallery(
+                f"samples{f'-{name_in_files(label)}' if label else ''}{number}",
+                caption,
+                [(name, [_picture(run, entry) for entry in line]) for name, line in lines],
+                partial(_contact_sheet, run, lines),
+                f"{of} under {', '.join(part)}.",
+            )
+        )
+    return found
+
+
+def _picture(run: Run, entry: _Entry) -> Picture:
+    """The first images of a strip, with the strength as their title."""
+    import io
+
+    from PIL import Image
+
+    title = CLEAN if entry["corruption"] == CLEAN else _strength(run, entry)
+    with Image.open(run.folder / entry["file"]) as strip:
+        side = strip.height
+        count = min(_SHOWN, strip.width // side)
+        file = io.BytesIO()
+        strip.convert("RGB").crop((0, 0, count * side, side)).save(file, "PNG", compress_level=1)
+    return Picture(title, file.getvalue(), count)
+
+
+def _contact_sheet(run: Run, lines: Sequence[_Line]) -> Figure:
+    """All in one axes, whose unit is an inch: axes of their own for hundreds of images take long."""
+    columns = max(len(entries) for _, entries in lines)
+    pictures = [(name, [_picture(run, entry) for entry in entries]) for name, entries in lines]
+    left, gap, caption = 1.25, 0.05, 0.2
+    width = (WIDTH - left) / columns - gap
+    height = width / pictures[0][1][0].count
+    whole = len(lines) * (height + caption + gap)
+    figure = Figure(figsize=(WIDTH, whole))
+    axes = figure.add_axes((0, 0, 1, 1), frameon=False)
+    axes.set_axis_off()
+    for y, (name, row) in enumerate(pictures):
+        bottom = whole - (y + 1) * (height + caption + gap) + gap
+        axes.text(left - 0.08, bottom + height / 2, _broken(name), ha="right", va="center")
+        for x, picture in enumerate(row):
+            start = left + x * (width + gap)
+            extent = (start, start + width, bottom, bottom + height)
+            axes.imshow(_pixels(picture.png), interpolation="nearest", extent=extent)
+            axes.text(start, bottom + height + 0.035, picture.title, fontsize=7)
+    axes.set_aspect("auto")
+    axes.set(xlim=(0, WIDTH), ylim=(0, whole))
+    return figure
+
+
+def _pixels(png: bytes) -> Any:
+    import io
+
     import numpy as np
     from PIL import Image
 
-    columns = max(len(entries) for _, entries in lines)
-    strips: dict[str, Any] = {}
-    for _, entries in lines:
-        for entry in entries:
-            if entry["file"] not in strips:
-                with Image.open(run.folder / entry["file"]) as image:
-                    strips[entry["file"]] = np.asarray(image.convert("RGB"))
-    side = next(iter(strips.values())).shape[0]
-    shown = min(_SHOWN, next(iter(strips.values())).shape[1] // side)
-    left, gap, caption = 1.25, 0.05, 0.2
-    width = (WIDTH - left) / columns - gap
-    height = width / shown
-    whole = len(lines) * (height + caption + gap)
-    figure = Figure(figsize=(WIDTH, whole))
-    for y, (name, entries) in enumerate(lines):
-        bottom = whole - (y + 1) * (height + caption + gap) + gap
-        middle = (bottom + height / 2) / whole
-        figure.text((left - 0.08) / WIDTH, middle, _broken(name), ha="right", va="center")
-        for x, entry in enumerate(entries):
-            start = left + x * (width + gap)
-            axes = figure.add_axes(
-                (start / WIDTH, bottom / whole, width / WIDTH, height / whole), frameon=False
-            )
-            axes.imshow(strips[entry["file"]][:, : shown * side], interpolation="nearest")
-            axes.set_axis_off()
-            title = CLEAN if entry["corruption"] == CLEAN else _strength(run, entry)
-            axes.set_title(title, fontsize=7, pad=2.5, loc="left")
-    return figure
+    with Image.open(io.BytesIO(png)) as picture:
+        return np.asarray(picture.convert("RGB"))
 
 
 def _strength(run: Run, entry: Mapping[str, Any]) -> str:

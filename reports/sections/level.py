@@ -10,7 +10,7 @@ import pandas as pd
 from robobench import section
 from robobench.reports.blocks import Block, Plot, Table, Text, name_in_files
 from robobench.reports.leaderboard import Leaderboard, leaderboards
-from robobench.reports.plots import level_figure, unit_of
+from robobench.reports.line_plots import level_figure, unit_of
 
 if TYPE_CHECKING:
     from robobench.results.run import Run
@@ -30,7 +30,8 @@ def level(run: Run) -> list[Block]:
         blocks.append(
             Plot(
                 f"level{board.suffix}",
-                "Accuracy by level. Bands: pointwise 95 % Wilson intervals.",
+                "Accuracy by level. Bands: pointwise 95 % Wilson intervals."
+                + "".join(f" {told}" for name in board.sweeps if (told := board.divided(name))),
                 level_figure(board),
                 f"Accuracy against level for {', '.join(board.labels)}, one panel for each of "
                 f"{', '.join(board.sweeps)}.",
@@ -74,7 +75,8 @@ def _intervals(board: Leaderboard, corruption: str) -> list[Block]:
             f"level-{name_in_files(corruption)}{board.suffix}",
             f"`{corruption}`: interval mean accuracy by {unit_of(corruption)}, in percent, with "
             "95 % intervals. Acc(a,b) is the plain mean of the accuracies at every integer level "
-            "from a to b (Endo et al. 2020, eq. 1).",
+            "from a to b (Endo et al. 2020, eq. 1)."
+            + (f" {told}" if (told := board.divided(corruption)) else ""),
             frame,
             notes=tuple(board.marks()),
         )

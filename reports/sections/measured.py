@@ -9,6 +9,7 @@ import pandas as pd
 from robobench import section
 from robobench.registry import METRICS
 from robobench.reports.blocks import Block, Table, Text, Value
+from robobench.reports.estimates import estimate_blocks
 from robobench.reports.leaderboard import Leaderboard, leaderboards
 from robobench.reports.method_row import MethodRow
 from robobench.types import CLEAN
@@ -41,6 +42,7 @@ def measured(run: Run) -> list[Block]:
                 frame,
             )
         )
+        blocks += estimate_blocks(board)
     return blocks
 
 

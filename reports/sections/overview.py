@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from robobench import section
-from robobench.reports.blocks import Block, Table, Text, Value, counted
+from robobench.reports.blocks import Block, Card, Table, Text, Value, counted
+from robobench.reports.facts import fact_of
 from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
 from robobench.reports.method_row import MethodRow, headings
 from robobench.reports.method_verdicts import verdicts
 from robobench.reports.ranking import bold_notes, marked
+from robobench.reports.table_views import by_group, with_views
 from robobench.types import CLEAN
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ def summary(run: Run) -> list[Block]:
         blocks.append(_sentences(board))
         blocks.append(_headline(board))
         if len(board.corruptions) > 1:
-            blocks.append(_by_corruption(board))
+            blocks += by_group(board, (_INTERVALS,))
+            blocks.append(with_views(board, _by_corruption(board)))
         blocks += _published(board)
     return blocks
 
@@ -38,14 +41,16 @@ def summary(run: Run) -> list[Block]:
 def _sentences(board: Leaderboard) -> Text:
     """The findings in words, each with its uncertainty."""
     said: list[str] = []
+    found = verdicts(board)
     if board.reference_row is not None:
         said += _loss(board, board.reference_row)
-        said += [v.sentence(board.reference) for v in verdicts(board)]
+        said += [v.sentence(board.reference) for v in found]
     under = f" and under {counted(len(board.corruptions), 'corruption')}"
-    return Text(
+    return Card(
         f"{counted(len(board.rows), 'method')} on {counted(board.images, 'image')} of "
         f"{board.title}, clean{under if board.corruptions else ''}.",
         items=tuple(said),
+        facts=tuple(fact_of(verdict, board.reference) for verdict in found),
     )
 
 

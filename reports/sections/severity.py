@@ -9,8 +9,8 @@ import pandas as pd
 from robobench import section
 from robobench.reports.blocks import Block, Plot, Table, Text, Value, name_in_files
 from robobench.reports.leaderboard import Leaderboard, leaderboards
+from robobench.reports.line_plots import MOST_COLORED, in_color, methods_figure, severity_figure
 from robobench.reports.method_row import MethodRow
-from robobench.reports.plots import severity_figure
 
 if TYPE_CHECKING:
     from robobench.results.run import Run
@@ -27,11 +27,13 @@ def severity(run: Run) -> list[Block]:
             continue
         if not board.alone:
             blocks.append(Text(board.title, "heading"))
+        if len(board.others) > MOST_COLORED:
+            blocks.append(_by_method(board))
         blocks.append(
             Plot(
                 f"severity{board.suffix}",
                 "Accuracy on clean images and at each severity. Bands: pointwise 95 % Wilson "
-                "intervals" + _seeds(board) + ".",
+                f"intervals{_seeds(board)}. {_grey(board)}".rstrip(),
                 severity_figure(board),
                 f"Accuracy against severity for {', '.join(board.labels)}, one panel for each "
                 f"of {', '.join(board.graded)}.",
@@ -40,6 +42,25 @@ def severity(run: Run) -> list[Block]:
         folded = len(board.graded) >= _FOLD_FROM
         blocks += [_table(board, name, folded=folded) for name in board.graded]
     return blocks
+
+
+def _by_method(board: Leaderboard) -> Plot:
+    return Plot(
+        f"severity-methods{board.suffix}",
+        f"Mean accuracy over all corruptions by severity: each method against `{board.reference}` "
+        "(dark) and all others (grey). Bands: 95 % intervals.",
+        methods_figure(board),
+        f"Mean accuracy against severity, one panel for each of {', '.join(board.labels)}.",
+    )
+
+
+def _grey(board: Leaderboard) -> str:
+    """Which methods a plot of many shows in colour."""
+    colored = in_color(board)
+    if len(colored) == len(board.labels):
+        return ""
+    named = ", ".join(f"`{label}`" for label in board.labels if label in colored)
+    return f"In colour: {named}; grey: the other methods."
 
 
 def _seeds(board: Leaderboard) -> str:

@@ -1,0 +1,64 @@
+"""The plot of the drift of features over severities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from robobench.reports.style import REFERENCE, WIDTH, looks
+from robobench.types import CLEAN
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PANELS_IN_A_ROW = 3
+
+
+def drift_figure(parts: Mapping[str, pd.DataFrame], everything: pd.DataFrame) -> Figure:
+    """Drift against severity, one panel per layer.
+
+    Args:
+        parts: Label of a method -> its rows of ``drift.csv``.
+        everything: The rows of all methods at severities.
+    """
+    layers = list(dict.fromkeys(everything["layer"]))
+    columns = 2 if len(layers) == 4 else min(len(layers), _PANELS_IN_A_ROW)
+    lines = -(-len(layers) // columns)
+    figure = Figure(figsize=(WIDTH, 1.75 * lines + 0.5), layout="constrained")
+    panels = list(figure.subplots(lines, columns, squeeze=False).flat)
+    drawn = looks(list(parts))
+    handles = {}
+    for place, (axes, layer) in enumerate(zip(panels, layers, strict=False)):
+        axes.set_title(layer)
+        here = everything[everything["layer"] == layer]
+        untreated = here.groupby("severity")["untreated"].mean()
+        (handles["without a repair"],) = axes.plot(
+            [0, *untreated.index], [0, *untreated], color=REFERENCE, marker="o"
+        )
+        for label, part in parts.items():
+            look = drawn[label]
+            mine = part[part["layer"] == layer]
+            clean = mine.loc[mine["corruption"] == CLEAN, "drift"].mean()
+            means = mine[mine["corruption"] != CLEAN].groupby("severity")["drift"].mean()
+            (handles[label],) = axes.plot(
+                [0, *means.index], [clean, *means],
+                color=look.color, marker=look.marker, linestyle=look.dash,
+            )  # fmt: skip
+        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if place % columns == 0:
+            axes.set_ylabel("drift / variance")
+        if place + columns >= len(layers):
+            axes.set_xlabel("severity (0: clean)")
+    for axes in panels[len(layers) :]:
+        axes.set_visible(False)
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        ncols=min(4, len(handles)),
+    )
+    return figure

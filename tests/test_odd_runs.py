@@ -49,6 +49,10 @@ def test_an_incomplete_run_is_said_to_be_in_console_and_pages(tmp_path, write_ru
         assert "no verdict yet, as cells are missing" in said
         assert "22 of 30 cells are stored" in said
         assert "gains most" not in said.partition("no verdict yet")[0]
+    facts = [
+        f for b in compose([run], ["summary"]).parts[0].blocks for f in getattr(b, "facts", ())
+    ]
+    assert {(fact.name, fact.outcome) for fact in facts} == {("", "none")}
 
 
 @pytest.mark.parametrize("name", ["a_b%c&d<e>f", "x|y", "restore:my_file*.pt"])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robobench.errors import RobobenchError, unknown_name
 from robobench.files import write_aside
 from robobench.registry import SECTIONS
-from robobench.reports import html_tables, markup, style, svg, tables
+from robobench.reports import data_files, html_tables, markup, style, svg, tables
 from robobench.reports.blocks import (
     Block,
     Browser,
@@ -21,35 +21,21 @@ from robobench.reports.blocks import (
     Table,
     Text,
     counted,
-    name_in_files,
 )
 from robobench.reports.joined import join
 from robobench.reports.leaderboard import leaderboards
 from robobench.reports.notices import notices
+from robobench.reports.part import Part
+from robobench.reports.pull_request import LONGEST, Folded, fitted
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
     from robobench.results.run import Run
 
-FORMATS = ("html", "latex", "markdown", "csv")
+FORMATS = ("html", "latex", "markdown", "csv", "json", "parquet")
 DEFAULT_FORMATS = ("html", "latex", "csv")
 _LAST = 1000  # order of a section that does not state one
-
-
-@dataclass(frozen=True)
-class Part:
-    """A section that was called.
-
-    Attributes:
-        name: Its registered name.
-        title: Heading of the section.
-        blocks: The blocks it returned.
-    """
-
-    name: str
-    title: str
-    blocks: Sequence[Block]
 
 
 @dataclass
@@ -123,19 +109,33 @@ def build(
         RobobenchError: A format, section or method is unknown, the run has no cells, a section
             raised, or the folder is not writable.
     """
+    wanted = check_formats(formats)
+    report = compose([run] if not isinstance(run, Sequence) else run, sections, normalizer)
+    write(report, Path(out), wanted)
+    return Path(out) / FIRST[wanted[0]]
+
+
+def check_formats(formats: Iterable[str]) -> list[str]:
+    """The formats, each once.
+
+    Raises:
+        RobobenchError: One is unknown, or there is none.
+    """
     wanted = list(dict.fromkeys(formats))
     for name in wanted:
         if name not in FORMATS:
             raise unknown_name("format", name, FORMATS)
     if not wanted:
         raise RobobenchError(f"no format given: name one or more of {', '.join(FORMATS)}")
-    report = compose([run] if not isinstance(run, Sequence) else run, sections, normalizer)
-    folder = Path(out)
+    return wanted
+
+
+def write(report: Report, folder: Path, formats: Sequence[str]) -> None:
+    """Write the files of a report, all made before the first is written."""
     with style.room():
-        files = {path: data for name in wanted for path, data in _WRITERS[name](report).items()}
+        files = {path: data for name in formats for path, data in _WRITERS[name](report).items()}
     for path, data in files.items():
         write_aside(folder / path, data)
-    return folder / _FIRST[wanted[0]]
 
 
 def draw(runs: Sequence[Run], kind: str, out: Path, normalizer: str | None = None) -> list[Path]:
@@ -347,24 +347,35 @@ def _comment(table: Table) -> str:
 
 
 def _markdown(report: Report) -> Mapping[str, bytes]:
-    files = {f"figures/{plot.name}.svg": report.draw(plot, "svg") for plot in report.plots}
-    return {"report.md": page(report.without_browsers(), "report.md.j2"), **files}
+    files = {f"figures/{plot.name}.png": report.draw(plot, "png") for plot in report.plots}
+    return {"report.md": markdown_of(report).encode(), **files}
 
 
-def _csv(report: Report) -> Mapping[str, bytes]:
-    files = {}
-    for table in report.tables:
-        files[f"tables/{table.name}.csv"] = tables.to_csv(table).encode()
-        for view, frame in table.views.items():
-            shown = replace(table, frame=frame)
-            files[f"tables/{table.name}.{name_in_files(view)}.csv"] = tables.to_csv(shown).encode()
-    return files
+def markdown_of(report: Report, most: int = LONGEST) -> str:
+    """A report as Markdown that fits a pull request.
+
+    Args:
+        report: The report.
+        most: Number of bytes in UTF-8 that it may have.
+    """
+    shown = report.without_browsers()
+
+    def render(folded: Folded) -> str:
+        return page(shown, "report.md.j2", folded=folded).decode()
+
+    return fitted(shown.parts, render, most)
+
+
+def _data(report: Report, form: str) -> Mapping[str, bytes]:
+    return data_files.files_of(report.tables, form)
 
 
 _WRITERS: Mapping[str, Callable[[Report], Mapping[str, bytes]]] = {
     "html": _html,
     "latex": _latex,
     "markdown": _markdown,
-    "csv": _csv,
+    **{form: partial(_data, form=form) for form in data_files.WRITTEN},
 }
-_FIRST = {"html": "index.html", "latex": "report.tex", "markdown": "report.md", "csv": "tables"}
+FIRST = {"html": "index.html", "latex": "report.tex", "markdown": "report.md"} | dict.fromkeys(
+    data_files.WRITTEN, "tables"
+)

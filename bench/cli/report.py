@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "formats",
     default="html,latex,csv",
     show_default=True,
-    help="Any of html, latex, markdown, csv, separated by commas.",
+    help="Any of html, latex, markdown, csv, json, parquet, separated by commas.",
 )
 @click.option("--sections", help="Names separated by commas, in this order. [default: all]")
 @click.option("--normalizer", help="Reference method that losses are relative to. [default: org]")
@@ -40,7 +40,7 @@ def report(
     seed_sd: float | None,
     plugin: tuple[str, ...],
 ) -> None:
-    """Write the report of a run: HTML, LaTeX, Markdown, CSV.
+    """Write the report of a run: HTML, LaTeX, Markdown, CSV, JSON, Parquet.
 
     Several runs are shown side by side; without RUN, the newest one under runs/ is used.
     """

@@ -8,9 +8,10 @@ import pandas as pd
 
 from robobench.registry import METHODS
 from robobench.reports.blocks import Block, Plot, Table, Text, Value
-from robobench.reports.builder import Part, Report
+from robobench.reports.builder import Report
 from robobench.reports.papers.figures import present, reproduced_figure, unit_of_level
 from robobench.reports.papers.sentences import comparison, verdict
+from robobench.reports.part import Part
 from robobench.types import ORACLE_NEEDS
 
 if TYPE_CHECKING:

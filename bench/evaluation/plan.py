@@ -118,6 +118,8 @@ def make_plan(
         corrupt_at=configuration.corrupt_at,
         device=device,
     )
+    for backbone in backbones:
+        backbone.side = source.side
     corruptions = list(dict.fromkeys(d.corruption for d in degradations))
     methods: list[SelectedMethod] = []
     left_out: list[str] = []

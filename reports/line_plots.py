@@ -101,21 +101,33 @@ def level_figure(board: Leaderboard) -> Chart:
         _draw_all(figure, axes, board, lines[name], in_color(board), f"{name}, {unit_of(name)}")
         if clean is not None:
             axes.axhline(clean, color=REFERENCE, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1.5)
-            axes.annotate(
-                f"{board.reference}, clean images",
-                (0, clean),
-                (2, 2),
-                ("axes fraction", "data"),
-                "offset points",
-                fontsize=7,
-                color=REFERENCE,
-            )
+            _name_clean(axes, board, clean, lines[name].values())
         axes.set_xlabel(unit_of(name))
         axes.margins(x=0.02)
         percent(axes)
     _outer_labels(panels, columns, "", "accuracy (%)")
     _label_ends(figure, board, dict(zip(panels, lines.values(), strict=True)))
     return figure
+
+
+def _name_clean(
+    axes: Axes, board: Leaderboard, clean: float, lines: Iterable[Sequence[Point]]
+) -> None:
+    """Write what the dotted line is at the end that the other lines leave free."""
+    known = [line for line in lines if line]
+    first, last = (float(np.mean([line[end].value for line in known])) for end in (0, -1))
+    right = clean - last > clean - first
+    axes.annotate(
+        f"{board.reference}, clean images",
+        (1 if right else 0, clean),
+        (-2 if right else 2, -3),
+        ("axes fraction", "data"),
+        "offset points",
+        ha="right" if right else "left",
+        va="top",
+        fontsize=_LABEL_SIZE,
+        color=REFERENCE,
+    )
 
 
 def in_color(board: Leaderboard) -> set[str]:

@@ -204,7 +204,7 @@ def test_what_is_wrong_with_a_section_is_said(registered):
         (lambda: contract("method", "org", plugin="no.py"), "no such file"),
         (lambda: check_contract("method", "og"), "did you mean 'org'"),
         (lambda: check_contract("trained_method", "median"), "nothing to train"),
-        (lambda: check_contract("method", "jpg-estqf"), "robobench train"),
+        (lambda: check_contract("method", "finetune"), "robobench train"),
     ],
 )
 def test_mistakes_are_one_line(call, said):

@@ -1,6 +1,29 @@
 """How much does an image classifier lose on degraded images, and which remedy gives it back?
 
 The public API. Everything heavy is loaded on first use, so that importing robobench costs nothing.
+
+What a run is made of, by example:
+
+>>> import numpy as np
+>>> import robobench
+>>> cell = robobench.Cell(
+...     dataset="photos", split="test", geometry="as-is", corrupt_at="crop", profile="",
+...     corruption="jpeg_compression", level=25.0, seed=0, method="org", backbone="mine",
+...     weights="1f3a", trained_on="clean", train_seed=0,
+... )
+>>> cell.degradation.label
+'jpeg_compression 25'
+>>> robobench.Predictions(
+...     index=np.arange(3), label=np.array([0, 1, 1]), predicted=np.array([0, 1, 0]),
+...     confidence=np.float32([0.9, 0.6, 0.8]), true_probability=np.float32([0.9, 0.6, 0.2]),
+... ).correct.mean().round(2)
+np.float64(0.67)
+>>> robobench.Geometry(resize=256, crop=224).key
+'resize256-bilinear-crop224'
+>>> robobench.Context(level=25.0).level  # what a method that needs it is told
+25.0
+>>> robobench.Cost(parameters=11_689_512, macs=1_814_073_344).macs > 1e9
+True
 """
 
 from importlib import import_module

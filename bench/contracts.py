@@ -41,6 +41,13 @@ class Method:
             empty for methods that take no argument.
         backbone: The frozen classifier it builds on.
         weights: Its own trained weights, or None.
+
+    >>> class Mirrored(Method):
+    ...     "Mean of the predictions for an image and its mirror image."
+    ...     def predict(self, images, context):
+    ...         return (self.backbone(images) + self.backbone(images.flip(-1))) / 2
+    >>> Mirrored.applies_to("fog")
+    True
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -176,15 +183,18 @@ class Method:
         from robobench.backbones.counting import cost_of_predicting
         from robobench.types import Context
 
-        image = self.backbone.example
         told: dict[str, Any] = {"corruption": "jpeg_compression", "severity": 3, "level": 50.0}
-        told["header_quality"] = torch.full((1,), 50, device=image.device)
-        context = Context(
-            **{name: value for name, value in told.items() if name in self.needs},
-            indices=torch.zeros(1, dtype=torch.int64, device=image.device),
-        )
+
+        def predict(images: Tensor) -> Tensor:
+            told["header_quality"] = torch.full((len(images),), 50, device=images.device)
+            context = Context(
+                **{name: value for name, value in told.items() if name in self.needs},
+                indices=torch.arange(len(images), device=images.device),
+            )
+            return self.predict(images, context)
+
         try:
-            return cost_of_predicting(lambda: self.predict(image, context), self.backbone)
+            return cost_of_predicting(predict, self.backbone)
         except Exception:  # noqa: BLE001 - the run reports which cells it fails, and why
             return self.backbone.cost()
 
@@ -239,7 +249,13 @@ class Dataset(Protocol):
 
 
 class Metric(Protocol):
-    """A measure of a cell's predictions; see `robobench.metric`."""
+    """A measure of a cell's predictions; see `robobench.metric`.
+
+    >>> def sure(predictions):
+    ...     "Share of images with a confidence above 0.9."
+    ...     return predictions.confidence > 0.9
+    >>> metric: Metric = sure
+    """
 
     def __call__(self, predictions: Predictions) -> float | NDArray[Any]:
         """One value per image (bool or float N), whose mean is the metric; or a single number."""

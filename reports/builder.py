@@ -93,7 +93,10 @@ class Report:
             replace(part, blocks=[b for b in part.blocks if not isinstance(b, Browser)])
             for part in self.parts
         ]
-        return replace(self, parts=kept)
+        told = [
+            new for new, part in zip(kept, self.parts, strict=True) if new.blocks or not part.blocks
+        ]
+        return replace(self, parts=told)
 
 
 def build(

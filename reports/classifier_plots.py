@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.special import expit, logit
 
-from robobench.analysis.classifier_ranking import LEAST_FOR_A_LINE, Ranking, name_of
+from robobench.analysis.classifier_ranking import Ranking, name_of
 from robobench.reports.style import WIDTH, looks
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def robustness_figure(found: Ranking) -> Figure:
             yerr=[[degraded[place] - low], [high - degraded[place]]],
             fmt=look.marker, color=look.color, markersize=5, capsize=2, elinewidth=1, label=name,
         )  # fmt: skip
-    if len(names) >= LEAST_FOR_A_LINE and np.ptp(logit(clean)) > 1e-6:
-        slope, start = np.polyfit(logit(clean), logit(degraded), 1)
+    if found.line is not None:
+        slope, start = found.line
         along = np.linspace(logit(clean).min() - 0.2, logit(clean).max() + 0.2, 50)
         axes.plot(expit(along), expit(start + slope * along), color="0.6", linewidth=1, zorder=0)
     axes.set_xscale("logit")

@@ -93,7 +93,7 @@ def headings(corruptions: Sequence[str]) -> dict[str, list[str]]:
     from robobench.corruptions.catalogue import GROUPS
 
     found: dict[str, list[str]] = {}
-    for group in ("noise", "blur", "weather", "digital", "extra"):
+    for group in ("noise", "blur", "weather", "digital", "extra", "c-bar", "geometry"):
         if names := [name for name in corruptions if name in GROUPS.get(group, ())]:
             found[group] = names
     grouped = {name for names in found.values() for name in names}

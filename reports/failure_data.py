@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from robobench.analysis.long_table import severity_in_table
 from robobench.reports.leaderboard import MEAN, Leaderboard
-from robobench.reports.per_image import ABSENT, INVALID, PerImage
+from robobench.reports.per_image import ABSENT, INVALID, PerImage, images_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -72,7 +72,7 @@ def _start(board: Leaderboard, labels: list[str]) -> list[int]:
     means = {
         row.label: board.summed(row, MEAN, "accuracy").value or 0.0
         for row in board.others
-        if row.label in labels and not row.oracle
+        if row.label in labels and not row.told
     }
     reference = labels.index(board.reference) if board.reference in labels else 0
     rivals = [label for label in labels if label != labels[reference]]
@@ -81,9 +81,7 @@ def _start(board: Leaderboard, labels: list[str]) -> list[int]:
 
 
 def _class_names(board: Leaderboard) -> list[str]:
-    told = board.run.manifest.get("dataset", {})
-    if str(told.get("name")) != board.dataset.partition(" [")[0]:
-        return []
+    told = images_of(board).get("dataset", {})
     return [str(name) for name in told.get("class_names", [])]
 
 
@@ -103,7 +101,7 @@ def _atlas(board: Leaderboard, index: NDArray[np.int64]) -> dict[str, Any] | Non
     """The thumbnails of these images in one file; None where the run has none of them."""
     from PIL import Image
 
-    told = board.run.manifest.get("thumbnails") or {}
+    told = images_of(board).get("thumbnails") or {}
     file = board.run.folder / str(told.get("file", ""))
     places = {number: place for place, number in enumerate(told.get("index", []))}
     if not told or not file.is_file() or any(int(i) not in places for i in index):

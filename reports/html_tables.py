@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 from robobench.reports import markup
@@ -10,13 +11,15 @@ from robobench.reports.blocks import Table, Unit, Value
 from robobench.reports.tables import Layout, TableCell, html_cell, lay_out
 
 _WITH_BARS: tuple[Unit, ...] = ("percent", "points")
+_BREAK = re.compile(r"(?<=\w[@_])(?=\w)")
 _THINNEST = 1.0  # percent of the axis: a shorter interval would vanish
 
 
 def to_html(table: Table) -> str:
     """A ``<table>`` without its own styling; a bar from zero and the interval in each cell.
 
-    Headings of corruptions carry ``data-group``, cells with a bar the custom properties ``--from``,
+    Cells that the tests separate from the reference have the class ``better`` or ``worse``, headings
+    of corruptions carry ``data-group``, cells with a bar the custom properties ``--from``,
     ``--to``, ``--low`` and ``--high`` in percent of their axis.
     """
     laid = lay_out(table)
@@ -26,7 +29,7 @@ def to_html(table: Table) -> str:
     def heading(text: str, scope: str) -> str:
         group = table.groups.get(text)
         of = f' data-group="{markup.html(group)}"' if group else ""
-        return f'<th scope="{scope}"{of}>{markup.html(text)}</th>'
+        return f'<th scope="{scope}"{of}>{_breakable(text)}</th>'
 
     head = [heading(name, "col") for name in (*laid.corner, *laid.columns)]
     lines = [
@@ -41,6 +44,11 @@ def to_html(table: Table) -> str:
     kind = "results wraps" if table.wraps else "results"
     heads = f' data-heads="{width}"' if width > 1 else ""
     return f'<table class="{kind}"{heads}>\n{header}<tbody>\n{body}</tbody>\n</table>\n'
+
+
+def _breakable(text: str) -> str:
+    """A heading that may go on in the next line after ``@`` and ``_``."""
+    return _BREAK.sub("<wbr>", markup.html(text))
 
 
 def views_json(table: Table) -> str:
@@ -106,4 +114,5 @@ def _cell(cell: TableCell, axis: tuple[float, float] | None) -> str:
             sides |= {"low": low - thin, "high": high + thin}
         told = ";".join(f"--{name}:{side:.3g}" for name, side in sides.items())
         bar = f'<i style="{told}"></i>'
-    return f"<td>{html_cell(cell)}{bar}</td>"
+    judged = f' class="{value.against}"' if value is not None and value.against else ""
+    return f"<td{judged}>{html_cell(cell)}{bar}</td>"

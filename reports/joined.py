@@ -12,11 +12,13 @@ import numpy as np
 
 from robobench.errors import unknown_name
 from robobench.reports.blocks import counted
+from robobench.results.manifest import timed_methods
 from robobench.results.run import Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from robobench.analysis.outcomes import Outcomes
     from robobench.analysis.series import Series
     from robobench.types import Cell, Predictions
 
@@ -116,17 +118,27 @@ class JoinedRun(Run):
         return found
 
     @cached_property
+    def joint_series(self) -> list[Series]:
+        """The series of all leaderboards, on the images that all of them have."""
+        from robobench.analysis.series import series_of
+
+        return series_of(self._outcomes, draws=self.draws, seed_sd=self.seed_sd)
+
+    @cached_property
     def frame(self) -> pd.DataFrame:
         """The long table of all runs."""
         import pandas as pd
 
         from robobench.analysis.long_table import results
+        from robobench.analysis.outcomes import keeping_outcomes
 
         images = max(int(run.manifest.get("dataset", {}).get("count") or 0) for run in self.runs)
+        found: list[Outcomes] = []
         parts = [
-            results(self.each(cells), profile=profile, images=images)
+            results(keeping_outcomes(self.each(cells), found), profile=profile, images=images)
             for profile, cells in self._by_board()
         ]
+        self._outcomes = found  # the files need not be read again for the other tables
         return pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
 
     @cached_property
@@ -219,7 +231,7 @@ class JoinedRun(Run):
         first = self.runs[0].manifest
         methods, refused, samples = [], [], []
         for run, name in zip(self.runs, self._names, strict=True):
-            for entry in run.manifest.get("methods", []):
+            for entry in timed_methods(run.manifest):
                 backbone = entry.get("backbone", "")
                 apart = any(board[2] == backbone for board in self._apart)
                 methods.append({**entry, "backbone": f"{backbone} [{name}]"} if apart else entry)

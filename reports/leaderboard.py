@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from robobench.analysis.pairwise import PairwiseTests
 from robobench.reports.blocks import Value, name_in_files
 from robobench.reports.method_row import MARKS, MethodRow
+from robobench.results.manifest import timed_methods
 from robobench.types import CLEAN, Degradation
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class Leaderboard:
         names = [method for method, _ in pairs]
         told = [
             entry
-            for entry in self.run.manifest.get("methods", [])
+            for entry in timed_methods(self.run.manifest)
             if entry.get("backbone", self.backbone) == self.backbone
         ]
         rows = []
@@ -156,6 +157,8 @@ class Leaderboard:
                     adapts=bool(entry.get("adapts")),
                     parameters=entry.get("parameters"),
                     macs=entry.get("macs"),
+                    milliseconds=entry.get("milliseconds"),
+                    timed_on=entry.get("timed_on", ""),
                 )
             )
         place = {(e["method"], e["trained_on"]): i for i, e in enumerate(told)}

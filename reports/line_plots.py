@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MOST_COLORED = 6  # methods beside the reference that lines can tell apart
 _COLORED_OF_MANY = 3
+_MOST_TOLD = 20  # methods whose every number a panel for each corruption tells on hover
 _BAND = 0.16  # opacity: a few overlapping bands stay readable
 _LETTERS = 12  # of a label at a line
 _LABEL_SIZE = 7.0
@@ -49,7 +50,9 @@ def severity_figure(board: Leaderboard) -> Chart:
     }
     for axes, name in zip(panels, board.graded, strict=True):
         axes.set_title(name)
-        _draw_all(figure, axes, board, lines[name], in_color(board), f"{name}, severity")
+        colored = in_color(board)
+        told = None if len(board.rows) <= _MOST_TOLD else list(colored)
+        _draw_all(figure, axes, board, lines[name], colored, f"{name}, severity", spots=told)
         _severity_axis(axes)
     _outer_labels(panels, columns, "severity", "accuracy (%)")
     _label_ends(figure, board, dict(zip(panels, lines.values(), strict=True)))
@@ -122,7 +125,7 @@ def in_color(board: Leaderboard) -> set[str]:
     """
     if len(board.others) <= MOST_COLORED:
         return set(board.labels)
-    means = {r.label: board.summed(r, MEAN, "accuracy").value for r in board.others if not r.oracle}
+    means = {r.label: board.summed(r, MEAN, "accuracy").value for r in board.others if not r.told}
     known = {label: mean for label, mean in means.items() if mean is not None}
     best = sorted(known, key=lambda label: -known[label])
     return {board.reference, *best[:_COLORED_OF_MANY]}

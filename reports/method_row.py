@@ -40,6 +40,8 @@ class MethodRow:
         adapts: Whether it adapts to the batch.
         parameters: Number of parameters, or None where the run does not record it.
         macs: Multiply-adds per image, or None.
+        milliseconds: Measured time per image, or None.
+        timed_on: The machine that it was measured on, in words.
     """
 
     label: str
@@ -49,6 +51,8 @@ class MethodRow:
     adapts: bool = False
     parameters: float | None = None
     macs: float | None = None
+    milliseconds: float | None = None
+    timed_on: str = ""
 
     @property
     def told(self) -> bool:

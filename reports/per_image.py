@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +78,7 @@ class PerImage:
         conditions: The conditions in order, clean first.
         index: int64 K: the images that are kept, as indices in the data set.
         truth: int64 K: their classes.
-        total: Number of images of a whole cell.
+        total: Number of images that all cells have.
         predicted: int64, conditions x labels x K: classes, `INVALID` or `ABSENT`.
         confidence: uint8, likewise: in percent.
         better: int64, conditions x labels x labels: on how many of all images the first is right
@@ -115,34 +115,31 @@ def _read(board: Leaderboard) -> PerImage:
     cells = [c for c in board.run.cells if (c.dataset, c.split, c.backbone) == mine]
     conditions = list(dict.fromkeys(c.degradation for c in sorted(cells, key=_order(board))))
     kept = _most_telling(board)
+    common = next(iter(board.series.values())).aligned.index
+    index = _candidates(board, common)
+    truth = np.zeros(len(index), np.int64)
+    shape = len(conditions), len(kept), len(index)
+    predicted = np.full(shape, ABSENT, np.int64)
+    confidence = np.zeros(shape, np.uint8)
     reliability: dict[tuple[str, bool], Reliability] = {}
     estimates: dict[tuple[str, str], list[Estimate]] = {}
     right: dict[tuple[int, int], NDArray[np.bool_]] = {}
-    said: dict[tuple[int, int], Predictions] = {}
-    index: NDArray[np.int64] | None = None
-    truth = np.empty(0, np.int64)
     for cell, found in board.run.each(cells):
         label = labels[cell.method, cell.trained_on]
         reliability.setdefault((label, cell.degradation.is_clean), Reliability()).add(found)
         if "estimated_level" in found.extra and not cell.degradation.is_clean:
             told = _estimate(cell, found.extra["estimated_level"])
             estimates.setdefault((label, cell.corruption), []).append(told)
-        if index is None:
-            index = _candidates(board, found.index)
-            truth = np.asarray(found.label)[np.searchsorted(found.index, index)]
         if label not in kept:
             continue
         place = conditions.index(cell.degradation), kept.index(label)
-        if place not in said and np.isin(index, found.index).all():
-            said[place] = _only(found, index)
-            right[place] = found.correct
-    index = np.empty(0, np.int64) if index is None else index
-    shape = len(conditions), len(kept), len(index)
-    predicted = np.full(shape, ABSENT, np.int64)
-    confidence = np.zeros(shape, np.uint8)
-    for place, one in said.items():
-        predicted[place] = one.predicted
-        confidence[place] = np.nan_to_num(100 * one.confidence).round()
+        if place in right:  # another seed
+            continue
+        _, ours, theirs = np.intersect1d(index, found.index, return_indices=True)
+        truth[ours] = found.label[theirs]
+        predicted[place][ours] = found.predicted[theirs]
+        confidence[place][ours] = np.nan_to_num(100 * found.confidence[theirs]).round()
+        right[place] = np.isin(common, found.index[found.correct])
     return PerImage(
         reliability,
         {key: sorted(part, key=lambda e: e.level) for key, part in estimates.items()},
@@ -150,7 +147,7 @@ def _read(board: Leaderboard) -> PerImage:
         conditions,
         index,
         truth,
-        max((len(r) for r in right.values()), default=0),
+        len(common),
         predicted,
         confidence,
         _better(right, len(conditions), len(kept)),
@@ -171,26 +168,22 @@ def _most_telling(board: Leaderboard) -> list[str]:
     return [label for label in board.labels if label == board.reference or label in best]
 
 
+def images_of(board: Leaderboard) -> Mapping[str, Any]:
+    """What the manifest says of images, if it is of those of the leaderboard; else nothing."""
+    manifest = board.run.manifest
+    own = manifest.get("dataset", {}).get("name") == board.dataset
+    return manifest if own else {}
+
+
 def _candidates(board: Leaderboard, index: NDArray[np.int64]) -> NDArray[np.int64]:
     """The images that may be shown: those with a thumbnail, else some spread over all."""
-    drawn = board.run.manifest.get("thumbnails", {}).get("index", [])
+    drawn = images_of(board).get("thumbnails", {}).get("index", [])
     with_thumbnail = np.intersect1d(np.array(drawn, np.int64), index)
     if len(with_thumbnail):
         return with_thumbnail[:MOST_IMAGES]
     places = np.linspace(0, len(index) - 1, min(len(index), MOST_IMAGES)).round().astype(np.int64)
     spread: NDArray[np.int64] = np.asarray(index, np.int64)[np.unique(places)]
     return spread
-
-
-def _only(found: Predictions, index: NDArray[np.int64]) -> Predictions:
-    at = np.searchsorted(found.index, index)
-    return Predictions(
-        index,
-        found.label[at],
-        found.predicted[at],
-        found.confidence[at],
-        found.true_probability[at],
-    )
 
 
 def _estimate(cell: Cell, levels: NDArray[np.float32]) -> Estimate:
@@ -205,8 +198,7 @@ def _better(
     found = np.zeros((conditions, methods, methods), np.int64)
     for place in range(conditions):
         present = [m for m in range(methods) if (place, m) in right]
-        sizes = {len(right[place, m]) for m in present}
-        if len(sizes) != 1:  # none, or images that differ
+        if not present:
             continue
         stacked = np.stack([right[place, m] for m in present]).astype(np.float32)
         both = stacked @ stacked.T

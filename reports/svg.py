@@ -26,6 +26,8 @@ _POINTS = 72  # Matplotlib's unit in an SVG: points per inch
 _SERIES = "series:"
 _COLOR = re.compile(r"#[0-9a-f]{6}")
 _DECIMALS = re.compile(r"(\d+\.\d)\d{3,}")  # a tenth of a point is below what a screen shows
+_FONT = "'DejaVu Sans'"
+_FONTS = f"{_FONT}, Verdana, sans-serif"  # where the first is not installed, as wide
 _INLINE_PNG = "data:image/png;base64,"
 
 
@@ -84,7 +86,7 @@ def with_own_ids(svg: bytes, name: str) -> bytes:
             else:  # clip paths and fills, alone or inside a style
                 element.set(key, value.replace("url(#", f"url(#{name}-"))
     made: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
-    return made
+    return made.replace(_FONT.encode(), _FONTS.encode())
 
 
 def _parsed(svg: bytes) -> ElementTree.Element:
@@ -133,7 +135,7 @@ def _styled(style: str, variables: Mapping[str, str]) -> str:
     def variable(match: re.Match[str]) -> str:
         return f"var(--{variables[match[0]]})" if match[0] in variables else match[0]
 
-    return _COLOR.sub(variable, style.replace("'DejaVu Sans'", "var(--font)"))
+    return _COLOR.sub(variable, style.replace(_FONTS, "var(--font)"))
 
 
 def _spots(chart: Chart) -> ElementTree.Element:

@@ -1,6 +1,8 @@
 """Names, groups, levels and profiles of corruptions, without running one."""
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,11 +25,21 @@ def test_groups_are_registered_and_complete():
     assert len(GROUPS["all"]) == 19
     for names in GROUPS.values():
         assert all(name in CORRUPTIONS for name in names)
-    for group in ("noise", "blur", "weather", "digital", "extra"):
+    for group in ("noise", "blur", "weather", "digital", "extra", "c-bar", "geometry"):
         for name in GROUPS[group]:
             assert catalogue.option(name, "group", "") == group
     c_bar, geometry = catalogue.expand("c-bar"), catalogue.expand("geometry")
     assert (len(c_bar), len(geometry)) == (10, 9)
+    done = subprocess.run(  # in a new process: nothing but names and groups is loaded there
+        [sys.executable, "-m", "robobench", "list", "corruptions"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    listed = done.stdout.partition("\ngroups\n")[2]
+    code = "from robobench.corruptions.catalogue import minimum; print(minimum('sparkles'))"
+    alone = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert alone.stdout.strip() == "8"  # an argument that its file takes from elsewhere
+    told = {line.split()[0] for line in listed.splitlines() if not line.startswith(" ")}
+    assert told == set(GROUPS)
     others = {"multi_jpeg", "webp", "avif", *c_bar, *geometry}
     assert {*GROUPS["all"], *others} == set(CORRUPTIONS.names())
 

@@ -1,10 +1,15 @@
 """What a method costs: passes and networks are counted, milliseconds measured in the run."""
 
+import time
+
 import pytest
 import torch
 
 import robobench
 from robobench.registry import METHODS
+from robobench.reports.builder import compose
+from robobench.results.manifest import timed_methods
+from robobench.results.store import Store
 from robobench.weights.classifiers import load_backbone
 
 
@@ -89,3 +94,62 @@ def test_an_onnx_file_counts_with_each_pass(tmp_path):
     assert found.cost() == robobench.Cost(384, 384)
     assert Mirrored(found).cost() == robobench.Cost(384, 768)
     assert Constant(found).cost() == robobench.Cost(0, 0)
+
+
+@pytest.mark.filterwarnings("ignore")  # what torch says of its own formats
+def test_a_program_for_two_images_at_once_counts_one(tmp_path):
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2)).eval()
+    program = torch.export.export(network, (torch.rand(2, 3, 8, 8),))
+    torch.export.save(program, tmp_path / "net.pt2")
+    found = load_backbone(f"pt2:{tmp_path}/net.pt2", dataset="folder:x", class_names=("a", "b"))
+    assert METHODS["org"](found).cost().macs == 384
+
+
+class Slow(robobench.Method):
+    """Takes four milliseconds an image longer; its network counts once."""
+
+    def predict(self, images, context):
+        time.sleep(0.004 * len(images))
+        return self.backbone(images)
+
+
+@pytest.fixture
+def plugged(registered):
+    robobench.method("slow")(Slow)
+    robobench.method("constant")(Constant)
+    robobench.method("broken")(Broken)
+
+
+@pytest.mark.usefixtures("plugged")
+def test_milliseconds_are_measured_in_the_run_and_no_cell_depends_on_them(tmp_path):
+    settings = {"corruptions": "contrast", "severities": "3", "limit": 80}
+    done = robobench.run("org,slow,constant", out=tmp_path / "run", **settings)
+    told = {entry["method"]: entry for entry in timed_methods(done.manifest)}
+    assert 4 < told["slow"]["milliseconds"] < 100  # it sleeps for four of them
+    assert told["constant"]["milliseconds"] < 1
+    assert told["slow"]["batch"] == 64
+    assert "thread" in told["slow"]["timed_on"]
+    again = robobench.run("org,slow,constant", out=tmp_path / "again", **settings)
+    for cell in done.cells:
+        assert Store(done.folder).path(cell).read_bytes() == again.store.path(cell).read_bytes()
+    resumed = robobench.run("org,slow,constant", out=tmp_path / "run", **settings)
+    assert "times" not in resumed.manifest["sessions"][1]  # nothing was left to do
+    assert {e["method"]: e for e in timed_methods(resumed.manifest)} == told
+    (table,) = (b for b in compose([resumed], ["cost"]).parts[0].blocks if hasattr(b, "frame"))
+    times = table.frame["time, times org"]
+    passes = table.frame["times org"]
+    ratio = told["slow"]["milliseconds"] / told["org"]["milliseconds"]
+    assert times["slow"].value == pytest.approx(ratio)
+    assert (passes["slow"].value, passes["constant"].value) == (1, 0)
+    assert table.frame["parameters"]["constant"].value == 0
+    assert any("Time: measured in the run, on " in note for note in table.notes)
+
+
+@pytest.mark.usefixtures("plugged")
+def test_a_method_that_raises_has_no_time_and_its_cells_are_named(tmp_path):
+    with pytest.raises(robobench.errors.CellsFailed, match="broken on clean"):
+        robobench.run("broken", "contrast", severities="3", limit=10, out=tmp_path / "run")
+    manifest = robobench.load(tmp_path / "run").manifest
+    assert {e["method"]: "milliseconds" in e for e in timed_methods(manifest)} == {
+        "org": True, "broken": False,
+    }  # fmt: skip

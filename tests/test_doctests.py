@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import robobench
+
 PROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
 PACKAGES = PROJECT["tool"]["setuptools"]["packages"]
 
@@ -20,6 +22,13 @@ def modules():
             full = f"{name}.{found.name}"
             if not found.ispkg and found.name != "__main__":
                 yield full
+
+
+def test_every_public_name_has_an_example():
+    told = doctest.DocTestFinder().find(robobench)[0].docstring
+    for name in robobench.__all__:
+        own = getattr(robobench, name).__doc__ or ""
+        assert ">>>" in own or f">>> robobench.{name}(" in told or f"= robobench.{name}(" in told
 
 
 @pytest.mark.usefixtures("registered")  # examples register things

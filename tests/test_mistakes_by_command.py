@@ -39,9 +39,9 @@ RUN = {
 }  # fmt: skip
 VALID = {("--limit", "1e3"), ("--limit", "99999999999999999999")}
 OTHERS = [
-    *([command, *rest] for command in ("report", "verify", "freeze", "check", "plot", "rank")
+    *([command, *rest] for command in ("report", "verify", "freeze", "check", "plot", "rank", "classes")
       for rest in ([], ["there-is-none"], ["empty-folder"], ["text.txt"], ["--nonsense"])
-      if not (command in ("report", "plot", "rank") and rest == [])),
+      if not (command in ("report", "plot", "rank", "classes") and rest == [])),
     ["completion"], ["completion", "csh"], ["freeze", "empty-folder", "--out", ""], ["check", "empty-folder", "--baseline", "text.txt"],
     ["check", "empty-folder", "--baseline", "there-is-none"],
     *(["train", "--method", word] for word in WORDS), *(["train", "--recipe", w] for w in WORDS),

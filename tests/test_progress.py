@@ -1,15 +1,18 @@
 """The progress bar of commands that may take long."""
 
 import io
+import sys
 import time
 from contextlib import contextmanager
 
 import pytest
 
-from robobench.cli import _progress
+import robobench
 from robobench.errors import RobobenchError
+from robobench.evaluation import progress as of_runs
 from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.plan import prepare
+from robobench.training import progress as bars
 
 
 class Terminal(io.StringIO):
@@ -20,9 +23,9 @@ class Terminal(io.StringIO):
 def shown(monkeypatch, file, delay, seconds):
     """What a piece of work of so many seconds writes to stderr."""
     monkeypatch.setattr("sys.stderr", file)
-    monkeypatch.setattr(_progress, "_DELAY_SECONDS", delay)
+    monkeypatch.setattr(bars, "_DELAY_SECONDS", delay)
     monkeypatch.setenv("TERM", "xterm")
-    with _progress.progress("copies [1/2]") as update:
+    with bars.progress("copies [1/2]") as update:
         update(total=4)
         time.sleep(seconds)
         update(advance=1)
@@ -39,22 +42,64 @@ def test_long_work_shows_a_bar_that_follows_it(monkeypatch):
 
 
 def test_brief_work_shows_nothing(monkeypatch):
-    assert _progress._DELAY_SECONDS == 2
+    assert bars._DELAY_SECONDS == 2
     assert shown(monkeypatch, Terminal(), delay=2.0, seconds=0.01) == ""
 
 
 def test_nothing_is_shown_where_there_is_no_terminal(monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
     assert shown(monkeypatch, io.StringIO(), delay=0.0, seconds=0.1) == ""
+
+
+def test_a_log_of_ci_gets_a_line_now_and_then(monkeypatch):
+    monkeypatch.setenv("CI", "true")
+    monkeypatch.setattr(bars, "_LINE_SECONDS", 0.05)
+    text = shown(monkeypatch, io.StringIO(), delay=0.0, seconds=0.1)
+    assert text == "copies [1/2]: 0 min, 25% done, about 0 min left\n"  # the next is too close
+    monkeypatch.setattr(bars, "_LINE_SECONDS", 60)
+    assert shown(monkeypatch, io.StringIO(), delay=0.0, seconds=0.1) == ""
+
+
+class _Shell:
+    """What an IPython kernel leaves in the list of modules."""
+
+    kernel = object()
+
+    @classmethod
+    def get_ipython(cls):
+        return cls
+
+
+def test_a_notebook_shows_progress(monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    assert not bars.is_shown()
+    monkeypatch.setitem(sys.modules, "IPython", _Shell)
+    assert bars.is_shown()
+
+
+def test_python_shows_what_the_command_shows(monkeypatch, tmp_path):
+    monkeypatch.setattr("sys.stderr", Terminal())
+    told = []
+
+    @contextmanager
+    def progress(description, total):
+        told.append(total)
+        yield lambda advance: told.append(advance)
+
+    monkeypatch.setattr(of_runs, "progress", progress)
+    robobench.run("org", "jpeg:10", limit=20, out=tmp_path)
+    assert told == [40, 20, 20]
 
 
 def test_the_bar_is_taken_away_when_work_fails(monkeypatch):
     file = Terminal()
     monkeypatch.setattr("sys.stderr", file)
-    monkeypatch.setattr(_progress, "_DELAY_SECONDS", 0.0)
+    monkeypatch.setattr(bars, "_DELAY_SECONDS", 0.0)
     monkeypatch.setenv("TERM", "xterm")
 
     def fail():
-        with _progress.progress("work", 1.0):
+        with bars.progress("work", 1.0):
             time.sleep(0.3)
             raise RobobenchError("stopped")
 
@@ -77,7 +122,7 @@ def test_the_bar_of_a_run_knows_how_many_predictions_are_missing(monkeypatch, tm
         yield lambda advance: told.append(advance)
 
     monkeypatch.setattr("sys.stderr", Terminal())
-    monkeypatch.setattr(_progress, "progress", progress)
-    with _progress.run_progress([plan]) as advance:
+    monkeypatch.setattr(of_runs, "progress", progress)
+    with of_runs.run_progress([plan]) as advance:
         advance(20)
     assert told == [80, 20]  # org and median, on clean and on compressed images

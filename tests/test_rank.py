@@ -5,12 +5,22 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from scipy.special import expit, logit
+from scipy.stats import linregress
 
-from robobench.analysis.classifier_ranking import effective_robustness, rank, separated
+from robobench.analysis.classifier_ranking import (
+    effective_robustness,
+    rank,
+    robustness_line,
+    separated,
+)
 from robobench.analysis.series import make_series
 from robobench.analysis.statistics import sign_flip
 from robobench.cli import cli
 from robobench.errors import RobobenchError
+from robobench.reports.builder import compose
+from robobench.reports.classifier_plots import robustness_figure
+from robobench.results.run import load
+from robobench.results.store import Store
 from robobench.types import CLEAN, Cell, Predictions
 
 IMAGES = 400
@@ -85,15 +95,38 @@ def test_equal_classifiers_are_rarely_separated():
 
 
 def test_effective_robustness_is_the_distance_from_the_line():
-    clean = np.array([0.6, 0.7, 0.8, 0.9])
-    expected = expit(0.8 * logit(clean) - 0.5)
-    degraded = expected + np.array([0, 0, 0, 0.05])
-    fitted = np.array([True, True, True, False])
-    found = effective_robustness(clean, degraded, fitted, 10**6)
-    assert found == pytest.approx([0, 0, 0, 0.05], abs=1e-9)
-    assert np.isnan(effective_robustness(clean, degraded, fitted & (clean > 0.65), 100)).all()
-    perfect = effective_robustness(np.ones(3) * [1, 0.9, 0.8], np.ones(3), fitted[:3], 100)
+    """On simulated classifiers, as Taori et al. (2020) define it."""
+    rng = np.random.default_rng(0)
+    clean = rng.uniform(0.5, 0.95, 40)
+    expected = expit(0.8 * logit(clean) - 0.5 + rng.normal(0, 0.1, 40))
+    gains = np.zeros(40)
+    gains[:3] = 0.05, -0.1, 0.02  # remedies, to which the line is not fitted
+    degraded = expected + gains
+    line = robustness_line(clean[3:], degraded[3:], 10**6)
+    beta = linregress(logit(clean[3:]), logit(degraded[3:]))
+    assert line == pytest.approx((beta.slope, beta.intercept))
+    found = effective_robustness(clean, degraded, line, 10**6)
+    assert found == pytest.approx(degraded - expit(beta.intercept + beta.slope * logit(clean)))
+    assert found[:3] - gains[:3] == pytest.approx(
+        expected[:3] - expit(beta.intercept + beta.slope * logit(clean[:3]))
+    )
+    assert robustness_line(clean[:2], degraded[:2], 100) is None
+    assert robustness_line(np.full(5, 0.9), degraded[:5], 100) is None
+    perfect = robustness_line(np.array([1, 0.9, 0.8]), np.ones(3), 100)
     assert np.isfinite(perfect).all()
+
+
+def test_the_line_of_the_plot_is_that_of_the_ranking():
+    found = rank(
+        made_up({n: (c, c - 0.2, c - 0.1) for n, c in (("a", 0.7), ("b", 0.8), ("c", 0.95))})
+    )
+    assert found.line is not None
+    drawn = robustness_figure(found).axes[0].lines[-1]
+    slope, start = found.line
+    x, y = drawn.get_data()
+    np.testing.assert_allclose(logit(y), start + slope * logit(x), rtol=1e-9)
+    from_line = found.frame["mean"] - expit(start + slope * logit(found.frame["clean"]))
+    np.testing.assert_allclose(found.frame["effective"], from_line)
 
 
 def test_mistakes_are_named():
@@ -109,7 +142,7 @@ def test_mistakes_are_named():
         rank(make_series(clean))
 
 
-def test_the_command_ranks_runs_made_apart(tmp_path):
+def test_the_command_ranks_runs_made_apart(tmp_path, monkeypatch):
     (tmp_path / "models.toml").write_text(
         '[whole]\nbackbone = "vgg-tiny"\n[enlarged]\nbackbone = "vgg-tiny"\nresize = 48\ncrop = 32\n'
     )
@@ -130,6 +163,18 @@ def test_the_command_ranks_runs_made_apart(tmp_path):
     assert both.exit_code == 0, both.output
     assert "`" not in both.output
     assert "is right most often" in both.output
+    assert "ECE, clean" in both.output
+    ranking = pd.read_csv(table).set_index("name")
+    run = load(tmp_path / "both")
+    ece = run.frame[(run.frame["metric"] == "ece") & (run.frame["backbone"] == "whole")]
+    degraded = ece[ece["corruption"] != CLEAN].groupby("corruption")["value"].mean().mean()
+    assert ranking.loc["whole", "ece"] == pytest.approx(degraded, rel=1e-4)
+    assert ranking["top5"].between(0.5, 1).all()
+    fewer = runner.invoke(cli, ["rank", f"{tmp_path}/both", "--draws", "100", "--csv", f"{table}3"])
+    assert fewer.exit_code == 0, fewer.output
+    drawn = pd.read_csv(f"{table}3").set_index("name")
+    assert drawn["mean"].equals(ranking["mean"])
+    assert not drawn["mean_low"].equals(ranking["mean_low"])
     apart = runner.invoke(
         cli, ["rank", f"{tmp_path}/one", f"{tmp_path}/two", "--csv", str(table) + "2"]
     )
@@ -145,3 +190,7 @@ def test_the_command_ranks_runs_made_apart(tmp_path):
     page = (tmp_path / "both" / "report" / "index.html").read_text(encoding="utf-8")
     assert "Which classifier holds up" in page
     assert "Every pair of classifiers" in page
+    reads, get = [], Store.get
+    monkeypatch.setattr(Store, "get", lambda self, cell: reads.append(cell) or get(self, cell))
+    compose([run := load(tmp_path / "both")])
+    assert len(reads) == len(set(reads)) == len(run.cells)

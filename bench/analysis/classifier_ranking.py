@@ -37,12 +37,16 @@ class Ranking:
             leave possible), ``classifier``, ``method``, ``clean``, ``mean`` (over corruptions, each
             the mean over its levels) with ``_low`` and ``_high``, ``mce`` and ``relative_mce`` (in
             percent of the normalizer's errors; NaN for lack of cells), ``worst`` and ``worst_mean``,
-            ``effective`` (see `effective_robustness`). All others are fractions.
+            ``effective`` (see `effective_robustness`), ``ece_clean``, ``ece``, ``top5_clean`` and ``top5``
+            (the last of each over the same degraded cells as the mean; NaN if not known). All others
+            are fractions.
         pairs: A row for each pair of rows: ``better``, ``worse``, ``difference`` with ``_low`` and
             ``_high``, ``p``, ``p_holm`` over all pairs, ``separate``.
         corruptions: What the mean is over.
         normalizer: Whose errors the mCE is relative to.
         count: Number of images that all of them have.
+        line: Slope and intercept, on the logit scale, of degraded by clean accuracy; None if it cannot
+            be fitted.
         notes: What was left out, as sentences.
     """
 
@@ -51,6 +55,7 @@ class Ranking:
     corruptions: tuple[str, ...]
     normalizer: str
     count: int
+    line: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
@@ -65,6 +70,7 @@ def rank(
     method: str | None = "org",
     normalizer: str | None = None,
     profile: str = "",
+    table: pd.DataFrame | None = None,
 ) -> Ranking:
     """Rank classifiers by their mean accuracy on degraded images.
 
@@ -78,6 +84,7 @@ def rank(
         normalizer: Whose errors mCE is relative to: published ones (``alexnet``), or a classifier of
             the ranking. By default AlexNet's where its severities were used, else the first one's.
         profile: Severity table of the corruptions.
+        table: The long table of the same cells, for calibration and top-5.
 
     Raises:
         RobobenchError: There are fewer than two, they have no degraded cells in common, or a name is
@@ -96,7 +103,7 @@ def rank(
     means = {id(s): _mean(s, parts.values()) for s in chosen}
     order = sorted(chosen, key=lambda s: -float(means[id(s)][0]))
     against = _normalizer(normalizer, chosen, parts, profile)
-    robust = _effective(order, means, everything)
+    robust, line = _effective(order, means, everything)
     rows = []
     for place, series in enumerate(order):
         low, high = series.sampling.interval(means[id(series)], (0.0, 1.0))
@@ -123,6 +130,7 @@ def rank(
                 "worst": worst,
                 "worst_mean": float(series.mean(parts[worst])[0]),
                 "effective": robust[place],
+                **_others(series, parts, table),
             }
         )
     left = sorted({d.label for s in chosen for d in s.accuracies} - {d.label for d in common})
@@ -133,6 +141,7 @@ def rank(
         corruptions=tuple(parts),
         normalizer=against.name if against else "",
         count=chosen[0].count,
+        line=line,
         notes=(*notes, *chosen[0].aligned.notes),
     )
 
@@ -149,7 +158,7 @@ def separated(p_values: Sequence[float]) -> NDArray[np.bool_]:
 
 
 def effective_robustness(
-    clean: NDArray[np.float64], degraded: NDArray[np.float64], fitted: NDArray[np.bool_], count: int
+    clean: NDArray[np.float64], degraded: NDArray[np.float64], line: tuple[float, float], count: int
 ) -> NDArray[np.float64]:
     """Accuracy on degraded images above what the accuracy on clean ones lets expect.
 
@@ -159,19 +168,43 @@ def effective_robustness(
     Args:
         clean: Accuracies on clean images, fractions.
         degraded: Accuracies on degraded images.
-        fitted: Which of them the line is fitted to.
+        line: As `robustness_line` returns it.
         count: Number of images: accuracies of 0 and 1 count as half an image away.
 
     Returns:
-        Differences in accuracy, as fractions; NaN where the line cannot be fitted.
+        Differences in accuracy, as fractions.
     """
-    edge = 0.5 / max(count, 1)
-    x, y = (logit(np.clip(a, edge, 1 - edge)) for a in (clean, degraded))
-    if fitted.sum() < LEAST_FOR_A_LINE or np.ptp(x[fitted]) < 1e-6:
-        return np.full(len(clean), np.nan)
-    slope, start = np.polyfit(x[fitted], y[fitted], 1)
-    away: NDArray[np.float64] = degraded - expit(start + slope * x)
+    slope, start = line
+    away: NDArray[np.float64] = degraded - expit(start + slope * _logits(clean, count))
     return away
+
+
+def robustness_line(
+    clean: NDArray[np.float64], degraded: NDArray[np.float64], count: int
+) -> tuple[float, float] | None:
+    """Slope and intercept of the line that expects accuracy on degraded images from clean ones.
+
+    Least squares on the logit scale, as in Taori et al. (NeurIPS 2020).
+
+    Args:
+        clean: Accuracies of classifiers without a remedy on clean images, fractions.
+        degraded: Their accuracies on degraded images.
+        count: Number of images: accuracies of 0 and 1 count as half an image away.
+
+    Returns:
+        None with fewer than three classifiers, or where all have one accuracy on clean images.
+    """
+    x, y = _logits(clean, count), _logits(degraded, count)
+    if len(x) < LEAST_FOR_A_LINE or np.ptp(x) < 1e-6:
+        return None
+    slope, start = np.polyfit(x, y, 1)
+    return float(slope), float(start)
+
+
+def _logits(accuracies: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    edge = 0.5 / max(count, 1)
+    found: NDArray[np.float64] = logit(np.clip(accuracies, edge, 1 - edge))
+    return found
 
 
 def _chosen(everything: Sequence[Series], method: str | None) -> list[Series]:
@@ -290,15 +323,44 @@ def _mce(
     return float(np.mean(absolute)), float(np.mean(relative))
 
 
+def _others(
+    series: Series, parts: Mapping[str, Sequence[Degradation]], table: pd.DataFrame | None
+) -> dict[str, float]:
+    """Calibration error and top-5 accuracy, on clean images and averaged like the accuracy."""
+    names = [f"{metric}{where}" for metric in ("ece", "top5") for where in ("_clean", "")]
+    if table is None:
+        return dict.fromkeys(names, np.nan)
+    own = table["metric"].isin(["ece", "top5"])
+    for key in ("dataset", "split", "method", "backbone", "trained_on"):
+        own &= table[key] == getattr(series, key)
+    values = table[own].groupby(["metric", "corruption", "level"])["value"].mean()
+
+    def mean(metric: str, part: Sequence[Degradation]) -> float:
+        known = [(metric, d.corruption, d.level) for d in part]
+        found = [values[key] for key in known if key in values.index]
+        return float(np.mean(found)) if found else np.nan
+
+    return {
+        name: mean(metric, series.clean)
+        if name.endswith("_clean")
+        else float(np.mean([mean(metric, part) for part in parts.values()]))
+        for name in names
+        for metric in [name.removesuffix("_clean")]
+    }
+
+
 def _effective(
     order: Sequence[Series], means: Mapping[int, Floats], everything: Sequence[Series]
-) -> list[float]:
-    """Effective robustness of each, by a line through the classifiers without a remedy."""
+) -> tuple[list[float], tuple[float, float] | None]:
+    """Effective robustness of each, and the line through the classifiers without a remedy."""
     if not all(s.clean for s in order):
-        return [np.nan] * len(order)
+        return [np.nan] * len(order), None
     clean = np.array([float(s.mean(s.clean)[0]) for s in order])
     degraded = np.array([float(means[id(s)][0]) for s in order])
     plain = np.array([reference_of(s, everything, "org") is s for s in order])
     count = order[0].count
-    found: list[float] = effective_robustness(clean, degraded, plain, count).tolist()
-    return found
+    line = robustness_line(clean[plain], degraded[plain], count)
+    if line is None:
+        return [np.nan] * len(order), None
+    found: list[float] = effective_robustness(clean, degraded, line, count).tolist()
+    return found, line

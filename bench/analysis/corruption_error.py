@@ -133,6 +133,11 @@ def interval_mean_accuracy(
 
     Raises:
         RobobenchError: A column is missing, an interval is invalid, or a cell occurs twice.
+
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"corruption": "fog", "severity": [1, 2], "value": [0.9, 0.7]})
+    >>> interval_mean_accuracy(table.assign(metric="accuracy"), [(1, 2)])["Acc(1,2)"].tolist()
+    [0.8]
     """
     import pandas as pd
 
@@ -242,6 +247,13 @@ def mce(frame: "pd.DataFrame", normalizer: str = "alexnet") -> "pd.DataFrame":
     Raises:
         RobobenchError: No row is complete (the message names what is missing), the data set has no
             such normalizer, a column is missing, or a cell occurs twice.
+
+    >>> import pandas as pd
+    >>> grid = [(c, s) for c in COMMON for s in SEVERITIES] + [("clean", 0)]
+    >>> table = pd.DataFrame(grid, columns=["corruption", "severity"])
+    >>> worst = table.assign(method="mine", metric="error", value=0.5)
+    >>> f"{mce(worst)['mce'].item():.1f}"  # in percent of AlexNet's errors
+    '64.7'
     """
     import pandas as pd
 

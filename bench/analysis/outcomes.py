@@ -101,11 +101,10 @@ def align(found: Sequence[Outcomes]) -> Aligned:
     if len(sources) > 1:
         names = ", ".join(f"{d} {s}" for d, s in sources)
         raise RobobenchError(f"cells of different data sets have no images in common: {names}")
-    whole = [one for one in found if not one.cell.sweep]
     index = _images_of(found)
     if not len(index):
         raise _nothing_in_common(sources[0][0])
-    if len(whole) < len(found):
+    if any(one.cell.sweep for one in found):
         return _align_levels(found, index)
     sizes = [len(one.index) for one in found]
     notes: tuple[str, ...] = ()

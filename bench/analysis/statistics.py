@@ -22,6 +22,8 @@ CONFIDENCE = 0.95
 _BLOCK = 64
 # Below this, a million frequencies together do not move the twelfth digit of p.
 _NO_WAVE = 1e-20
+# So many are summed together: bounds memory.
+_FREQUENCIES = 1 << 15
 
 
 def wilson(right: Any, count: Any, confidence: float = CONFIDENCE) -> tuple[Floats, Floats]:
@@ -182,33 +184,38 @@ def sign_flip(difference: NDArray[np.int64], *, mid_p: bool = False) -> float:
         tail = below - at / 2 if mid_p else below
         return float(min(1.0, 2 * tail))
     length = 2 * reach + 1
-    place, waves = _waves(sizes, counts, length)
-    turned = np.pi / length * (place * (2 * abs(total) - 1) % (2 * length))
-    below = float((waves * np.sin(turned) / np.sin(np.pi / length * place)).sum())
+    below = at = 0.0
+    for place, waves in _waves(sizes, counts, length):
+        turned = np.pi / length * (place * (2 * abs(total) - 1) % (2 * length))
+        below += float((waves * np.sin(turned) / np.sin(np.pi / length * place)).sum())
+        turned = 2 * np.pi / length * (place * abs(total) % length)
+        at += float((waves * np.cos(turned)).sum())
     p = 2 * (reach + 1 - abs(total) - below) / length
     if mid_p:
-        turned = 2 * np.pi / length * (place * abs(total) % length)
-        p -= (1 + 2 * float((waves * np.cos(turned)).sum())) / length
+        p -= (1 + 2 * at) / length
     return float(np.clip(p, 0.0, 1.0))
 
 
 def _waves(
     sizes: NDArray[np.int64], counts: NDArray[np.int64], length: int
-) -> tuple[NDArray[np.int64], Floats]:
+) -> Iterator[tuple[NDArray[np.int64], Floats]]:
     """The characteristic function of a sum of signed sizes at the frequencies where it is not nothing.
 
     Of many frequencies few are left after the first sizes, the most spread first.
 
-    Returns:
-        Which of the positive frequencies, and the values there.
+    Yields:
+        Which of the positive frequencies, and the values there, block by block.
     """
-    place = np.arange(1, length // 2 + 1)
-    waves = np.ones(len(place))
-    for k in np.argsort(-counts * sizes.astype(np.float64) ** 2):
-        waves *= np.cos(2 * np.pi / length * (sizes[k] * place % length)) ** counts[k]
-        left = np.abs(waves) > _NO_WAVE
-        place, waves = place[left], waves[left]
-    return place, waves
+    spread = np.argsort(-counts * sizes.astype(np.float64) ** 2)
+    most = length // 2 + 1
+    for first in range(1, most, _FREQUENCIES):
+        place = np.arange(first, min(first + _FREQUENCIES, most))
+        waves = np.ones(len(place))
+        for k in spread:
+            waves *= np.cos(2 * np.pi / length * (sizes[k] * place % length)) ** counts[k]
+            left = np.abs(waves) > _NO_WAVE
+            place, waves = place[left], waves[left]
+        yield place, waves
 
 
 def holm(p_values: Sequence[float]) -> Floats:

@@ -56,6 +56,11 @@ class Backbone:
 
     Raises:
         RobobenchError: The output is not N x classes, or has not as many classes as names.
+
+    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2))
+    >>> classifier = Backbone(network, geometry=Geometry(crop=8), class_names=["cat", "dog"])
+    >>> classifier(classifier.example).shape
+    torch.Size([1, 2])
     """
 
     def __init__(

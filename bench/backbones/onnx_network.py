@@ -12,20 +12,21 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from robobench.backbones.export_card import PROPERTY, ExportCard, unnormalised
-from robobench.backbones.networks import Network, class_names_for
+from robobench.backbones.export_card import PROPERTY, ExportCard
+from robobench.backbones.networks import Network
+from robobench.backbones.opaque import ANY_SIDE, OpaqueNetwork, opened
 from robobench.errors import RobobenchError, foreign
 from robobench.registry import backbone
-from robobench.types import Cost, Geometry
+from robobench.types import Cost
 
 _CUDA: Final = "CUDAExecutionProvider"
 # Providers that are used where the classifier is on a GPU only.
 _ON_GPU: Final = (_CUDA, "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider")
 
 
-class OnnxNetwork(nn.Module):
+class OnnxNetwork(OpaqueNetwork):
     """An ONNX file, run by onnxruntime on what it was built for.
 
     Args:
@@ -34,11 +35,6 @@ class OnnxNetwork(nn.Module):
 
     Attributes:
         side: Side of the images, in pixels; 224 where the file takes any.
-        fixed_side: The side that the file takes alone; None where it takes any.
-        classes: Number of classes.
-        card: What `robobench export` wrote into the file; None for other files.
-        takes_pixels: Whether it normalises images itself, so that it is to get them on 0..1: it has a
-            uint8 input, or its card says so.
 
     Raises:
         RobobenchError: The file is missing, is not ONNX or has other inputs, or the extra `onnx` is
@@ -48,9 +44,7 @@ class OnnxNetwork(nn.Module):
     opaque = "an ONNX file"  # its parts can be neither accessed nor trained
 
     def __init__(self, path: str) -> None:
-        super().__init__()
-        if not Path(path).is_file():
-            raise RobobenchError(f"--backbone onnx:{path}: no such file")
+        super().__init__(path, "onnx")
         try:
             import onnx
             import onnxruntime
@@ -64,70 +58,46 @@ class OnnxNetwork(nn.Module):
             self._start(torch.device("cpu"))
         except Exception as error:  # protobuf and the runtime have their own exceptions
             raise RobobenchError(
-                f"--backbone onnx:{path} cannot be read: {str(error).partition(chr(10))[0][:160]}"
+                f"{self.called} cannot be read: {str(error).partition(chr(10))[0][:160]}"
             ) from error
         inputs = self._session.get_inputs()
         shape = inputs[0].shape if len(inputs) == 1 else []
         known = len(shape) == 4 and inputs[0].type in ("tensor(float)", "tensor(uint8)")
         if not known or not _is_square_rgb(*shape[1:]):
             raise RobobenchError(
-                f"--backbone onnx:{path}: expected one float input N x 3 x H x W with H = W, got "
+                f"{self.called}: expected one float input N x 3 x H x W with H = W, got "
                 f"{', '.join(f'{i.name} {i.type} {i.shape}' for i in inputs) or 'no input'}"
             )
-        self._name = f"onnx:{Path(path).name}"
         self._input = inputs[0].name
         self._output = self._session.get_outputs()[0].name
-        self._bytes = inputs[0].type == "tensor(uint8)"
+        self.takes_bytes = inputs[0].type == "tensor(uint8)"
         told = self._session.get_modelmeta().custom_metadata_map.get(PROPERTY)
-        self.card = None if told is None else ExportCard.from_json(told, f"--backbone onnx:{path}")
-        self.takes_pixels = self._bytes or self.card is not None
+        self.card = None if told is None else ExportCard.from_json(told, self.called)
+        self.takes_pixels = self.takes_bytes or self.card is not None
         self.fixed_side = next((n for n in shape[2:] if isinstance(n, int)), None)
-        self._batch = shape[0] if isinstance(shape[0], int) else None
-        self.side: int = shape[2] if isinstance(shape[2], int) else 224
+        self.batch = shape[0] if isinstance(shape[0], int) else None
+        self.side: int = shape[2] if isinstance(shape[2], int) else ANY_SIDE
         graph = model.graph
-        self._probabilities = any(
+        self.probabilities = any(
             n.op_type == "Softmax" and graph.output[0].name in n.output for n in graph.node
         )
         self.cost = _onnx_cost(onnx, model, self.side)
         for tensor in graph.initializer:  # so that the digest covers its weights
             values = torch.from_numpy(np.array(onnx.numpy_helper.to_array(tensor)))
             self.register_buffer("w_" + tensor.name.replace(".", "_"), values)
-        with foreign(f"--backbone onnx:{path}: a black image"):
+        with foreign(f"{self.called}: a black image"):
             logits = self(torch.zeros(1, 3, self.side, self.side))
         if logits.ndim != 2:
             raise RobobenchError(
-                f"--backbone onnx:{path}: expected an output N x classes, got "
+                f"{self.called}: expected an output N x classes, got "
                 f"{' x '.join(map(str, logits.shape))} for one image"
             )
         self.classes = int(logits.shape[-1])
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits for normalised images (on 0..1 if it takes pixels), on the images' device.
-
-        Raises:
-            RobobenchError: The images have another size than the file was made for.
-        """
-        device, (height, width) = images.device, images.shape[2:]
-        side = self.fixed_side
-        if side is not None and {side} != {height, width}:
-            raise RobobenchError(
-                f"{self._name} was made for images of {side} x {side} pixels, these are {width} x "
-                f"{height}: give --resize {side} --crop {side}"
-            )
-        images = images.detach().float().contiguous()
-        if self._bytes:
-            images = (images * 255).round().clamp(0, 255).to(torch.uint8)
-        images = images.to(self._device)
-        step = self._batch or len(images)
-        parts = []
-        for part in torch.split(images, max(step, 1)):
-            missing = step - len(part)
-            padded = (
-                torch.cat([part, part.new_zeros(missing, *part.shape[1:])]) if missing else part
-            )
-            parts.append(self._run(padded)[: len(part)])
-        output = torch.from_numpy(np.concatenate(parts)).to(device)
-        return output.clamp_min(1e-30).log() if self._probabilities else output
+    def run_program(self, images: Tensor) -> Tensor:
+        """The first output, on the images' device."""
+        output = torch.from_numpy(self._run(images.to(self._device)))
+        return output.to(images.device)
 
     def to(self, *args: Any, **kwargs: Any) -> Any:
         """Move to a device, on which the file then runs if there is a provider for it."""
@@ -173,7 +143,7 @@ class OnnxNetwork(nn.Module):
             name=self._input,
             device_type=self._device.type,
             device_id=self._device.index or 0,
-            element_type=np.uint8 if self._bytes else np.float32,
+            element_type=np.uint8 if self.takes_bytes else np.float32,
             shape=tuple(images.shape),
             buffer_ptr=images.data_ptr(),
         )
@@ -222,18 +192,4 @@ def load_onnx(
     download: bool,
 ) -> Network:
     """An ONNX classifier (extra: onnx); not for methods that need its internals."""
-    if weights is not None:
-        raise RobobenchError("an ONNX file contains its own weights: leave --weights out")
-    module = OnnxNetwork(argument)
-    side, card = module.side, module.card
-    geometry = Geometry(resize=round(side / 0.875), crop=side)
-    if card is not None:
-        geometry = card.geometry
-        class_names = card.class_names if class_names is None else class_names
-    elif module.takes_pixels:
-        geometry = unnormalised(geometry.resize, geometry.crop)
-    names = class_names_for(module.classes, class_names)
-    return Network(
-        *(module, f"onnx:{Path(argument).name}", geometry, names),
-        normalises=module.takes_pixels,
-    )
+    return opened(OnnxNetwork(argument), weights, class_names)

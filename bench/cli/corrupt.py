@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from robobench.cli._progress import progress
 from robobench.errors import RobobenchError, unknown_name
+from robobench.training.progress import progress
 
 if TYPE_CHECKING:
     from robobench.copies.copying import Target

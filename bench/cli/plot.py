@@ -9,7 +9,7 @@ import click
 
 @click.command()
 @click.argument("runs", nargs=-1, metavar="[RUN ...]")
-@click.option("--kind", required=True, help="severity, level, heatmap, paired or cost.")
+@click.option("--kind", required=True, help="severity, methods, level, heatmap, paired or cost.")
 @click.option("--out", help="FILE.pdf, .svg or .png. [default: KIND.pdf]")
 @click.option("--normalizer", help="Reference method that losses are relative to. [default: org]")
 def plot(runs: tuple[str, ...], kind: str, out: str | None, normalizer: str | None) -> None:

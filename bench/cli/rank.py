@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from robobench.cli import _options
+
 
 @click.command(short_help="Rank classifiers by their accuracy on degraded images.")
 @click.argument("runs", nargs=-1, metavar="[RUN ...]")
@@ -17,17 +19,22 @@ import click
     help="Whose errors mCE is relative to: alexnet, or a classifier. [default: AlexNet where its "
     "severities were used, else the first one]",
 )
+@_options.draws
 @click.option(
     "--csv", "table", type=click.Path(), help="File for the ranking with all its columns."
 )
-def rank(runs: tuple[str, ...], method: str, normalizer: str | None, table: str | None) -> None:
+def rank(
+    runs: tuple[str, ...],
+    method: str,
+    normalizer: str | None,
+    draws: int | None,
+    table: str | None,
+) -> None:
     """Rank the classifiers of one run, or of several on the same images.
 
     Two have different ranks only where a test separates them: a rank is an interval.
     """
     from robobench.analysis.classifier_ranking import rank as ranked
-    from robobench.analysis.outcomes import outcomes_of
-    from robobench.analysis.series import series_of
     from robobench.cli._folders import open_runs
     from robobench.errors import RobobenchError
     from robobench.files import write_whole
@@ -35,17 +42,22 @@ def rank(runs: tuple[str, ...], method: str, normalizer: str | None, table: str 
     from robobench.reports.screen import print_block, screen
     from robobench.reports.sections.classifiers import ranking_blocks
 
-    run = join(open_runs(runs))
+    opened = open_runs(runs)
+    for one in opened:
+        one.resample(draws)
+    run = join(opened)
     if isinstance(run, JoinedRun) and run.conflicts:
         raise RobobenchError(f"these runs cannot be ranked together: {run.conflicts[0]}")
+    long = run.frame  # first: what is read for it also serves the series
     found = ranked(
-        series_of(outcomes_of(run.each())),
+        run.joint_series,
         method=None if method == "all" else method,
         normalizer=normalizer,
         profile=run.manifest["profile"],
+        table=long,
     )
     console = screen()
-    for block in ranking_blocks(found):
+    for block in ranking_blocks(found, run.manifest):
         print_block(console, block)
     if table is not None:
         write_whole(Path(table), found.frame.to_csv(index=False, float_format="%.6g").encode())

@@ -81,7 +81,7 @@ def reproduce(
 
 
 def _measure(planned: PlannedReproduction, out: Path) -> None:
-    from robobench.cli._progress import run_progress
+    from robobench.evaluation.progress import run_progress
 
     with run_progress(planned.plans) as advance:
         planned.execute(advance)

@@ -134,9 +134,9 @@ def run(config: str | None, **options: Any) -> None:
     Prints accuracy with 95 % intervals and what each method recovers, and writes predictions,
     tables and a report. Run again, it computes only what is missing.
     """
-    from robobench.cli._progress import run_progress
     from robobench.evaluation.classifiers import prepare_all
     from robobench.evaluation.drift import check_drift
+    from robobench.evaluation.progress import run_progress
     from robobench.evaluation.run import check_folder, execute_all
     from robobench.results.run import load
 
@@ -178,8 +178,8 @@ def run(config: str | None, **options: Any) -> None:
 
 
 def _measure_drift(plans: list[Plan]) -> None:
-    from robobench.cli._progress import progress
     from robobench.evaluation.drift import IMAGES, conditions_of, write_drift
+    from robobench.training.progress import progress
 
     images = sum(conditions_of(p) * min(IMAGES, len(p.source)) for p in plans)
     with progress("drift of the features", images) as update:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from robobench.cli import _options
-from robobench.cli._progress import progress
 from robobench.errors import RobobenchError
+from robobench.training.progress import figure, of_training, progress
 
 _UNITS = {"": 60, "s": 1, "m": 60, "h": 3600}
 
@@ -116,7 +116,7 @@ def train(
     for number, (one, name, on) in enumerate(trainings, 1):
         label = f"{one.dataset} {name}@{on} [{number}/{len(trainings)}]"
         with progress(label, total=1.0) as update:
-            result = train_one(one, name, on, again=again, progress=_shown_by(update, label))
+            result = train_one(one, name, on, again=again, progress=of_training(update, label))
         done += result.trained
         card = storage.read_card(result.card)
         state = "trained" if result.trained else "already trained"
@@ -137,19 +137,6 @@ def _time_limit_reached(left: list[tuple[str, str]]) -> RobobenchError:
     )
 
 
-def _shown_by(
-    update: Callable[..., None], label: str
-) -> Callable[[str, float, Mapping[str, float]], None]:
-    """Shows the stage of a training, the share done and the latest figure on a progress bar."""
-
-    def show(stage: str, share: float, figures: Mapping[str, float]) -> None:
-        parts = [label] if stage == "network" else [label, stage]
-        parts += [f"{k} {_figure(k, v)}" for k, v in list(figures.items())[:1]]
-        update(completed=share, description=" ".join(parts))
-
-    return show
-
-
 def _worth(figures: Mapping[str, float]) -> str:
     """What validation says of new weights."""
     if (without := figures.get("untreated agreement")) is not None:
@@ -158,8 +145,4 @@ def _worth(figures: Mapping[str, float]) -> str:
             f"degradation, {without:.1%} before"
         )
     first = list(figures.items())[:2]
-    return "validation " + ", ".join(f"{k} {_figure(k, v)}" for k, v in first)
-
-
-def _figure(name: str, value: float) -> str:
-    return f"{value:.2f}" if name.startswith(("psnr", "minus", "rms")) else f"{value:.1%}"
+    return "validation " + ", ".join(f"{k} {figure(k, v)}" for k, v in first)

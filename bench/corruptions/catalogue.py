@@ -36,6 +36,12 @@ _BLUR = ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur")
 _WEATHER = ("snow", "frost", "fog", "brightness")
 _DIGITAL = ("contrast", "elastic_transform", "pixelate", "jpeg_compression")
 _EXTRA = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
+_C_BAR = (
+    *("sparkles", "inverse_sparkles", "checkerboard_cutout", "caustic_refraction"),
+    *("single_frequency_greyscale", "cocentric_sine_waves", "plasma_noise", "perlin_noise"),
+    *("blue_noise_sample", "brownish_noise"),
+)
+_RESAMPLING = tuple(f"resample_{f}" for f in ("nearest", "box", "bilinear", "bicubic", "lanczos"))
 #: The published groups, in the published order; a plug-in's own group is found by `expand`.
 GROUPS: dict[str, tuple[str, ...]] = {
     "noise": _NOISE,
@@ -46,6 +52,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "common": (*_NOISE, *_BLUR, *_WEATHER, *_DIGITAL),
     "all": (*_NOISE, *_BLUR, *_WEATHER, *_DIGITAL, *_EXTRA),
     "codecs": ("jpeg_compression", "webp", "avif"),
+    "c-bar": _C_BAR,
+    "geometry": ("rotate", "shift", "scale", "aspect_ratio", *_RESAMPLING),
 }
 
 # Parts of a mixture, whose name is part of file names.
@@ -126,6 +134,8 @@ def _canonical(name: str) -> str:
 
 def option(name: str, key: str, default: Any) -> Any:
     """One argument of a corruption's definition."""
+    if key not in (options := CORRUPTIONS.entry(name).options) and options.get("unread"):
+        CORRUPTIONS[name]  # its module is imported, after which all arguments are known
     return CORRUPTIONS.entry(name).options.get(key, default)
 
 

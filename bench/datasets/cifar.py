@@ -12,8 +12,8 @@ import numpy as np
 
 from robobench.datasets.arrays import ArrayDataset
 from robobench.datasets.order import hold_out
-from robobench.datasets.places import data_root, fetch, locate
-from robobench.errors import RobobenchError, unknown_name
+from robobench.datasets.places import check_split, data_root, fetch, locate
+from robobench.errors import RobobenchError
 from robobench.registry import dataset
 
 __all__ = ["PUBLISHED", "cifar10", "cifar100", "open_cifar"]
@@ -124,8 +124,7 @@ def open_cifar(
     Raises:
         RobobenchError: Files are missing or are not the published ones.
     """
-    if split not in _SPLITS:
-        raise unknown_name(f"split of {name}", split, _SPLITS)
+    check_split(name, split, _SPLITS)
     published = PUBLISHED[name]
     place = data_root(root, create=download)
     files = published.test if split == "test" else published.train

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from robobench.datasets.arrays import ArrayDataset
 from robobench.datasets.cifar import PUBLISHED, open_cifar
 from robobench.datasets.degraded import Degraded
-from robobench.datasets.places import data_root, fetch, locate
-from robobench.errors import RobobenchError, unknown_name
+from robobench.datasets.places import check_split, data_root, fetch, locate
+from robobench.errors import RobobenchError
 from robobench.registry import dataset
 
 __all__ = ["cifar10_c", "cifar100_c"]
@@ -47,8 +47,7 @@ def cifar100_c(*, split: str, root: str | Path | None, download: bool) -> Degrad
 
 def _open(name: str, split: str, root: str | Path | None, download: bool) -> Degraded:
     """Open a folder of labels.npy and ``<corruption>.npy``, each five severities in sequence."""
-    if split != "test":
-        raise unknown_name(f"split of {name}", split, ["test"])
+    check_split(name, split, ["test"])
     unpacked, url, md5 = _ARCHIVES[name]
     original = name.removesuffix("-c")
     place = data_root(root, create=download)

@@ -19,7 +19,9 @@ from robobench.datasets.finding import (
     some,
     subfolders,
 )
-from robobench.errors import RobobenchError, unknown_name
+from robobench.datasets.order import hold_out
+from robobench.datasets.places import check_split
+from robobench.errors import RobobenchError
 from robobench.registry import dataset
 
 __all__ = ["existing_folder", "folder", "gather"]
@@ -63,8 +65,7 @@ def folder(
         RobobenchError: The folder, the split or its images are missing, or a class folder's name
             matches no class.
     """
-    if split not in _SPLITS:
-        raise unknown_name("split of folder", split, _SPLITS)
+    check_split("folder", split, _SPLITS)
     if not argument:
         raise RobobenchError("dataset folder: the path is missing: write folder:PATH")
     if class_names is ...:
@@ -211,6 +212,19 @@ def gather(
         skipped=skipped,
         prepared=prepared,
     )
+
+
+def part_of_training(opened: FileDataset, split: str, per_class: int) -> FileDataset:
+    """A part of published training images, of which some are held out for model selection.
+
+    Args:
+        opened: The training images.
+        split: ``train`` or ``validation``.
+        per_class: How many of each class are held out.
+    """
+    count = per_class * len(set(opened.labels.tolist()))
+    train, validation = hold_out(opened.labels, count)
+    return opened.part(train if split == "train" else validation)
 
 
 def _split_folder(path: Path, split: str) -> tuple[Path, list[Path]]:

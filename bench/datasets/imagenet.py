@@ -6,10 +6,9 @@ from typing import Final
 from robobench.datasets.classes import imagenet_classes, match_classes
 from robobench.datasets.files import FileDataset
 from robobench.datasets.finding import image_files, subfolders
-from robobench.datasets.folder import gather
-from robobench.datasets.order import hold_out
-from robobench.datasets.places import data_root, locate
-from robobench.errors import RobobenchError, unknown_name
+from robobench.datasets.folder import gather, part_of_training
+from robobench.datasets.places import check_split, data_root, locate
+from robobench.errors import RobobenchError
 from robobench.registry import dataset
 
 __all__ = ["class_folders", "find_imagenet", "imagenet"]
@@ -38,8 +37,7 @@ def imagenet(
     Raises:
         RobobenchError: The folder is missing, or its sub-folders are not classes.
     """
-    if split not in ("test", "validation", "train"):
-        raise unknown_name("split of imagenet", split, ["test", "validation", "train"])
+    check_split("imagenet", split, ["test", "validation", "train"])
     place = data_root(root)
     part = "test" if split == "test" else "train"
     home = find_imagenet(place, part)
@@ -53,8 +51,7 @@ def imagenet(
     opened = class_folders("imagenet", split, home, workers, skip=skip_broken)
     if split == "test":
         return opened
-    train, validation = hold_out(opened.labels, _VALIDATION * len(set(opened.labels.tolist())))
-    return opened.part(train if split == "train" else validation)
+    return part_of_training(opened, split, _VALIDATION)
 
 
 def find_imagenet(place: Path, part: str) -> Path | None:

@@ -9,7 +9,7 @@ from robobench.datasets.classes import imagenet_classes, imagenet_subset
 from robobench.datasets.files import FileDataset
 from robobench.datasets.finding import some, subfolders
 from robobench.datasets.imagenet import class_folders
-from robobench.datasets.places import data_root, locate
+from robobench.datasets.places import check_split, data_root, locate
 from robobench.datasets.readout import Readout
 from robobench.errors import RobobenchError, unknown_name
 from robobench.registry import dataset
@@ -115,6 +115,5 @@ def _of_200(name: str, split: str, root: str | Path | None, workers: int | None)
 
 
 def _home(name: str, split: str, root: str | Path | None, homes: list[str], advice: str) -> Path:
-    if split != "test":
-        raise unknown_name(f"split of {name}", split, ["test"])
+    check_split(name, split, ["test"])
     return locate(name, data_root(root), homes, advice)

@@ -13,7 +13,8 @@ import numpy as np
 from robobench.backbones.hub import hub_folder, looks_like_a_path
 from robobench.datasets.classes import match_classes
 from robobench.datasets.encoded import EncodedDataset
-from robobench.errors import RobobenchError, unknown_name
+from robobench.datasets.places import check_split
+from robobench.errors import RobobenchError
 from robobench.registry import dataset
 
 __all__ = ["hf"]
@@ -47,8 +48,7 @@ def hf(
     Raises:
         RobobenchError: It is missing, gated or not downloaded, or has other columns.
     """
-    if split not in _SPLITS:
-        raise unknown_name("split of hf", split, _SPLITS)
+    check_split("hf", split, _SPLITS)
     if not argument:
         raise RobobenchError("dataset hf: the name is missing: write hf:OWNER/NAME or hf:FOLDER")
     called = f"dataset hf:{argument}"

@@ -7,9 +7,9 @@ from typing import Final
 
 import platformdirs
 
-from robobench.errors import RobobenchError
+from robobench.errors import RobobenchError, unknown_name
 
-__all__ = ["VARIABLE", "data_root", "fetch", "locate"]
+__all__ = ["VARIABLE", "check_split", "data_root", "fetch", "locate"]
 
 VARIABLE: Final = "ROBOBENCH_DATA"
 
@@ -44,6 +44,16 @@ def data_root(root: str | Path | None = None, *, create: bool = False) -> Path:
                 f"{origin} {folder}: the folder cannot be created: {error.strerror}"
             ) from None
     return folder
+
+
+def check_split(dataset: str, split: str, known: Iterable[str]) -> None:
+    """Refuse a split that a data set does not have.
+
+    Raises:
+        RobobenchError: With the nearest known ones.
+    """
+    if split not in known:
+        raise unknown_name(f"split of {dataset}", split, known)
 
 
 def locate(dataset: str, root: Path, candidates: Iterable[str], advice: str) -> Path:

@@ -13,8 +13,8 @@ from robobench.corruptions.catalogue import announce_published
 from robobench.datasets.degraded import Degraded
 from robobench.datasets.files import FileDataset
 from robobench.datasets.finding import some, subfolders
-from robobench.datasets.places import data_root, locate
-from robobench.errors import RobobenchError, unknown_name
+from robobench.datasets.places import check_split, data_root, locate
+from robobench.errors import RobobenchError
 
 __all__ = ["matching", "open_published", "plain_severities"]
 
@@ -57,8 +57,7 @@ def open_published(
         RobobenchError: The folder is missing or does not have this layout, or copies hold different
             images.
     """
-    if split != "test":
-        raise unknown_name(f"split of {name}", split, ["test"])
+    check_split(name, split, ["test"])
     place = data_root(root)
     base = locate(name, place, homes, advice)
     copies = _find_copies(base, severities)

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from robobench.datasets import shapes10
 from robobench.datasets.geometry import check_geometry
-from robobench.errors import RobobenchError, unknown_name
+from robobench.datasets.places import check_split
+from robobench.errors import RobobenchError
 from robobench.registry import dataset
 from robobench.types import Geometry
 
@@ -50,8 +51,7 @@ class Shapes10:
         Raises:
             RobobenchError: The split is unknown.
         """
-        if split not in shapes10.SPLIT_SIZES:
-            raise unknown_name("split of shapes10", split, shapes10.SPLIT_SIZES)
+        check_split("shapes10", split, shapes10.SPLIT_SIZES)
         self.split = split
         self.labels = shapes10._labels(split, np.arange(shapes10.SPLIT_SIZES[split]))
 

@@ -14,7 +14,8 @@ import numpy as np
 from robobench.datasets.classes import match_classes
 from robobench.datasets.decoding import IMAGE_SUFFIXES
 from robobench.datasets.encoded import EncodedDataset
-from robobench.errors import RobobenchError, unknown_name
+from robobench.datasets.places import check_split
+from robobench.errors import RobobenchError
 from robobench.registry import dataset
 
 __all__ = ["wds"]
@@ -38,8 +39,7 @@ def wds(
     Raises:
         RobobenchError: The path is missing, is no tar file, or a sample lacks its image or label.
     """
-    if split != "test":
-        raise unknown_name("split of wds", split, ["test"])
+    check_split("wds", split, ["test"])
     if not argument:
         raise RobobenchError("dataset wds: the path is missing: write wds:FILE.tar or wds:FOLDER")
     called, path = f"dataset wds:{argument}", Path(argument).expanduser()

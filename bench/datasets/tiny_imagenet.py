@@ -8,10 +8,9 @@ import numpy as np
 from robobench.datasets.classes import wnid_names
 from robobench.datasets.files import FileDataset
 from robobench.datasets.finding import image_files, some, subfolders
-from robobench.datasets.folder import gather
-from robobench.datasets.order import hold_out
-from robobench.datasets.places import data_root, locate
-from robobench.errors import RobobenchError, unknown_name
+from robobench.datasets.folder import gather, part_of_training
+from robobench.datasets.places import check_split, data_root, locate
+from robobench.errors import RobobenchError
 from robobench.registry import dataset
 
 __all__ = ["TINY_HOMES", "tiny_imagenet", "wnids_of"]
@@ -38,8 +37,7 @@ def tiny_imagenet(*, split: str, root: str | Path | None, workers: int | None) -
     Raises:
         RobobenchError: The folder is missing, or differs from the unpacked archive.
     """
-    if split not in ("test", "validation", "train"):
-        raise unknown_name(f"split of {_NAME}", split, ["test", "validation", "train"])
+    check_split(_NAME, split, ["test", "validation", "train"])
     advice = "unpack tiny-imagenet-200.zip there"
     home = locate(_NAME, data_root(root), TINY_HOMES, advice)
     wnids = wnids_of(home)
@@ -48,8 +46,7 @@ def tiny_imagenet(*, split: str, root: str | Path | None, workers: int | None) -
             return _annotated(home / "val", wnids, workers)
         return _in_folders(home / "val", split, wnids, workers)
     opened = _in_folders(home / "train", split, wnids, workers)
-    train, validation = hold_out(opened.labels, _VALIDATION * len(wnids))
-    return opened.part(train if split == "train" else validation)
+    return part_of_training(opened, split, _VALIDATION)
 
 
 def wnids_of(home: Path) -> list[str]:

@@ -22,13 +22,35 @@ if TYPE_CHECKING:
 
 @dataclass
 class Column:
-    """The growing predictions of one cell, in the fixed order of images."""
+    """The growing predictions of one cell, in the fixed order of images.
+
+    Their memory is allocated at once: kept between the large arrays that come and go with each
+    chunk, small ones would divide the memory that these leave behind, which then grows with the
+    number of images.
+    """
 
     cell: Cell
     method: Method
     start: int
-    parts: list[dict[str, NDArray[Any]]] = field(default_factory=list)
+    count: int
+    values: dict[str, NDArray[Any]] = field(default_factory=dict)
     failure: str | None = None
+
+    def enter(self, position: int, part: Mapping[str, NDArray[Any]]) -> None:
+        """Enter the predictions of some images from a position on.
+
+        Raises:
+            ValueError: The method left out a column that it had for earlier images.
+        """
+        if not self.values:
+            self.values |= {
+                n: np.empty((self.count, *column.shape[1:]), column.dtype)
+                for n, column in part.items()
+            }
+        for name, column in self.values.items():
+            if name not in part:
+                raise ValueError(f"no column {name.removeprefix('extra.')} for some of the images")
+            column[position : position + len(part[name])] = part[name]
 
 
 def stored_part(stored: Predictions, order: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
@@ -127,9 +149,7 @@ def _logits(rows: Tensor) -> Tensor:
 def predictions_of(column: Column, source: ImageSource) -> Predictions:
     """The collected predictions, in data-set order."""
     index = source.order[: len(source)]
-    joined = {
-        name: np.concatenate([part[name] for part in column.parts]) for name in column.parts[0]
-    }
+    joined = column.values
     rows = np.argsort(index, kind="stable")
     return Predictions(
         index=index[rows],

@@ -17,7 +17,7 @@ from robobench.results.store import Store
 from robobench.types import Cell, Degradation
 
 # Bytes of one stored prediction, compressed (measured on runs of 2,000 to 10,000 images).
-_BYTES = 11
+_BYTES = 16
 _DEGRADING = 1e-4  # seconds per image, roughly
 
 
@@ -67,13 +67,18 @@ def estimate(plan: Plan) -> Estimate:
         stored=cells - len(missing),
         predictions=predictions,
         seconds=seconds,
-        megabytes=predictions * _BYTES / 1e6,
+        megabytes=sum(n * _bytes(method, plan.grid.keep_logits) for method, _, n in missing) / 1e6,
         missing=[
             f"{c.method}{f'@{c.trained_on}' if c.trained_on else ''} on {c.degradation.label}: "
             f"{images} images"
             for _, c, images in missing
         ],
     )
+
+
+def _bytes(method: Method, with_logits: bool) -> int:
+    """Size of one stored prediction; logits take two bytes each."""
+    return _BYTES + (2 * method.backbone.num_classes if with_logits else 0)
 
 
 class _Trial:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from robobench.contracts import Dataset
+from robobench.datasets.arrays import ArrayDataset
 from robobench.datasets.order import arrival_order
 from robobench.errors import RobobenchError, foreign
 from robobench.types import CLEAN, Degradation, Geometry
@@ -115,13 +116,19 @@ class ImageSource:
     def clean(self, begin: int, end: int) -> Tensor:
         """Undegraded images at these positions, uint8 N x 3 x H x W."""
         indices = self.order[begin:end]
-        if not self.side:  # the first image, whose size is not known yet
+        if not self.side or self._is_in_memory:  # not known yet; or reading is mere copying
             return self._read_clean(indices)
         if self.is_small:
             return self._whole._of_kept(indices)
         if (begin, end) not in self._last:
             self._last = {(begin, end): self._read_clean(indices)}  # serves the next condition
         return self._last[begin, end]
+
+    @property
+    def _is_in_memory(self) -> bool:
+        """Whether the data set holds these very pixels, so that they need not be kept again."""
+        as_stored = self.geometry.resize is None and self.geometry.crop is None
+        return isinstance(self.dataset, ArrayDataset) and as_stored and self.device == "cpu"
 
     def _read_clean(self, indices: NDArray[np.int64]) -> Tensor:
         dataset = self.dataset

@@ -11,6 +11,7 @@ from robobench.evaluation.classifiers import prepare_all
 from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.locking import changing_manifest, writing_to
 from robobench.evaluation.plan import prepare
+from robobench.evaluation.progress import run_progress
 from robobench.evaluation.session import Session, begin, manifest_of
 from robobench.results.manifest import COPY, MANIFEST, write_manifest
 from robobench.results.run import Run, write_tables
@@ -49,6 +50,11 @@ def run(
     Raises:
         RobobenchError: Any mistake that the user can fix.
         CellsFailed: Some cells raised; the others are stored.
+
+    >>> import tempfile
+    >>> done = run("org,median", "jpeg:10", limit=20, out=tempfile.mkdtemp())
+    >>> done.is_complete, len(done.cells)
+    (True, 4)
     """
     data = module = None
     if not isinstance(dataset, str):
@@ -67,8 +73,11 @@ def run(
         }
     )
     if module is not None or data is not None:
-        return execute(prepare(configuration, data, module))
-    return execute_all(prepare_all(configuration))
+        plans = [prepare(configuration, data, module)]
+    else:
+        plans = prepare_all(configuration)
+    with run_progress(plans) as advance:
+        return execute_all(plans, advance)
 
 
 def check_folder(folder: Path) -> None:
@@ -205,7 +214,9 @@ def _evaluate(
 
         return evaluate_on_ray(plan, store, advance=advance, finished=finished)
     from robobench.evaluation.runner import evaluate
+    from robobench.evaluation.timing import time_methods
 
+    session.times = time_methods(plan.part, plan.source, store)
     return evaluate(
         plan.part,
         plan.source,

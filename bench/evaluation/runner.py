@@ -124,7 +124,8 @@ def evaluate(
             halved(together_now)
             source.forget()
             for column in (c for one in passes for c in one.columns):
-                column.parts = column.parts[: 1 if column.start else 0]
+                if not column.start:
+                    column.values.clear()
                 if column.method.adapts:
                     _begin(column, source)
         for one in passes:
@@ -240,7 +241,7 @@ def _missing(
         if cell is None:
             continue
         if not store.has(cell):
-            columns.append(Column(cell, selected.method, 0))
+            columns.append(Column(cell, selected.method, 0, len(source)))
             continue
         stored = store.get(cell)
         known = len(stored)
@@ -264,9 +265,9 @@ def _missing(
         as_now = stored.true_rank is not None and (stored.logits is not None) == grid.keep_logits
         begins_anew = selected.method.adapts or not as_now or not continues
         start = 0 if begins_anew else known // chunk * chunk
-        column = Column(cell, selected.method, start)
+        column = Column(cell, selected.method, start, len(source))
         if start:
-            column.parts.append(stored_part(stored, source.order[:start]))
+            column.enter(0, stored_part(stored, source.order[:start]))
         columns.append(column)
     return _Pass((degradation, seed), columns, source)
 
@@ -313,7 +314,7 @@ def _predict(
     real = len(images)
     indices = source.order[position : position + real]
     labels = torch.from_numpy(source.labels[indices])
-    padded = _padded(images, chunk)
+    whole = padded(images, chunk)
     stems: dict[int, Tensor] = {}
     readout = getattr(source.dataset, "readout", None)
     for column in columns:
@@ -323,12 +324,12 @@ def _predict(
             if method.adapts:
                 probabilities = method.predict(images, _cut(context, real))
             else:
-                probabilities = predict_chunk(method, padded, context, stems)
+                probabilities = predict_chunk(method, whole, context, stems)
             told = _cut(context, real)
             extra = method.columns(images, clean, told) if source.has_clean else {}
             if readout is not None and probabilities.shape[1:] == (readout.outputs,):
                 probabilities = readout(probabilities)
-            column.parts.append(judge(method, probabilities, labels, extra, logits=logits))
+            column.enter(position, judge(method, probabilities, labels, extra, logits=logits))
 
 
 def predict_chunk(
@@ -350,7 +351,8 @@ def predict_chunk(
     return method.from_stem(stems[id(method.backbone)], images, context)
 
 
-def _padded(images: Tensor, chunk: int) -> Tensor:
+def padded(images: Tensor, chunk: int) -> Tensor:
+    """The images and as many black ones as a chunk lacks."""
     missing = chunk - len(images)
     if not missing:
         return images

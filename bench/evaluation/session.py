@@ -42,12 +42,14 @@ class Session:
         folder: The run's folder.
         place: Its place in the manifest's list of sessions.
         made: Checksums of the cell files that it has written, by digest.
+        times: How long its methods take, as `robobench.evaluation.timing.time_methods` returns it.
         batch_size: What ``--batch-size auto`` came to, here or in an earlier session on this machine.
     """
 
     folder: Path
     place: int
     made: dict[str, str] = field(default_factory=dict)
+    times: list[dict[str, Any]] = field(default_factory=list)
     batch_size: int | None = None
     _began: float = field(default_factory=time.monotonic)
 
@@ -68,6 +70,8 @@ class Session:
                 "cells": len(self.made),
                 "made": self.made,
             }
+            if self.times:
+                manifest["sessions"][self.place]["times"] = self.times
             if self.batch_size is not None:
                 manifest["sessions"][self.place]["batch_size"] = self.batch_size
             write_manifest(self.folder, manifest)

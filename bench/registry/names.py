@@ -249,7 +249,10 @@ class Registry:
 
 METHODS = Registry("method")
 # `robobench.corruptions.catalogue.GROUPS`, which is known only once that module is loaded.
-_GROUPS = ("noise", "blur", "weather", "digital", "extra", "common", "all", "codecs")
+_GROUPS = (
+    *("noise", "blur", "weather", "digital", "extra"),
+    *("common", "all", "codecs", "c-bar", "geometry"),
+)
 CORRUPTIONS = Registry(
     "corruption",
     reserved={"clean": "the name of undegraded images", **dict.fromkeys(_GROUPS, "a group")},
@@ -393,5 +396,5 @@ def _registration(decorator: ast.expr) -> tuple[str, str, dict[str, Any]] | None
         try:
             options[str(keyword.arg)] = ast.literal_eval(keyword.value)
         except ValueError:  # not a literal: known once the module is imported
-            continue
+            options["unread"] = True
     return kind, str(first.value), options

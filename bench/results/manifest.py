@@ -118,6 +118,35 @@ def recorded_checksums(manifest: Mapping[str, Any]) -> dict[str, tuple[str, int]
     return found
 
 
+def timed_methods(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The methods of a manifest, with how long they took where a session measured it.
+
+    Returns:
+        Its entries; those measured also have ``milliseconds`` per image, the images of a ``batch``, and
+        ``timed_on``, the machine in words. The last session that measured a method counts.
+    """
+    times: dict[tuple[str, str, str, int], dict[str, Any]] = {}
+    for session in manifest.get("sessions", ()):
+        for told in session.get("times", ()):
+            machine = manifest["environments"][session["environment"]]["machine"]
+            times[row_of(told)] = {
+                "milliseconds": told["milliseconds"],
+                "batch": told["batch"],
+                "timed_on": _in_words(machine),
+            }
+    return [{**times.get(row_of(entry), {}), **entry} for entry in manifest.get("methods", ())]
+
+
+def _in_words(machine: Mapping[str, Any]) -> str:
+    """Device, threads and precision: ``x86_64, 2 threads, fp32``."""
+    name, device = str(machine.get("device_name", "")), str(machine.get("device", ""))
+    parts = [name or device, machine.get("precision", "")]
+    if device == "cpu":
+        threads = machine.get("threads", "?")
+        parts.insert(1, f"{threads} thread{'' if threads == 1 else 's'}")
+    return ", ".join(filter(None, parts))
+
+
 class ListedCells:
     """The cells that a manifest accounts for: made by the methods, weights and code that it names.
 

@@ -29,6 +29,15 @@ class Run:
 
     Raises:
         RobobenchError: The folder does not contain a run.
+
+    >>> import tempfile, robobench
+    >>> run = robobench.run("org", "jpeg:10", limit=20, out=tempfile.mkdtemp())
+    >>> [cell.degradation.label for cell in run.cells]
+    ['clean', 'jpeg_compression 10']
+    >>> run.summary()["corruption"].tolist()
+    ['clean', 'jpeg_compression', 'mean']
+    >>> run.confusion(run.cells[0]).to_numpy().sum()
+    np.int64(20)
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -58,7 +67,7 @@ class Run:
         self.draws = self.draws if draws is None else draws
         self.seed_sd = self.seed_sd if seed_sd is None else seed_sd
         check_draws(self.draws, self.seed_sd)
-        for derived in ("series", "_summary"):
+        for derived in ("series", "joint_series", "_summary"):
             self.__dict__.pop(derived, None)
 
     @property
@@ -177,6 +186,11 @@ class Run:
 
         return series_of(self._outcomes, draws=self.draws, seed_sd=self.seed_sd)
 
+    @property
+    def joint_series(self) -> list[Series]:
+        """The same, on the images that all cells of a data set have, so that any two can be compared."""
+        return self.series
+
     def _repr_html_(self) -> str:
         """The summary, in a notebook."""
         shown = self.summary()
@@ -218,6 +232,11 @@ def load(folder: str | Path) -> Run:
 
     Raises:
         RobobenchError: The folder does not contain a run.
+
+    >>> import tempfile, robobench
+    >>> made = robobench.run("org", "jpeg:10", limit=20, out=tempfile.mkdtemp())
+    >>> load(made.folder).frame.equals(made.frame)
+    True
     """
     return Run(folder)
 

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from robobench.errors import RobobenchError, unknown_name
+from robobench.training.progress import of_training, progress
 from robobench.training.trainer import TrainingRequest, requested_trainings, train_one
 
 
@@ -38,6 +39,9 @@ def train(
 
     Raises:
         RobobenchError: Any mistake that the user can fix.
+
+    >>> [card.name for card in train("afd", "jpeg")]  # for shapes10; trained already, it is left
+    ['shapes10-vgg-tiny-afd-jpeg_compression-s0.json']
     """
     known = [f for f in TrainingRequest.__dataclass_fields__ if f not in ("backbone", "images")]
     for name in settings:
@@ -54,7 +58,10 @@ def train(
     if images is not None:
         settings["images"] = str(images)
     request = TrainingRequest(**settings)
-    return [
-        train_one(request, name, on, again=again).card
-        for name, on in requested_trainings(request, method, trained_on)
-    ]
+    cards = []
+    for name, on in requested_trainings(request, method, trained_on):
+        label = f"{name}@{on}"
+        with progress(label, total=1.0) as update:
+            show = of_training(update, label)
+            cards.append(train_one(request, name, on, again=again, progress=show).card)
+    return cards

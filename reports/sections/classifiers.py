@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +11,16 @@ import pandas as pd
 
 from robobench import section
 from robobench.analysis.classifier_ranking import Ranking, rank
-from robobench.analysis.outcomes import outcomes_of
-from robobench.analysis.series import series_of
 from robobench.reports.blocks import LEVEL, Block, Plot, Table, Text, Value
 from robobench.reports.classifier_plots import classifier_heatmap, robustness_figure
+from robobench.results.manifest import timed_methods
+from robobench.types import CLEAN
 
 if TYPE_CHECKING:
     from robobench.analysis.series import Series
     from robobench.results.run import Run
+
+_FEW_CLASSES = 10  # up to which top-5 says little
 
 
 @section("classifiers", order=5, title="Which classifier holds up")
@@ -26,26 +28,34 @@ def classifiers(run: Run) -> list[Block]:
     """Classifiers ranked by their accuracy on degraded images, where there are several."""
     sources = dict.fromkeys((c.dataset, c.split) for c in run.cells)
     blocks: list[Block] = []
+    table = run.frame  # first: what is read for it also serves the series
     for dataset, split in sources:
-        cells = [c for c in run.cells if (c.dataset, c.split, c.method) == (dataset, split, "org")]
-        degraded = {c.backbone for c in cells if not c.degradation.is_clean}
+        degraded = {
+            c.backbone
+            for c in run.cells
+            if (c.dataset, c.split, c.method) == (dataset, split, "org") and c.corruption != CLEAN
+        }
         if len(degraded) < 2:
             continue
-        everything = series_of(outcomes_of(run.each(cells)))
+        everything = [
+            s
+            for s in run.joint_series
+            if (s.dataset, s.split, s.method) == (dataset, split, "org") and s.corruptions
+        ]
         if not _shared(everything):
             continue
-        found = rank(everything, profile=run.manifest["profile"])
+        found = rank(everything, profile=run.manifest["profile"], table=table)
         suffix = f"-{dataset}-{split}" if len(sources) > 1 else ""
         if suffix:
             blocks.append(Text(f"{dataset} {split}", "heading"))
-        blocks += [*ranking_blocks(found, suffix), *_plots(found, everything, suffix)]
+        blocks += [*ranking_blocks(found, run.manifest, suffix), *_plots(found, everything, suffix)]
         blocks.append(_pairs(found, suffix))
     return blocks
 
 
-def ranking_blocks(found: Ranking, suffix: str = "") -> list[Block]:
-    """The verdict and the table of a ranking."""
-    return [Text(verdict(found)), _table(found, suffix)]
+def ranking_blocks(found: Ranking, manifest: Mapping[str, Any], suffix: str = "") -> list[Block]:
+    """The verdict of a ranking, its table, and that of calibration and cost."""
+    return [Text(verdict(found)), _table(found, suffix), _calibration(found, manifest, suffix)]
 
 
 def verdict(found: Ranking) -> str:
@@ -115,6 +125,49 @@ def _table(found: Ranking, suffix: str) -> Table:
         "levels), in percent with 95 % intervals.",
         frame,
         notes=tuple(notes),
+    )
+
+
+def _calibration(found: Ranking, manifest: Mapping[str, Any], suffix: str) -> Table:
+    """Calibration, top-5 where there are more than ten classes, and cost."""
+    rows = records(found.frame)
+    columns = {
+        "ECE, clean": [Value(r.ece_clean, why="not measured") for r in rows],
+        "degraded": [Value(r.ece, why="not measured") for r in rows],
+    }
+    if len(manifest["dataset"].get("class_names", ())) > _FEW_CLASSES:
+        why = "the run's cells were stored by an earlier version"
+        columns["top-5, clean"] = [Value(r.top5_clean, why=why) for r in rows]
+        columns["top-5"] = [Value(r.top5, why=why) for r in rows]
+    costs = [_entry(r, manifest) for r in rows]
+    why = "not recorded in the run"
+    columns["parameters"] = [Value(c.get("parameters"), unit="count", why=why) for c in costs]
+    columns["multiply-adds"] = [Value(c.get("macs"), unit="count", why=why) for c in costs]
+    columns["ms"] = [
+        Value(c.get("milliseconds"), unit="number", why="not measured in the run") for c in costs
+    ]
+    frame = pd.DataFrame(columns, index=[r.name for r in rows], dtype=object)
+    frame.columns.name = "classifier"
+    machines = dict.fromkeys(c["timed_on"] for c in costs if "timed_on" in c)
+    return Table(
+        f"classifiers-cost{suffix}",
+        "Expected calibration error in percent, on clean and on degraded images; parameters, "
+        "multiply-adds and measured milliseconds per image.",
+        frame,
+        notes=(f"Time: measured in the run, on {' and on '.join(machines)}.",) if machines else (),
+    )
+
+
+def _entry(row: Any, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What the manifest tells of a row."""
+    return next(
+        (
+            entry
+            for entry in timed_methods(manifest)
+            if entry.get("backbone") == row.classifier
+            and row.method in (entry["method"], f"{entry['method']}@{entry['trained_on']}")
+        ),
+        {},
     )
 
 

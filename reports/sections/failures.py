@@ -8,7 +8,7 @@ from robobench import section
 from robobench.reports.blocks import Block, Browser, Text
 from robobench.reports.failure_data import failure_data
 from robobench.reports.leaderboard import Leaderboard, leaderboards
-from robobench.reports.per_image import PerImage, per_image
+from robobench.reports.per_image import PerImage, images_of, per_image
 
 if TYPE_CHECKING:
     from robobench.results.run import Run
@@ -43,7 +43,7 @@ def _caption(board: Leaderboard, found: PerImage, count: int) -> str:
         chosen = f"This page holds all {found.total:,} images"
     else:
         among = "" if count == candidates else f" the most disputed of {candidates}"
-        spread = "with a thumbnail" if board.run.manifest.get("thumbnails") else "spread evenly"
+        spread = "with a thumbnail" if images_of(board).get("thumbnails") else "spread evenly"
         chosen = f"This page holds {count} of the {found.total:,} images,{among} {spread}"
     return (
         "Images that one method gets right and another wrong, with the classes that they name and "

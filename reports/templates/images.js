@@ -89,7 +89,7 @@ class ImageBrowser {
   entry(place, a, b, image) {
     const said = (method, kind) => {
       const at = this.at(place, method, image);
-      const text = `${this.name(this.predicted[at])} (${this.confidence[at]} %)`;
+      const text = `${this.name(this.predicted[at])} (${this.confidence[at]}\u00a0%)`;
       return [make("dt", { textContent: this.data.methods[method] }),
         make("dd", { className: kind, textContent: text })];
     };

@@ -55,10 +55,9 @@ class ResultTable {
 
   addSorting() {
     this.header.forEach((cell, column) => {
-      const text = cell.textContent;
-      if (!text) return;
+      if (!cell.textContent) return;
       cell.replaceChildren(make("button", {
-        type: "button", textContent: text, on: { click: () => this.sort(column) },
+        type: "button", innerHTML: cell.innerHTML, on: { click: () => this.sort(column) },
       }));
     });
   }

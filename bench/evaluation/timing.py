@@ -1,0 +1,130 @@
+"""How long each method takes for an image, measured on the device of a run.
+
+A trial before the cells are filled: while they are, the next images are degraded at the same time, on
+the same cores or the same GPU, and the features of a stem are shared.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from robobench.evaluation.grid import Grid
+from robobench.evaluation.images import ImageSource
+from robobench.evaluation.runner import chunk_size, context_for, padded
+from robobench.results.store import Store
+from robobench.types import Context, Degradation
+from robobench.weights.selection import SelectedMethod
+
+_CALLS: Final = 3
+_SECONDS: Final = 1.0  # per condition, beyond which the first call has to do
+
+
+def time_methods(grid: Grid, source: ImageSource, store: Store) -> list[dict[str, Any]]:
+    """Time every method that has cells to fill, on its first condition and its last.
+
+    The images are those of the run, as many at once as in it. The fastest of three calls counts;
+    methods take turns, so that other load on the machine affects all alike.
+
+    Returns:
+        For each method ``backbone``, ``method``, ``trained_on``, ``train_seed`` (as in the manifest's
+        list of methods), ``milliseconds`` per image, and the number of images of a ``batch``. A method
+        that raises is left out: the run says which of its cells failed.
+    """
+    trials = [
+        [_Trial(selected, condition) for condition in _conditions(grid, selected, source, store)]
+        for selected in grid.methods
+    ]
+    for _ in range(1 + _CALLS):
+        for trial in chain.from_iterable(trials):
+            trial.call(source)
+    return [
+        {
+            "backbone": own[0].selected.backbone.label,
+            "method": own[0].selected.name,
+            "trained_on": own[0].selected.trained_on,
+            "train_seed": own[0].selected.train_seed,
+            "milliseconds": float(f"{1000 * sum(t.fastest for t in own) / len(own):.4g}"),
+            "batch": own[0].size,
+        }
+        for own in trials
+        if own and all(t.fastest < math.inf for t in own)
+    ]
+
+
+def _conditions(
+    grid: Grid, selected: SelectedMethod, source: ImageSource, store: Store
+) -> list[tuple[Degradation, int]]:
+    """The first and the last condition under which a method has nothing stored."""
+    missing = [
+        condition
+        for condition in grid.conditions()
+        if (cell := grid.cell(selected, *condition)) is not None
+        and source.has(condition[0])
+        and not store.has(cell)
+    ]
+    return list(dict.fromkeys((missing[0], missing[-1]))) if missing and len(source) else []
+
+
+@dataclass
+class _Trial:
+    """A method under one condition.
+
+    Attributes:
+        selected: The method.
+        condition: Degradation and seed.
+        fastest: Seconds per image in its fastest call; infinite before, and if it raised.
+        size: Number of images of a batch.
+    """
+
+    selected: SelectedMethod
+    condition: tuple[Degradation, int]
+    fastest: float = math.inf
+    size: int = 0
+    _input: tuple[Tensor, Context] | None = None
+    _spent: float = 0.0
+    _failed: bool = False
+
+    def call(self, source: ImageSource) -> None:
+        """Predict once; the first time to compile and fill caches, later to be timed."""
+        if self._spent > _SECONDS or self._failed:
+            return
+        try:
+            with torch.inference_mode():
+                if self._input is None:
+                    self._input = self._prepare(source)
+                    self._predict(*self._input)
+                    return
+                seconds = self._predict(*self._input)
+        except (Exception, SystemExit):  # noqa: BLE001 - foreign code, whose cells fail by name
+            self.fastest, self._failed = math.inf, True
+            return
+        self._spent += seconds
+        self.fastest = min(self.fastest, seconds / len(self._input[0]))
+
+    def _prepare(self, source: ImageSource) -> tuple[Tensor, Context]:
+        """Images and context, as in the run."""
+        method = self.selected.method
+        size = method.batch_size(source.side) if method.adapts else chunk_size(source.side)
+        self.size, count = size, min(size, len(source))
+        degradation, seed = self.condition
+        _, images = source.batch(0, count, degradation, seed)
+        if method.adapts:  # such a method gets fewer images at the end, others get padding
+            method.begin(lambda wanted: source.clean(0, min(wanted, len(source))))
+        else:
+            images = padded(images, size)
+        return images, context_for(method, source, degradation, source.order[:count], len(images))
+
+    def _predict(self, images: Tensor, context: Context) -> float:
+        """Duration in seconds; the result is fetched, so that a GPU has finished."""
+        if images.is_cuda:
+            torch.cuda.synchronize(images.device)
+        began = time.perf_counter()
+        self.selected.method.predict(images, context).sum().item()
+        return time.perf_counter() - began

@@ -141,8 +141,8 @@ def differs_where_it_is_random(it: Subject) -> None:
             "registered as random, but images with different indices get the same noise: declare "
             "random=False, or use `keys`"
         )
-        found, *again = (it.at(it.images, it.places, seed) for seed in range(4))
-        changed = any(not torch.equal(found, one) for one in again)
+        seeded = [it.at(it.images, it.places, seed) for seed in range(4)]
+        changed = any(not torch.equal(seeded[0], one) for one in seeded[1:])
         assert changed, "registered as random, but the seed changes nothing"
     else:
         found, again = it.at(it.images, it.places), it.at(it.images, it.places + 1, 1)

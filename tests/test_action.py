@@ -147,6 +147,7 @@ def checked(made, tmp_path, baseline="", **inputs):
     return runner
 
 
+@pytest.mark.slow
 def test_it_runs_with_the_inputs(tmp_path):
     runner = Runner(
         tmp_path, corruptions="jpeg:30", limit="20", arguments="--label 'my model' --no-report"

@@ -155,20 +155,12 @@ def walk(page, capsys):
 
 
 HOW_TO = sorted((DOCS / "how-to").glob("*.md"))
-SLOW = {
-    "compare-models.md",
-    "plugins.md",
-    "data.md",
-    "method.md",
-    "adaptation.md",
-    "cluster.md",
-    "paper.md",
-}
+QUICK = {"corruption.md"}
 
 
 def marked(pages):
     return [
-        pytest.param(p, id=p.stem, marks=pytest.mark.slow if p.name in SLOW else ()) for p in pages
+        pytest.param(p, id=p.stem, marks=() if p.name in QUICK else pytest.mark.slow) for p in pages
     ]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from robobench.errors import RobobenchError, unknown_name
 from robobench.files import write_aside
 from robobench.registry import SECTIONS
-from robobench.reports import html_tables, markup, style, svg, tables
+from robobench.reports import html_tables, latex_tables, markup, style, svg, tables
 from robobench.reports.blocks import (
     Block,
     Browser,
@@ -24,8 +24,10 @@ from robobench.reports.blocks import (
     name_in_files,
 )
 from robobench.reports.joined import join
-from robobench.reports.leaderboard import leaderboards
+from robobench.reports.leaderboard import Leaderboard, leaderboards
 from robobench.reports.notices import notices
+from robobench.reports.paper_styles import PLAIN, PaperStyle, paper_style
+from robobench.reports.prose_numbers import macros
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -62,6 +64,8 @@ class Report:
         notices: What is shown before everything else.
         parts: The sections, in order.
         version: Version of robobench, for the footer.
+        paper: The style that its figures are drawn in, and its LaTeX is written in.
+        boards: The leaderboards whose numbers LaTeX gets as macros.
     """
 
     title: str
@@ -69,6 +73,8 @@ class Report:
     notices: Sequence[Text]
     parts: Sequence[Part]
     version: str
+    paper: PaperStyle = PLAIN
+    boards: Sequence[Leaderboard] = ()
     _drawn: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
     def draw(self, plot: Plot | Gallery, form: style.Format) -> bytes:
@@ -102,6 +108,7 @@ def build(
     formats: Iterable[str] = DEFAULT_FORMATS,
     sections: Iterable[str] | None = None,
     normalizer: str | None = None,
+    paper: str = "plain",
 ) -> Path:
     """Write the report of a run, or of several side by side.
 
@@ -112,12 +119,13 @@ def build(
         formats: Any of `FORMATS`.
         sections: Names of registered sections; by default all that return anything.
         normalizer: Reference method that losses are relative to, instead of ``org``.
+        paper: Style of the LaTeX, one of `robobench.reports.paper_styles.STYLES`.
 
     Returns:
         The file to open first.
 
     Raises:
-        RobobenchError: A format, section or method is unknown, the run has no cells, a section
+        RobobenchError: A format, section, method or style is unknown, the run has no cells, a section
             raised, or the folder is not writable.
     """
     wanted = list(dict.fromkeys(formats))
@@ -126,10 +134,16 @@ def build(
             raise unknown_name("format", name, FORMATS)
     if not wanted:
         raise RobobenchError(f"no format given: name one or more of {', '.join(FORMATS)}")
-    report = compose([run] if not isinstance(run, Sequence) else run, sections, normalizer)
+    looks = {name: paper_style(paper) if name == "latex" else PLAIN for name in wanted}
+    runs = [run] if not isinstance(run, Sequence) else run
+    reports = {
+        look: compose(runs, sections, normalizer, look) for look in dict.fromkeys(looks.values())
+    }
     folder = Path(out)
-    with style.room():
-        files = {path: data for name in wanted for path, data in _WRITERS[name](report).items()}
+    files: dict[str, bytes] = {}
+    for name, look in looks.items():
+        with style.room(look):
+            files |= _WRITERS[name](reports[look])
     for path, data in files.items():
         write_aside(folder / path, data)
     return folder / _FIRST[wanted[0]]
@@ -178,9 +192,12 @@ def _joined(runs: Sequence[Run], normalizer: str | None) -> Run:
 
 
 def compose(
-    runs: Sequence[Run], sections: Iterable[str] | None = None, normalizer: str | None = None
+    runs: Sequence[Run],
+    sections: Iterable[str] | None = None,
+    normalizer: str | None = None,
+    paper: PaperStyle = PLAIN,
 ) -> Report:
-    """Call the sections.
+    """Call the sections, whose figures fit a paper.
 
     Raises:
         RobobenchError: See `build`.
@@ -189,7 +206,7 @@ def compose(
 
     names = _chosen(sections)
     run = _joined(runs, normalizer)
-    with style.room():
+    with style.room(paper):
         parts = [_call(name, run) for name in names]
     asked = sections is not None
     _refuse_same_names(parts)
@@ -205,6 +222,8 @@ def compose(
         notices=notices(run),
         parts=[part for part in parts if part.blocks or asked],
         version=robobench.__version__,
+        paper=paper,
+        boards=found,
     )
 
 
@@ -326,21 +345,17 @@ def _html(report: Report) -> Mapping[str, bytes]:
 
 
 def _latex(report: Report) -> Mapping[str, bytes]:
-    files = {
-        f"tables/{table.name}.tex": (_comment(table) + tables.to_latex(table)).encode()
-        for table in report.tables
-    }
+    files = {"numbers.tex": macros(report.boards).encode()}
+    for table in report.tables:
+        for folder, intervals in (("tables", True), ("tables/without-intervals", False)):
+            made = latex_tables.to_latex(table, report.paper, intervals=intervals)
+            files[f"{folder}/{table.name}.tex"] = made.encode()
     for plot in report.plots:
+        float_ = latex_tables.figure_to_latex(plot, report.paper)
+        files[f"figures/{plot.name}.tex"] = float_.encode()
         files[f"figures/{plot.name}.pdf"] = report.draw(plot, "pdf")
         files[f"figures/{plot.name}.svg"] = report.draw(plot, "svg")
     return {"report.tex": page(report.without_browsers(), "report.tex.j2"), **files}
-
-
-def _comment(table: Table) -> str:
-    """The comment at the top of a table's file, for whoever finds it in a paper's folder."""
-    needs = "booktabs, array" if table.wraps else "booktabs"
-    told = [f"{table.caption} Needs the packages: {needs}.", *table.notes]
-    return "".join(f"% {' '.join(line.split())}\n" for line in told)
 
 
 def _markdown(report: Report) -> Mapping[str, bytes]:

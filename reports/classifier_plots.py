@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from scipy.special import expit, logit
 
 from robobench.analysis.classifier_ranking import LEAST_FOR_A_LINE, Ranking, name_of
-from robobench.reports.style import WIDTH, looks
+from robobench.reports.style import looks, width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +30,7 @@ def classifier_heatmap(found: Ranking, everything: Sequence[Series]) -> Figure:
         [[float(s.mean(s.degradations(name))[0]) for name in found.corruptions] for s in series]
     )
     wide = len(found.corruptions) > 6
-    figure = Figure(figsize=(WIDTH, 0.9 + 0.32 * len(series) + 0.06 * 20), layout="constrained")
+    figure = Figure(figsize=(width(), 0.9 + 0.32 * len(series) + 0.06 * 20), layout="constrained")
     axes = figure.add_subplot()
     seaborn.heatmap(
         100 * shares, annot=True, fmt=".0f", cmap=_FROM_RED_TO_BLUE, ax=axes, vmin=0, vmax=100,
@@ -48,7 +48,7 @@ def classifier_heatmap(found: Ranking, everything: Sequence[Series]) -> Figure:
 def robustness_figure(found: Ranking) -> Figure:
     """Accuracy on degraded against clean images, with the line through the classifiers."""
     frame = found.frame
-    figure = Figure(figsize=(WIDTH * 0.72, WIDTH * 0.5), layout="constrained")
+    figure = Figure(figsize=(width() * 0.72, width() * 0.5), layout="constrained")
     axes = figure.add_subplot()
     edge = 0.5 / found.count
     clean, degraded = (frame[c].clip(edge, 1 - edge).to_numpy() for c in ("clean", "mean"))

@@ -134,5 +134,6 @@ def write_comparison(
     before: Run, after: Run, found: BeforeAfter, out: Path, formats: Sequence[str]
 ) -> Path:
     """Write the pages; returns the one to open first."""
-    write(report_of(before, after, found), out, formats)
+    made = report_of(before, after, found)
+    write(dict.fromkeys(formats, made), out)
     return out / FIRST[formats[0]]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from robobench.errors import RobobenchError, unknown_name
 from robobench.files import write_aside
 from robobench.registry import SECTIONS
-from robobench.reports import data_files, html_tables, markup, style, svg, tables
+from robobench.reports import data_files, html_tables, latex_tables, markup, style, svg, tables
 from robobench.reports.blocks import (
     Block,
     Browser,
@@ -23,9 +23,11 @@ from robobench.reports.blocks import (
     counted,
 )
 from robobench.reports.joined import join
-from robobench.reports.leaderboard import leaderboards
+from robobench.reports.leaderboard import Leaderboard, leaderboards
 from robobench.reports.notices import notices
+from robobench.reports.paper_styles import PLAIN, PaperStyle, paper_style
 from robobench.reports.part import Part
+from robobench.reports.prose_numbers import macros
 from robobench.reports.pull_request import LONGEST, Folded, fitted
 
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ class Report:
         notices: What is shown before everything else.
         parts: The sections, in order.
         version: Version of robobench, for the footer.
+        paper: The style that its figures are drawn in, and its LaTeX is written in.
+        boards: The leaderboards whose numbers LaTeX gets as macros.
     """
 
     title: str
@@ -55,6 +59,8 @@ class Report:
     notices: Sequence[Text]
     parts: Sequence[Part]
     version: str
+    paper: PaperStyle = PLAIN
+    boards: Sequence[Leaderboard] = ()
     _drawn: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
     def draw(self, plot: Plot | Gallery, form: style.Format) -> bytes:
@@ -91,6 +97,7 @@ def build(
     formats: Iterable[str] = DEFAULT_FORMATS,
     sections: Iterable[str] | None = None,
     normalizer: str | None = None,
+    paper: str = "plain",
 ) -> Path:
     """Write the report of a run, or of several side by side.
 
@@ -101,17 +108,22 @@ def build(
         formats: Any of `FORMATS`.
         sections: Names of registered sections; by default all that return anything.
         normalizer: Reference method that losses are relative to, instead of ``org``.
+        paper: Style of the LaTeX, one of `robobench.reports.paper_styles.STYLES`.
 
     Returns:
         The file to open first.
 
     Raises:
-        RobobenchError: A format, section or method is unknown, the run has no cells, a section
+        RobobenchError: A format, section, method or style is unknown, the run has no cells, a section
             raised, or the folder is not writable.
     """
     wanted = check_formats(formats)
-    report = compose([run] if not isinstance(run, Sequence) else run, sections, normalizer)
-    write(report, Path(out), wanted)
+    runs = [run] if not isinstance(run, Sequence) else run
+    looks = {name: paper_style(paper) if name == "latex" else PLAIN for name in wanted}
+    made = {
+        look: compose(runs, sections, normalizer, look) for look in dict.fromkeys(looks.values())
+    }
+    write({name: made[look] for name, look in looks.items()}, Path(out))
     return Path(out) / FIRST[wanted[0]]
 
 
@@ -130,10 +142,12 @@ def check_formats(formats: Iterable[str]) -> list[str]:
     return wanted
 
 
-def write(report: Report, folder: Path, formats: Sequence[str]) -> None:
-    """Write the files of a report, all made before the first is written."""
-    with style.room():
-        files = {path: data for name in formats for path, data in _WRITERS[name](report).items()}
+def write(reports: Mapping[str, Report], folder: Path) -> None:
+    """Write the files of reports, by format, all made before the first is written."""
+    files: dict[str, bytes] = {}
+    for name, report in reports.items():
+        with style.room(report.paper):
+            files |= _WRITERS[name](report)
     for path, data in files.items():
         write_aside(folder / path, data)
 
@@ -181,9 +195,12 @@ def _joined(runs: Sequence[Run], normalizer: str | None) -> Run:
 
 
 def compose(
-    runs: Sequence[Run], sections: Iterable[str] | None = None, normalizer: str | None = None
+    runs: Sequence[Run],
+    sections: Iterable[str] | None = None,
+    normalizer: str | None = None,
+    paper: PaperStyle = PLAIN,
 ) -> Report:
-    """Call the sections.
+    """Call the sections, whose figures fit a paper.
 
     Raises:
         RobobenchError: See `build`.
@@ -192,7 +209,7 @@ def compose(
 
     names = _chosen(sections)
     run = _joined(runs, normalizer)
-    with style.room():
+    with style.room(paper):
         parts = [_call(name, run) for name in names]
     asked = sections is not None
     _refuse_same_names(parts)
@@ -208,6 +225,8 @@ def compose(
         notices=notices(run),
         parts=[part for part in parts if part.blocks or asked],
         version=robobench.__version__,
+        paper=paper,
+        boards=found,
     )
 
 
@@ -329,21 +348,17 @@ def _html(report: Report) -> Mapping[str, bytes]:
 
 
 def _latex(report: Report) -> Mapping[str, bytes]:
-    files = {
-        f"tables/{table.name}.tex": (_comment(table) + tables.to_latex(table)).encode()
-        for table in report.tables
-    }
+    files = {"numbers.tex": macros(report.boards).encode()}
+    for table in report.tables:
+        for folder, intervals in (("tables", True), ("tables/without-intervals", False)):
+            made = latex_tables.to_latex(table, report.paper, intervals=intervals)
+            files[f"{folder}/{table.name}.tex"] = made.encode()
     for plot in report.plots:
+        float_ = latex_tables.figure_to_latex(plot, report.paper)
+        files[f"figures/{plot.name}.tex"] = float_.encode()
         files[f"figures/{plot.name}.pdf"] = report.draw(plot, "pdf")
         files[f"figures/{plot.name}.svg"] = report.draw(plot, "svg")
     return {"report.tex": page(report.without_browsers(), "report.tex.j2"), **files}
-
-
-def _comment(table: Table) -> str:
-    """The comment at the top of a table's file, for whoever finds it in a paper's folder."""
-    needs = "booktabs, array" if table.wraps else "booktabs"
-    told = [f"{table.caption} Needs the packages: {needs}.", *table.notes]
-    return "".join(f"% {' '.join(line.split())}\n" for line in told)
 
 
 def _markdown(report: Report) -> Mapping[str, bytes]:

@@ -156,6 +156,24 @@ def _result_frame(measured: Measured) -> pd.DataFrame:
     return _grouped(lines, "truth" if measured.reproduction.of_levels else "network")
 
 
+def paper_table(measured: Measured) -> Table:
+    """The table in the paper's layout: its rows and columns once published, once as ours."""
+    lines: dict[tuple[str, str], dict[str, Value]] = {}
+    for group in (PUBLISHED, OURS):
+        for row in present(measured):
+            values = _values_of(measured, row).get(group)
+            if values is not None:
+                lines[group.capitalize(), _heading(row)] = values
+    what = "truth" if measured.reproduction.of_levels else "network"
+    unit = f"unit {unit_of_level(measured)}" if measured.reproduction.of_levels else "in percent"
+    return Table(
+        f"{measured.name}-table",
+        f"{_titled(measured)}, {unit}: published and ours.",
+        _grouped(lines, what),
+        notes=_table_notes(measured),
+    )
+
+
 def _grouped(lines: Mapping[tuple[str, str], Mapping[str, Value]], corner: str) -> pd.DataFrame:
     """A frame of rows, each headed by its group and its name."""
     frame = pd.DataFrame(

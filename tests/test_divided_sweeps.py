@@ -29,7 +29,8 @@ def counting(registered):
         limit = 10**9
 
         def predict(self, images, context):
-            calls.append(len(set(context.indices.tolist())))
+            if len(images) > 1:  # one image alone is asked what it costs
+                calls.append(len(set(context.indices.tolist())))
             if len(calls) > Counting.limit:
                 raise KeyboardInterrupt
             return self.backbone(images)

@@ -108,7 +108,7 @@ def _new(result: CheckResult) -> list[str]:
     named = ", ".join(dict.fromkeys(f"{v.method} on {v.what}" for v in new[:5]))
     more = f" and {len(new) - 5} more" if len(new) > 5 else ""
     said = f"Not in the baseline, and so not compared: {named}{more}"
-    return [f"{said}; `robobench freeze` adds them."]
+    return [f"{said}; `robobench freeze` includes them."]
 
 
 def _power(result: CheckResult) -> str:

@@ -96,8 +96,9 @@ def test_runs_that_share_cells_hold_no_more_than_two_at_a_time(tmp_path, most):
     one = load(write_run(tmp_path / "one", ("org", "afd")))
     other = load(write_run(tmp_path / "other", ("org", "ddp"), images=60))
     run = join([one, other])
-    assert len(run.cells) == 18
-    assert set(run.summary()["method"]) == set(METHODS)
+    # Their answers for the first forty images differ: none of the two stands for both.
+    assert len(run.cells) == 24
+    assert set(run.summary()["method"]) == {"org [one]", "org [other]", "afd", "ddp"}
     assert 1 <= most() <= 2
     assert {len(run.predictions(cell)) for cell in run.cells} == {40}, "the common images"
 

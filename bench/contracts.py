@@ -183,15 +183,18 @@ class Method:
         from robobench.backbones.counting import cost_of_predicting
         from robobench.types import Context
 
-        image = self.backbone.example
         told: dict[str, Any] = {"corruption": "jpeg_compression", "severity": 3, "level": 50.0}
-        told["header_quality"] = torch.full((1,), 50, device=image.device)
-        context = Context(
-            **{name: value for name, value in told.items() if name in self.needs},
-            indices=torch.zeros(1, dtype=torch.int64, device=image.device),
-        )
+
+        def predict(images: Tensor) -> Tensor:
+            told["header_quality"] = torch.full((len(images),), 50, device=images.device)
+            context = Context(
+                **{name: value for name, value in told.items() if name in self.needs},
+                indices=torch.arange(len(images), device=images.device),
+            )
+            return self.predict(images, context)
+
         try:
-            return cost_of_predicting(lambda: self.predict(image, context), self.backbone)
+            return cost_of_predicting(predict, self.backbone)
         except Exception:  # noqa: BLE001 - the run reports which cells it fails, and why
             return self.backbone.cost()
 

@@ -93,7 +93,7 @@ def needs(name: str) -> list[str]:
         lines.append(f"**On what**, by default: {', '.join(f'`{t}`' for t in trainings)}.")
     recipes = kind.recipes(None) if kind.weights_of != "plugin" else {}
     if recipes:
-        told = ", ".join(f"`{n}` ({r.minutes:.2g} minutes)" for n, r in recipes.items())
+        told = ", ".join(f"`{n}` ({_minutes(r.minutes)})" for n, r in recipes.items())
         lines.append(f"**Recipes**, with a rough time on two CPU cores: {told}.")
     known = [TOLD[need] for need in TOLD if need in kind.needs]
     oracle = bool(ORACLE_NEEDS & kind.needs)
@@ -107,6 +107,10 @@ def needs(name: str) -> list[str]:
             "[how to use it](../how-to/adaptation.md)."
         )
     return lines
+
+
+def _minutes(minutes: float) -> str:
+    return f"{minutes / 60:.0f} hours" if minutes > 100 else f"{minutes:.2g} minutes"
 
 
 def called(name: str) -> str:

@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 from robobench.analysis.classifier_ranking import Ranking, name_of
 from robobench.reports.blocks import Value
 from robobench.reports.point_labels import label_points
-from robobench.reports.style import BACKGROUND, INK_ON_COLOR, WIDTH, fix_layout, looks
+from robobench.reports.style import BACKGROUND, INK_ON_COLOR, fix_layout, looks, width
 from robobench.reports.svg import Chart, Spot, belongs_to
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def classifier_heatmap(found: Ranking, everything: Sequence[Series]) -> Figure:
         [[float(s.mean(s.degradations(name))[0]) for name in found.corruptions] for s in series]
     )
     wide = len(found.corruptions) > 6
-    figure = Figure(figsize=(WIDTH, 0.9 + 0.32 * len(series) + 0.06 * 20), layout="constrained")
+    figure = Figure(figsize=(width(), 0.9 + 0.32 * len(series) + 0.06 * 20), layout="constrained")
     axes = figure.add_subplot()
     seaborn.heatmap(
         100 * shares, annot=True, fmt=".0f", cmap=_FROM_RED_TO_BLUE, ax=axes, vmin=0, vmax=100,
@@ -52,7 +52,7 @@ def classifier_heatmap(found: Ranking, everything: Sequence[Series]) -> Figure:
 def robustness_figure(found: Ranking) -> Chart:
     """Accuracy on degraded against clean images, with the line through the classifiers."""
     frame = found.frame
-    figure = Chart(figsize=(WIDTH * 0.72, WIDTH * 0.5), layout="constrained")
+    figure = Chart(figsize=(width() * 0.72, width() * 0.5), layout="constrained")
     axes = figure.add_subplot()
     edge = 0.5 / found.count
     clean, degraded = (frame[c].clip(edge, 1 - edge).to_numpy() for c in ("clean", "mean"))

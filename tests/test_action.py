@@ -147,6 +147,7 @@ def checked(made, tmp_path, baseline="", **inputs):
     return runner
 
 
+@pytest.mark.slow
 def test_it_runs_with_the_inputs(tmp_path):
     runner = Runner(
         tmp_path, corruptions="jpeg:30", limit="20", arguments="--label 'my model' --no-report"
@@ -178,15 +179,26 @@ def test_what_it_makes_of_the_check(baseline, outcome, code, made, tmp_path):
     assert ("::error" in done.stdout) == (code != 0)
 
 
-def test_a_regression_fails_the_job(made, tmp_path):
-    folder = tmp_path / "worse"
-    folder.mkdir()
-    worse = robobench.run(
-        "org", "jpeg:10-30/20", limit=40, out=folder / "half", mean=(0.2, 0.2, 0.2)
+def test_a_comment_is_not_longer_than_github_takes(made, tmp_path):
+    runner = Runner(tmp_path, out="run")
+    shutil.copytree(made / "run", tmp_path / "run")
+    (tmp_path / "temp" / "robobench-run.md").write_text("| größer |\n" * 9000, encoding="utf-8")
+    assert runner.step("check").returncode == 0
+    comment = Path(runner.outputs["check", "summary"]).read_text(encoding="utf-8")
+    assert len(comment) < 65_536
+    assert comment.endswith("Cut here: the summary of the job has the rest.\n")
+    assert (tmp_path / "temp" / "summary-check").read_text(encoding="utf-8").count("größer") == 9000
+
+
+def test_a_regression_fails_the_job(tmp_path, write_run):
+    good = write_run(tmp_path / "good", ("afd",), shown=False)
+    bad = write_run(
+        tmp_path / "bad", ("afd",), shown=False, weights="b", skill={"afd": (0.9, 0.14)}
     )
-    runner = Runner(folder, baseline=str(made / "same.json"), out=str(worse.folder))
-    (folder / "temp" / "robobench-run.md").write_text("")
-    runner.step("check")
+    freeze_baseline(good, tmp_path / "good.json")
+    runner = Runner(tmp_path, baseline=str(tmp_path / "good.json"), out=str(bad))
+    (tmp_path / "temp" / "robobench-run.md").write_text("")
+    assert runner.step("check").returncode == 0, "the comment comes before the failure"
     assert runner.outputs["check", "outcome"] == "worse"
     assert runner.step("verdict").returncode == 1
 

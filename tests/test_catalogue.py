@@ -35,6 +35,9 @@ def test_groups_are_registered_and_complete():
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     listed = done.stdout.partition("\ngroups\n")[2]
+    code = "from robobench.corruptions.catalogue import minimum; print(minimum('sparkles'))"
+    alone = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert alone.stdout.strip() == "8"  # an argument that its file takes from elsewhere
     told = {line.split()[0] for line in listed.splitlines() if not line.startswith(" ")}
     assert told == set(GROUPS)
     others = {"multi_jpeg", "webp", "avif", *c_bar, *geometry}

@@ -21,6 +21,7 @@ from robobench.types import Degradation
 
 ALL = GROUPS["all"]
 EVERY = (*ALL, "multi_jpeg", "webp", "avif")
+NEWER = (*catalogue.expand("c-bar"), *catalogue.expand("geometry"))
 # Drawn numbers are the same bits on both paths; a threshold may still tip by the last bit of a sum.
 EXACT = {"gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "frost", "fog",
          "brightness", "contrast", "saturate", "pixelate", "jpeg_compression", "multi_jpeg"}  # fmt: skip
@@ -72,7 +73,7 @@ def test_any_size_any_image(name, data):
 
 
 @pytest.mark.parametrize("promise", corruption_contract.PROMISES, ids=lambda p: p.__name__)
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", [*EVERY, *NEWER])
 def test_every_corruption_keeps_its_promises(name, promise):
     promise(corruption_contract.subject(name, images=photos(7)))
 

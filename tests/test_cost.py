@@ -96,6 +96,27 @@ def test_an_onnx_file_counts_with_each_pass(tmp_path):
     assert Constant(found).cost() == robobench.Cost(0, 0)
 
 
+@pytest.mark.filterwarnings("ignore")  # what torch says of its own formats
+def test_a_program_for_two_images_at_once_counts_one(tmp_path):
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2)).eval()
+    program = torch.export.export(network, (torch.rand(2, 3, 8, 8),))
+    torch.export.save(program, tmp_path / "net.pt2")
+    found = load_backbone(f"pt2:{tmp_path}/net.pt2", dataset="folder:x", class_names=("a", "b"))
+    assert METHODS["org"](found).cost().macs == 384
+
+
+def test_cost_is_of_the_images_of_the_run(tmp_path):
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 10, 3, bias=False), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
+    )
+    images = torch.randint(256, (20, 3, 16, 16), dtype=torch.uint8)
+    done = robobench.run(
+        "org", "contrast", (images, torch.arange(20) % 10), network, severities="3",
+        mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), out=tmp_path,
+    )  # fmt: skip
+    assert done.manifest["methods"][0]["macs"] == 270 * 14 * 14
+
+
 class Slow(robobench.Method):
     """Takes four milliseconds an image longer; its network counts once."""
 

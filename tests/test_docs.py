@@ -28,7 +28,9 @@ DOCS = ROOT / "docs"
 EXAMPLES = DOCS / "examples"
 PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md"])
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
-INCLUDED = re.compile(r'^--8<-- "(.*?)"$', flags=re.MULTILINE)
+INCLUDED = re.compile(
+    r"^<!-- (docs/examples/\S+) -->\n```\w+\n(.*?)^```", flags=re.DOTALL | re.MULTILINE
+)
 # Pages whose commands need other people's files or hours; their options are checked all the same,
 # and repair.md has tests of its own.
 ELSEWHERE = ("repair.md", "export.md", "endo-2020.md", "corruptions.md", "development.md")
@@ -36,12 +38,15 @@ FOREIGN = re.compile(r"--download|resnet18|--dataset cifar10|--recipe endo-2020|
 
 
 def blocks(page):
-    """Language and content of each block of shell commands or Python, files included."""
-    text = page.read_text(encoding="utf-8")
-    return [
-        (language, INCLUDED.sub(lambda f: (ROOT / f[1]).read_text(encoding="utf-8"), content))
-        for language, content in BLOCK.findall(text)
-    ]
+    """Language and content of each block of shell commands or Python."""
+    return BLOCK.findall(page.read_text(encoding="utf-8"))
+
+
+def test_examples_on_pages_are_the_files():
+    shown = [f for page in PAGES for f in INCLUDED.findall(page.read_text(encoding="utf-8"))]
+    assert len(shown) >= 6
+    for path, content in shown:
+        assert content == (ROOT / path).read_text(encoding="utf-8"), path
 
 
 def commands(page):
@@ -114,8 +119,14 @@ def small(words):
     return words
 
 
-def walk(page, capsys, only=lambda line: True):
+def walk(page, capsys):
     """Run the blocks of a page one after the other, as a reader would."""
+    settings = re.findall(
+        r"^```toml\n(\[mine\].*?)^```", page.read_text(), re.DOTALL | re.MULTILINE
+    )
+    for content in settings:
+        Path("models.toml").write_text(content)
+    files = {file.read_text(encoding="utf-8") for file in EXAMPLES.glob("*.py")}
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     known = {
@@ -125,15 +136,16 @@ def walk(page, capsys, only=lambda line: True):
     }
     for language, content in blocks(page):
         if language == "python":
-            named = re.search(r'plugin="(\w+\.py)"', content)
-            if "def predict" in content or "@robobench.c" in content or named:
-                Path("flip.py").write_text(content)
-                continue  # a plug-in: the commands below load it
+            if content in files:
+                continue  # it is in the folder already
+            if "def predict" in content:
+                Path("flip.py").write_text(content)  # as the tutorial says
+                continue
             Path("example.py").write_text(content)
             runpy.run_path("example.py", init_globals=known)
             continue
         for line in content.replace("\\\n", " ").splitlines():
-            if not line.startswith("robobench ") or FOREIGN.search(line) or not only(line):
+            if not line.startswith("robobench ") or FOREIGN.search(line):
                 continue
             words = small(shlex.split(line, comments=True)[1:])
             if words == ["reproduce"]:
@@ -143,12 +155,12 @@ def walk(page, capsys, only=lambda line: True):
 
 
 HOW_TO = sorted((DOCS / "how-to").glob("*.md"))
-SLOW = {"data.md", "method.md", "adaptation.md", "cluster.md", "paper.md"}
+QUICK = {"corruption.md"}
 
 
 def marked(pages):
     return [
-        pytest.param(p, id=p.stem, marks=pytest.mark.slow if p.name in SLOW else ()) for p in pages
+        pytest.param(p, id=p.stem, marks=() if p.name in QUICK else pytest.mark.slow) for p in pages
     ]
 
 

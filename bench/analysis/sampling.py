@@ -208,14 +208,15 @@ def sampled_mean(values: Floats, draws: int = DRAWS) -> Floats:
 
 
 def paired_intervals(
-    differences: Sequence[Floats], cells: Sequence[int], names: Sequence[str]
+    differences: Sequence[Floats], cells: Sequence[float], names: Sequence[str]
 ) -> list[tuple[float, float]]:
     """The 95 % interval of each mean over images of paired differences of accuracies.
 
     Args:
         differences: float N each: per image the mean difference over the cells, -1..1; the images
             of one may be others than those of another.
-        cells: Number of cells that each is averaged over.
+        cells: Number of cells that each is averaged over; one with some of the images counts as the
+            square of their share.
         names: Identity of each one's cells, for their pseudo-images.
     """
     by_count: dict[int, list[int]] = {}

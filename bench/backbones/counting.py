@@ -15,11 +15,11 @@ from robobench.types import Cost
 __all__ = ["cost_of_predicting"]
 
 
-def cost_of_predicting(predict: Callable[[], object], backbone: Backbone) -> Cost:
+def cost_of_predicting(predict: Callable[[Tensor], object], backbone: Backbone) -> Cost:
     """Parameters of every network that runs, and the multiply-adds of all passes.
 
     Args:
-        predict: Predicts one image.
+        predict: Predicts uint8 images.
         backbone: The classifier; if any of it runs, all its parameters count, as in `Backbone.cost`.
 
     Returns:
@@ -36,20 +36,22 @@ def cost_of_predicting(predict: Callable[[], object], backbone: Backbone) -> Cos
             known[0] += told.macs * len(inputs[0])
             parameters[id(module)] = told.parameters
 
-    predict()  # what is prepared once, such as the split into stem and rest, is no cost of an image
+    # A program may take a fixed number of images alone.
+    count = getattr(backbone.module, "batch", None) or 1
+    images = backbone.example.expand(count, -1, -1, -1)
+    predict(
+        images
+    )  # what is prepared once, such as the split into stem and rest, is no cost of an image
     counter = FlopCounterMode(display=False)
     hook = register_module_forward_pre_hook(note)
     try:
         with counter:
-            predict()
+            predict(images)
     finally:
         hook.remove()
+    macs = (counter.get_total_flops() // 2 + known[0]) // count
     own = backbone.own_parameters
     if own & parameters.keys():
         others = sum(size for key, size in parameters.items() if key not in own)
-        return Cost(backbone.cost().parameters + others, _macs(counter, known))
-    return Cost(sum(parameters.values()), _macs(counter, known))
-
-
-def _macs(counter: FlopCounterMode, known: list[int]) -> int:
-    return counter.get_total_flops() // 2 + known[0]
+        return Cost(backbone.cost().parameters + others, macs)
+    return Cost(sum(parameters.values()), macs)

@@ -205,7 +205,11 @@ def _judge_means(
         _, today = image_shares([_restricted(pairs[i][1], pairs[i][0]) for i in members])
         names.append((label, f"mean of {len(members)} cells"))
         states.append((then, today))
-    sizes = [len(members) for members in groups.values()]
+    # A cell with few of the images, by design, has noise like that of fewer cells with all.
+    sizes = [
+        sum(min(len(pairs[i][0].index) / len(then), 1.0) ** 2 for i in members)
+        for members, (then, _) in zip(groups.values(), states, strict=True)
+    ]
     verdicts = _judge(names, states, sizes, margin, alpha)
     reach = stats.norm.isf(alpha / 2 / max(len(states), 1)) + stats.norm.isf(0.2)
     errors = [paired_loss(_loss(then, today))[1] for then, today in states]
@@ -215,7 +219,7 @@ def _judge_means(
 def _judge(
     names: Sequence[tuple[str, str]],
     states: Sequence[tuple[NDArray[Any], NDArray[Any]]],
-    cells: Sequence[int],
+    cells: Sequence[float],
     margin: float,
     alpha: float,
 ) -> list[Verdict]:

@@ -155,7 +155,8 @@ def verify(folder: str | Path, dataset: Dataset | None = None) -> Verification:
     found.claims += _claims(found, manifest, unrecorded, dataset)
     if divided:
         found.claims.append(
-            f"levels per image: {manifest['levels_per_image']} in every sweep, the same for all methods"
+            f"levels per image: {manifest['levels_per_image']} of each sweep, whose cells therefore have "
+            "some of the images, the same for all methods"
         )
     if dataset is None:
         found.notes.append("the data set was not opened, so its fingerprint was not checked")

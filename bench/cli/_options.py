@@ -46,7 +46,9 @@ download = click.option(
     "--download", is_flag=True, default=None, help="Allow downloads (checksums verified)."
 )
 device = click.option("--device", help="auto, cpu, cuda, cuda:N, mps. [default: auto]")
-precision = click.option("--precision", help="fp32 or bf16. [default: fp32]")
+precision = click.option(
+    "--precision", help="fp32, bf16, or auto, the faster one on this machine. [default: fp32]"
+)
 batch_size = click.option(
     "--batch-size",
     type=_BatchSize(),

@@ -134,6 +134,8 @@ def _canonical(name: str) -> str:
 
 def option(name: str, key: str, default: Any) -> Any:
     """One argument of a corruption's definition."""
+    if key not in (options := CORRUPTIONS.entry(name).options) and options.get("unread"):
+        CORRUPTIONS[name]  # its module is imported, after which all arguments are known
     return CORRUPTIONS.entry(name).options.get(key, default)
 
 

@@ -79,9 +79,11 @@ def prepare_all(
             "--executor ray takes one classifier per run; run the others after it, with the same --out"
         )
     plans: list[Plan] = []
+    precision = configuration.precision
     for one in each:
-        plan = prepare(one, tell=tell, several=True)
-        plan.configuration = replace(configuration, layer=one.layer)
+        plan = prepare(replace(one, precision=precision), tell=tell, several=True)
+        precision = plan.configuration.precision  # of the first one, if it was to be measured
+        plan.configuration = replace(configuration, layer=one.layer, precision=precision)
         alike = next((known for known in plans if _see_alike(known, plan)), None)
         if alike is None:
             plans.append(plan)

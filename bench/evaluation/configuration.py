@@ -50,7 +50,7 @@ class Configuration:
         std: Standard deviation that it normalises by, three numbers on 0..1.
         corrupt_at: ``crop`` or ``native``.
         device: ``auto`` or a torch device.
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``bf16``, or ``auto``: that of the folder, or the faster one here.
         batch_size: Images read and degraded at once; does not affect results. ``auto`` halves it where
             memory does not suffice.
         workers: Threads that read files.
@@ -118,7 +118,7 @@ class Configuration:
                 raise RobobenchError(f"{option}: at least one is expected, got {named!r}")
         _one_of("--corrupt-at", self.corrupt_at, ("crop", "native"))
         _one_of("--engine", self.engine, ("native", "imagecorruptions"))
-        _one_of("--precision", self.precision, ("fp32", "bf16"))
+        _one_of("--precision", self.precision, ("fp32", "bf16", "auto"))
         for option, chosen, allowed in (
             ("--stream", self.stream, ("iid", "by-class")),
             ("--adapt", self.adapt, ("continual", "episodic")),

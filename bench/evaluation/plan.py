@@ -17,6 +17,7 @@ from robobench.datasets import nested_order, open_dataset
 from robobench.datasets.opening import check_dataset_name
 from robobench.environment import choose_device
 from robobench.errors import MissingWeights, NotApplicable, RobobenchError, unknown_name
+from robobench.evaluation.automatic_precision import precision_for
 from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.grid import (
     Grid,
@@ -104,6 +105,13 @@ def make_plan(
     backbones = [_load(configuration, module, dataset, device, seed) for seed in train_seeds]
     for backbone in backbones:
         backbone.label = configuration.label or backbone.label
+    chosen: list[str] = []
+    if configuration.precision == "auto":
+        precision, told = precision_for(configuration.folder, backbones[0])
+        configuration = replace(configuration, precision=precision)
+        chosen.append(told)
+        for backbone in backbones:
+            backbone.precision = precision
     if configuration.layer is not None:
         _ = backbones[0].split  # a layer that is not there is a mistake, whatever the methods
     data = dataset or _open(configuration, backbones[0])
@@ -121,6 +129,8 @@ def make_plan(
     )
     per_image = configuration.levels_per_image
     designs = {} if per_image is None else design_levels(degradations, per_image, len(source))
+    for backbone in backbones:
+        backbone.side = source.side
     corruptions = list(dict.fromkeys(d.corruption for d in degradations))
     methods: list[SelectedMethod] = []
     left_out: list[str] = []
@@ -164,7 +174,7 @@ def make_plan(
     )
     plan = Plan(configuration, data, source, grid, device, profile)
     plan.in_memory = dataset is not None or module is not None
-    plan.notes += [*dict.fromkeys(left_out), *_notes(plan)]
+    plan.notes += [*chosen, *dict.fromkeys(left_out), *_notes(plan)]
     return plan
 
 
@@ -178,6 +188,7 @@ def _load(
     configuration: Configuration, module: Any, dataset: Dataset | None, device: str, seed: int
 ) -> Backbone:
     class_names = None if dataset is None else dataset.class_names
+    precision = "fp32" if configuration.precision == "auto" else configuration.precision
     if module is not None:
         return backbone_in_memory(
             module,
@@ -185,7 +196,7 @@ def _load(
             name=configuration.backbone,
             class_names=class_names,
             device=device,
-            precision=configuration.precision,
+            precision=precision,
             layer=configuration.layer,
         )
     return load_backbone(
@@ -194,7 +205,7 @@ def _load(
         weights=configuration.weights,
         class_names=class_names,
         device=device,
-        precision=configuration.precision,
+        precision=precision,
         download=configuration.download,
         train_seed=seed,
         layer=configuration.layer,

@@ -396,5 +396,5 @@ def _registration(decorator: ast.expr) -> tuple[str, str, dict[str, Any]] | None
         try:
             options[str(keyword.arg)] = ast.literal_eval(keyword.value)
         except ValueError:  # not a literal: known once the module is imported
-            continue
+            options["unread"] = True
     return kind, str(first.value), options

@@ -135,14 +135,15 @@ def _same_numbers(one: Any, other: Any) -> bool:
 def differs_where_it_is_random(it: Subject) -> None:
     """A random corruption differs by image and by seed, any other does not."""
     if catalogue.is_random(it.name):
-        same = it.images[:1].expand(2, -1, -1, -1)
-        one, other = it.at(same, it.places[:2])
-        assert not torch.equal(one, other), (
-            "registered as random, but two images with different indices get the same noise: "
-            "declare random=False, or use `keys`"
+        same = it.images[:1].expand(len(it.images), -1, -1, -1)
+        first, *others = it.at(same, it.places)
+        assert any(not torch.equal(first, other) for other in others), (
+            "registered as random, but images with different indices get the same noise: declare "
+            "random=False, or use `keys`"
         )
-        found, again = (it.at(it.images, it.places, seed) for seed in (0, 1))
-        assert not torch.equal(found, again), "registered as random, but the seed changes nothing"
+        seeded = [it.at(it.images, it.places, seed) for seed in range(4)]
+        changed = any(not torch.equal(seeded[0], one) for one in seeded[1:])
+        assert changed, "registered as random, but the seed changes nothing"
     else:
         found, again = it.at(it.images, it.places), it.at(it.images, it.places + 1, 1)
         assert torch.equal(found, again), "registered as random=False, but seed or index matter"

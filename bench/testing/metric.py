@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,9 @@ from robobench.registry import METRICS
 from robobench.types import Predictions
 
 __all__ = ["PROMISES", "Subject", "made_up", "subject"]
+
+
+_EARLIER = "a cell of an earlier version"  # which may lack what a metric needs
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ def subject(name: str) -> Subject:
         "always one class": made_up(60, 0.3, classes=1),
         "half without prediction": made_up(40, 0.6, invalid=20),
         "none with a prediction": made_up(4, 0.0, invalid=4),
+        _EARLIER: replace(made_up(30, 0.5), true_rank=None, second=None, second_probability=None),
     }
     return Subject(METRICS[name], METRICS.entry(name).options["bounds"], cells)
 
@@ -68,7 +72,13 @@ def made_up(count: int, right: float, *, classes: int = 5, invalid: int = 0) -> 
     true = np.where(correct, confidence, (1 - confidence) / 4).astype(np.float32)
     predicted[:invalid] = -1
     confidence[:invalid] = true[:invalid] = np.nan
-    return Predictions(np.arange(count), label, predicted, confidence, true)
+    given = predicted >= 0
+    return Predictions(
+        *(np.arange(count), label, predicted, confidence, true),
+        true_rank=np.where(given, np.where(correct, 1, 2), 0).astype(np.int32),
+        second=np.where(given, np.where(correct, (label + 1) % 5, label), -1).astype(np.int32),
+        second_probability=((1 - confidence) / 4).astype(np.float32),
+    )
 
 
 def gives_numbers(it: Subject) -> None:
@@ -81,12 +91,16 @@ def gives_numbers(it: Subject) -> None:
 
 
 def stays_inside_its_bounds(it: Subject) -> None:
-    """Every value lies within the declared bounds; with valid predictions there is a value."""
+    """Every value lies within the declared bounds; with valid predictions there is a value.
+
+    Cells of earlier versions, which lack ranks and second classes, may have none.
+    """
     low, high = it.bounds
     for said, cell in it.cells.items():
         value, *ends = metric_value(it.metric, cell)
         if math.isnan(value):
-            assert (cell.predicted < 0).all(), f"{said}: a value is expected, got NaN"
+            unknown = said == _EARLIER or (cell.predicted < 0).all()
+            assert unknown, f"{said}: a value is expected, got NaN"
             continue
         assert low <= value <= high, f"{said}: {low:g} to {high:g} is expected, got {value:g}"
         inside = ends[0] - 1e-9 <= value <= ends[1] + 1e-9

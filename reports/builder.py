@@ -311,6 +311,7 @@ def _environment() -> Environment:
     environment.tests.update(
         browser=lambda block: isinstance(block, Browser),
         card=lambda block: isinstance(block, Card),
+        judged=html_tables.is_judged,
         gallery=lambda block: isinstance(block, Gallery),
         text=lambda block: isinstance(block, Text),
         table=lambda block: isinstance(block, Table),

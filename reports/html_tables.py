@@ -46,6 +46,12 @@ def to_html(table: Table) -> str:
     return f'<table class="{kind}"{heads}>\n{header}<tbody>\n{body}</tbody>\n</table>\n'
 
 
+def is_judged(table: Table) -> bool:
+    """Whether colours say of any cell that the tests separate it from the reference."""
+    columns = (column for _, column in table.frame.items())
+    return any(isinstance(cell, Value) and cell.against for column in columns for cell in column)
+
+
 def _breakable(text: str) -> str:
     """A heading that may go on in the next line after ``@`` and ``_``."""
     return _BREAK.sub("<wbr>", markup.html(text))

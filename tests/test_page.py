@@ -138,13 +138,17 @@ def test_filters(shown):
 def test_severities(shown, page):
     severity = "#table-by-corruption .tools label:nth-child(2) select"
     before = cells(shown, "by-corruption", 1)
+    judged = 'document.querySelectorAll("#table-by-corruption td.better").length'
+    assert shown.run(judged) > 0
     shown.choose(severity, "severity 5")
+    assert shown.run(judged) == 0, "the tests are of the mean"
     after = cells(shown, "by-corruption", 1)
     saved = (page.parent / "tables/by-corruption.severity-5.csv").read_text().splitlines()[1:]
     assert after == [f"{100 * float(line.split(',')[1]):.1f}" for line in saved]
     assert after != before
     shown.choose(severity, "")
     assert cells(shown, "by-corruption", 1) == before
+    assert shown.run(judged) > 0
 
 
 def test_copying(shown):

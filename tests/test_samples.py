@@ -11,6 +11,7 @@ import robobench
 from robobench.corruptions import catalogue
 from robobench.evaluation.samples import _restorers
 from robobench.reports.builder import compose
+from robobench.results.merging import merge
 from robobench.results.run import load
 
 
@@ -70,3 +71,5 @@ def test_a_run_keeps_thumbnails_of_its_images(tmp_path):
     assert (told["side"], told["columns"]) == (64, 20)
     assert Image.open(io.BytesIO(again[0])).size == (20 * 64, 2 * 64)
     assert again[0] == again[1]
+    merged, _ = merge([tmp_path / "one", tmp_path / "two"], tmp_path / "merged")
+    assert (merged.folder / merged.manifest["thumbnails"]["file"]).read_bytes() == again[0]

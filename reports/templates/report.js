@@ -44,7 +44,7 @@ class ResultTable {
     this.told = true;
     const views = this.figure.querySelector("script.views");
     this.views = views ? JSON.parse(views.textContent) : {};
-    this.original = this.rows.map((row) => [...row.cells].map((cell) => cell.innerHTML));
+    this.original = this.rows.map((row) => [...row.cells].map((c) => [c.innerHTML, c.className]));
     if (this.header.length && this.rows.length > 1) this.addSorting();
     this.addTools();
   }
@@ -150,7 +150,8 @@ class ResultTable {
     this.rows.forEach((row, r) => {
       [...row.cells].forEach((cell, c) => {
         if (c < this.heads) return;
-        if (!view) { cell.innerHTML = this.original[r][c]; return; }
+        if (!view) { [cell.innerHTML, cell.className] = this.original[r][c]; return; }
+        cell.className = ""; // the tests are of the mean
         const [text, low, high] = this.views[view][r][c - this.heads];
         cell.replaceChildren(text);
         if (low) cell.append(make("small", { textContent: `[${low}, ${high}]` }));

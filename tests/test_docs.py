@@ -155,16 +155,10 @@ def walk(page, capsys):
 
 
 HOW_TO = sorted((DOCS / "how-to").glob("*.md"))
-QUICK = {"corruption.md"}
 
 
-def marked(pages):
-    return [
-        pytest.param(p, id=p.stem, marks=() if p.name in QUICK else pytest.mark.slow) for p in pages
-    ]
-
-
-@pytest.mark.parametrize("page", marked(HOW_TO))
+@pytest.mark.slow
+@pytest.mark.parametrize("page", HOW_TO, ids=lambda p: p.stem)
 def test_the_commands_of_a_how_to_page_run(page, scene, capsys):
     walk(page, capsys)
 

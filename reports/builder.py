@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robobench.errors import RobobenchError, unknown_name
 from robobench.files import write_aside
 from robobench.registry import SECTIONS
-from robobench.reports import html_tables, markup, style, svg, tables
+from robobench.reports import data_files, html_tables, latex_tables, markup, style, svg, tables
 from robobench.reports.blocks import (
     Block,
     Browser,
@@ -21,35 +21,23 @@ from robobench.reports.blocks import (
     Table,
     Text,
     counted,
-    name_in_files,
 )
 from robobench.reports.joined import join
-from robobench.reports.leaderboard import leaderboards
+from robobench.reports.leaderboard import Leaderboard, leaderboards
 from robobench.reports.notices import notices
+from robobench.reports.paper_styles import PLAIN, PaperStyle, paper_style
+from robobench.reports.part import Part
+from robobench.reports.prose_numbers import macros
+from robobench.reports.pull_request import LONGEST, Folded, fitted
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
     from robobench.results.run import Run
 
-FORMATS = ("html", "latex", "markdown", "csv")
+FORMATS = ("html", "latex", "markdown", "csv", "json", "parquet")
 DEFAULT_FORMATS = ("html", "latex", "csv")
 _LAST = 1000  # order of a section that does not state one
-
-
-@dataclass(frozen=True)
-class Part:
-    """A section that was called.
-
-    Attributes:
-        name: Its registered name.
-        title: Heading of the section.
-        blocks: The blocks it returned.
-    """
-
-    name: str
-    title: str
-    blocks: Sequence[Block]
 
 
 @dataclass
@@ -62,6 +50,8 @@ class Report:
         notices: What is shown before everything else.
         parts: The sections, in order.
         version: Version of robobench, for the footer.
+        paper: The style that its figures are drawn in, and its LaTeX is written in.
+        boards: The leaderboards whose numbers LaTeX gets as macros.
     """
 
     title: str
@@ -69,6 +59,8 @@ class Report:
     notices: Sequence[Text]
     parts: Sequence[Part]
     version: str
+    paper: PaperStyle = PLAIN
+    boards: Sequence[Leaderboard] = ()
     _drawn: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
     def draw(self, plot: Plot | Gallery, form: style.Format) -> bytes:
@@ -105,6 +97,7 @@ def build(
     formats: Iterable[str] = DEFAULT_FORMATS,
     sections: Iterable[str] | None = None,
     normalizer: str | None = None,
+    paper: str = "plain",
 ) -> Path:
     """Write the report of a run, or of several side by side.
 
@@ -115,13 +108,30 @@ def build(
         formats: Any of `FORMATS`.
         sections: Names of registered sections; by default all that return anything.
         normalizer: Reference method that losses are relative to, instead of ``org``.
+        paper: Style of the LaTeX, one of `robobench.reports.paper_styles.STYLES`.
 
     Returns:
         The file to open first.
 
     Raises:
-        RobobenchError: A format, section or method is unknown, the run has no cells, a section
+        RobobenchError: A format, section, method or style is unknown, the run has no cells, a section
             raised, or the folder is not writable.
+    """
+    wanted = check_formats(formats)
+    runs = [run] if not isinstance(run, Sequence) else run
+    looks = {name: paper_style(paper) if name == "latex" else PLAIN for name in wanted}
+    made = {
+        look: compose(runs, sections, normalizer, look) for look in dict.fromkeys(looks.values())
+    }
+    write({name: made[look] for name, look in looks.items()}, Path(out))
+    return Path(out) / FIRST[wanted[0]]
+
+
+def check_formats(formats: Iterable[str]) -> list[str]:
+    """The formats, each once.
+
+    Raises:
+        RobobenchError: One is unknown, or there is none.
     """
     wanted = list(dict.fromkeys(formats))
     for name in wanted:
@@ -129,13 +139,17 @@ def build(
             raise unknown_name("format", name, FORMATS)
     if not wanted:
         raise RobobenchError(f"no format given: name one or more of {', '.join(FORMATS)}")
-    report = compose([run] if not isinstance(run, Sequence) else run, sections, normalizer)
-    folder = Path(out)
-    with style.room():
-        files = {path: data for name in wanted for path, data in _WRITERS[name](report).items()}
+    return wanted
+
+
+def write(reports: Mapping[str, Report], folder: Path) -> None:
+    """Write the files of reports, by format, all made before the first is written."""
+    files: dict[str, bytes] = {}
+    for name, report in reports.items():
+        with style.room(report.paper):
+            files |= _WRITERS[name](report)
     for path, data in files.items():
         write_aside(folder / path, data)
-    return folder / _FIRST[wanted[0]]
 
 
 def draw(runs: Sequence[Run], kind: str, out: Path, normalizer: str | None = None) -> list[Path]:
@@ -181,9 +195,12 @@ def _joined(runs: Sequence[Run], normalizer: str | None) -> Run:
 
 
 def compose(
-    runs: Sequence[Run], sections: Iterable[str] | None = None, normalizer: str | None = None
+    runs: Sequence[Run],
+    sections: Iterable[str] | None = None,
+    normalizer: str | None = None,
+    paper: PaperStyle = PLAIN,
 ) -> Report:
-    """Call the sections.
+    """Call the sections, whose figures fit a paper.
 
     Raises:
         RobobenchError: See `build`.
@@ -192,7 +209,7 @@ def compose(
 
     names = _chosen(sections)
     run = _joined(runs, normalizer)
-    with style.room():
+    with style.room(paper):
         parts = [_call(name, run) for name in names]
     asked = sections is not None
     _refuse_same_names(parts)
@@ -208,6 +225,8 @@ def compose(
         notices=notices(run),
         parts=[part for part in parts if part.blocks or asked],
         version=robobench.__version__,
+        paper=paper,
+        boards=found,
     )
 
 
@@ -329,42 +348,49 @@ def _html(report: Report) -> Mapping[str, bytes]:
 
 
 def _latex(report: Report) -> Mapping[str, bytes]:
-    files = {
-        f"tables/{table.name}.tex": (_comment(table) + tables.to_latex(table)).encode()
-        for table in report.tables
-    }
+    files = {"numbers.tex": macros(report.boards).encode()}
+    for table in report.tables:
+        for folder, intervals in (("tables", True), ("tables/without-intervals", False)):
+            made = latex_tables.to_latex(table, report.paper, intervals=intervals)
+            files[f"{folder}/{table.name}.tex"] = made.encode()
     for plot in report.plots:
+        float_ = latex_tables.figure_to_latex(plot, report.paper)
+        files[f"figures/{plot.name}.tex"] = float_.encode()
         files[f"figures/{plot.name}.pdf"] = report.draw(plot, "pdf")
         files[f"figures/{plot.name}.svg"] = report.draw(plot, "svg")
     return {"report.tex": page(report.without_browsers(), "report.tex.j2"), **files}
 
 
-def _comment(table: Table) -> str:
-    """The comment at the top of a table's file, for whoever finds it in a paper's folder."""
-    needs = "booktabs, array" if table.wraps else "booktabs"
-    told = [f"{table.caption} Needs the packages: {needs}.", *table.notes]
-    return "".join(f"% {' '.join(line.split())}\n" for line in told)
-
-
 def _markdown(report: Report) -> Mapping[str, bytes]:
-    files = {f"figures/{plot.name}.svg": report.draw(plot, "svg") for plot in report.plots}
-    return {"report.md": page(report.without_browsers(), "report.md.j2"), **files}
+    files = {f"figures/{plot.name}.png": report.draw(plot, "png") for plot in report.plots}
+    return {"report.md": markdown_of(report).encode(), **files}
 
 
-def _csv(report: Report) -> Mapping[str, bytes]:
-    files = {}
-    for table in report.tables:
-        files[f"tables/{table.name}.csv"] = tables.to_csv(table).encode()
-        for view, frame in table.views.items():
-            shown = replace(table, frame=frame)
-            files[f"tables/{table.name}.{name_in_files(view)}.csv"] = tables.to_csv(shown).encode()
-    return files
+def markdown_of(report: Report, most: int = LONGEST) -> str:
+    """A report as Markdown that fits a pull request.
+
+    Args:
+        report: The report.
+        most: Number of bytes in UTF-8 that it may have.
+    """
+    shown = report.without_browsers()
+
+    def render(folded: Folded) -> str:
+        return page(shown, "report.md.j2", folded=folded).decode()
+
+    return fitted(shown.parts, render, most)
+
+
+def _data(report: Report, form: str) -> Mapping[str, bytes]:
+    return data_files.files_of(report.tables, form)
 
 
 _WRITERS: Mapping[str, Callable[[Report], Mapping[str, bytes]]] = {
     "html": _html,
     "latex": _latex,
     "markdown": _markdown,
-    "csv": _csv,
+    **{form: partial(_data, form=form) for form in data_files.WRITTEN},
 }
-_FIRST = {"html": "index.html", "latex": "report.tex", "markdown": "report.md", "csv": "tables"}
+FIRST = {"html": "index.html", "latex": "report.tex", "markdown": "report.md"} | dict.fromkeys(
+    data_files.WRITTEN, "tables"
+)

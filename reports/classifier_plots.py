@@ -10,10 +10,14 @@ from matplotlib.figure import Figure
 from scipy.special import expit, logit
 
 from robobench.analysis.classifier_ranking import Ranking, name_of
-from robobench.reports.style import WIDTH, looks
+from robobench.reports.blocks import Value
+from robobench.reports.point_labels import label_points
+from robobench.reports.style import BACKGROUND, INK_ON_COLOR, fix_layout, looks, width
+from robobench.reports.svg import Chart, Spot, belongs_to
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
     from robobench.analysis.series import Series
 
@@ -30,11 +34,11 @@ def classifier_heatmap(found: Ranking, everything: Sequence[Series]) -> Figure:
         [[float(s.mean(s.degradations(name))[0]) for name in found.corruptions] for s in series]
     )
     wide = len(found.corruptions) > 6
-    figure = Figure(figsize=(WIDTH, 0.9 + 0.32 * len(series) + 0.06 * 20), layout="constrained")
+    figure = Figure(figsize=(width(), 0.9 + 0.32 * len(series) + 0.06 * 20), layout="constrained")
     axes = figure.add_subplot()
     seaborn.heatmap(
         100 * shares, annot=True, fmt=".0f", cmap=_FROM_RED_TO_BLUE, ax=axes, vmin=0, vmax=100,
-        cbar=False, linewidths=0.5, annot_kws={"color": "black"},
+        cbar=False, linewidths=0.5, annot_kws={"color": INK_ON_COLOR},
         xticklabels=list(found.corruptions), yticklabels=[s.backbone for s in series],
     )  # fmt: skip
     axes.tick_params(length=0)
@@ -45,10 +49,10 @@ def classifier_heatmap(found: Ranking, everything: Sequence[Series]) -> Figure:
     return figure
 
 
-def robustness_figure(found: Ranking) -> Figure:
+def robustness_figure(found: Ranking) -> Chart:
     """Accuracy on degraded against clean images, with the line through the classifiers."""
     frame = found.frame
-    figure = Figure(figsize=(WIDTH * 0.72, WIDTH * 0.5), layout="constrained")
+    figure = Chart(figsize=(width() * 0.72, width() * 0.5), layout="constrained")
     axes = figure.add_subplot()
     edge = 0.5 / found.count
     clean, degraded = (frame[c].clip(edge, 1 - edge).to_numpy() for c in ("clean", "mean"))
@@ -57,22 +61,40 @@ def robustness_figure(found: Ranking) -> Figure:
     for place, name in enumerate(names):
         look = drawn[name]
         low, high = (frame[f"mean_{end}"].clip(edge, 1 - edge)[place] for end in ("low", "high"))
-        axes.errorbar(
+        bars = axes.errorbar(
             clean[place], degraded[place],
             yerr=[[degraded[place] - low], [high - degraded[place]]],
-            fmt=look.marker, color=look.color, markersize=5, capsize=2, elinewidth=1, label=name,
+            fmt=look.marker, color=look.color, markersize=5, capsize=2, elinewidth=1,
         )  # fmt: skip
+        for artist in bars.get_children():
+            belongs_to(artist, name)
+        shown = Value(degraded[place], low, high)
+        told = f"{name}: {shown.text} % {shown.interval}, clean {Value(clean[place]).text} %"
+        figure.spots.append(Spot(axes, clean[place], degraded[place], name, told))
     if found.line is not None:
         slope, start = found.line
         along = np.linspace(logit(clean).min() - 0.2, logit(clean).max() + 0.2, 50)
-        axes.plot(expit(along), expit(start + slope * along), color="0.6", linewidth=1, zorder=0)
+        axes.plot(
+            expit(along), expit(start + slope * along), color=BACKGROUND, linewidth=1, zorder=0
+        )
     axes.set_xscale("logit")
     axes.set_yscale("logit")
+    ends = [frame["mean_low"].clip(edge, 1 - edge), frame["mean_high"].clip(edge, 1 - edge)]
+    axes.set_xlim(_around(clean))
+    axes.set_ylim(_around(np.concatenate([degraded, *ends])))
     _few_logit_ticks(axes)
     axes.set_xlabel("accuracy on clean images (%)")
     axes.set_ylabel("on degraded images (%)")
-    axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    fix_layout(figure)
+    label_points(axes, list(zip(clean, degraded, names, strict=True)), drawn)
     return figure
+
+
+def _around(shares: NDArray[np.float64]) -> tuple[float, float]:
+    """Limits that leave room around shares on the logit scale, also around a single one."""
+    low, high = logit(shares.min()), logit(shares.max())
+    room = 0.12 * (high - low) + 0.1
+    return float(expit(low - room)), float(expit(high + room))
 
 
 def _few_logit_ticks(axes: Axes) -> None:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, TextIO
 import pandas as pd
 
 from robobench.reports.blocks import LEVEL, Table, Value
+from robobench.reports.joined import join
 from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
 from robobench.reports.method_row import MethodRow
 from robobench.reports.method_verdicts import verdicts
 from robobench.reports.ranking import judged, marked
 from robobench.reports.screen import print_table, print_text, screen
+from robobench.reports.tables import footnotes
 from robobench.types import CLEAN
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def print_results(run: Run, *, file: TextIO | None = None) -> None:
         file: Where to print; standard output by default.
     """
     console = screen(file)
-    boards = leaderboards(run)
+    boards = leaderboards(join([run])) if run.cells else []
     if not boards:
         console.print("no cells: nothing to summarise")
         return
@@ -71,7 +73,7 @@ def method_table(board: Leaderboard) -> Table:
         columns[_RECOVERED] = [
             Value(None)
             if row.label == board.reference
-            else judged(board, row, board.summed(row, MEAN, _RECOVERED), MEAN)
+            else judged(board, row, _bare(board.summed(row, MEAN, _RECOVERED)), MEAN)
             for row in rows
         ]
     labels = [f"{row.label}*" if row.told else row.label for row in rows]
@@ -132,6 +134,7 @@ def _notes(board: Leaderboard, table: Table) -> list[str]:
         )
     if any(row.told for row in board.rows):
         lines.append("*: is told the corruption or its strength, which no deployment knows.")
+    lines += [f"({sign}) {note}" for sign, note in footnotes(table)]
     if any(value.level for _, column in table.frame.items() for value in column):
         lines.append(f"{LEVEL}: the tests do not separate it from the best in its column.")
     return lines

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from robobench.reports.style import REFERENCE, WIDTH, looks
+from robobench.reports.style import REFERENCE, fitting, looks, width
 from robobench.types import CLEAN
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ def drift_figure(parts: Mapping[str, pd.DataFrame], everything: pd.DataFrame) ->
         everything: The rows of all methods at severities.
     """
     layers = list(dict.fromkeys(everything["layer"]))
-    columns = 2 if len(layers) == 4 else min(len(layers), _PANELS_IN_A_ROW)
+    columns = fitting(2 if len(layers) == 4 else min(len(layers), _PANELS_IN_A_ROW), 1.5)
     lines = -(-len(layers) // columns)
-    figure = Figure(figsize=(WIDTH, 1.75 * lines + 0.5), layout="constrained")
+    figure = Figure(figsize=(width(), 1.75 * lines + 0.5), layout="constrained")
     panels = list(figure.subplots(lines, columns, squeeze=False).flat)
     drawn = looks(list(parts))
     handles = {}

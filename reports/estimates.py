@@ -11,7 +11,7 @@ from robobench.reports.blocks import Block, Plot, Table, Value
 from robobench.reports.leaderboard import Leaderboard
 from robobench.reports.line_plots import panels_of, short, unit_of
 from robobench.reports.per_image import Estimate, per_image
-from robobench.reports.style import REFERENCE, looks
+from robobench.reports.style import REFERENCE, fitting, looks
 from robobench.reports.svg import Chart, Spot, belongs_to
 
 _Known = Mapping[tuple[str, str], Sequence[Estimate]]
@@ -49,7 +49,7 @@ def _of_own_unit(board: Leaderboard) -> _Known:
 def estimates_figure(board: Leaderboard, known: _Known) -> Chart:
     """Estimated against true level, one panel for each method and corruption."""
     drawn = looks(board.labels, board.reference)
-    columns = min(len(known), 3)
+    columns = fitting(min(len(known), 3), 2.0)
     figure, panels = panels_of(len(known), columns, height=2.0, shared=False)
     for axes, ((label, corruption), found) in zip(panels, known.items(), strict=True):
         look, x = drawn[label], [one.level for one in found]

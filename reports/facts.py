@@ -12,7 +12,7 @@ from robobench.reports.method_verdicts import Verdict
 def fact_of(verdict: Verdict, reference: str) -> Fact:
     """A verdict as a fact; its colour follows from the test of its gain."""
     sentence, best = verdict.sentence(reference), verdict.best
-    if best is None:
+    if best is None or verdict.missing:  # of an incomplete run the sentence alone
         return Fact(verdict.kind, "", None, None, "none", sentence)
     outcome: Literal["better", "worse", "none"] = "none"
     if best.is_better:

@@ -159,6 +159,7 @@ class Leaderboard:
                     macs=entry.get("macs"),
                     milliseconds=entry.get("milliseconds"),
                     timed_on=entry.get("timed_on", ""),
+                    run=str(entry.get("run", "")),
                 )
             )
         place = {(e["method"], e["trained_on"]): i for i, e in enumerate(told)}
@@ -378,8 +379,16 @@ def leaderboards(run: Run) -> list[Leaderboard]:
     frame = run.frame
     found = list(dict.fromkeys(zip(*(frame[key] for key in _KEYS), strict=True)))
     reference = str(run.manifest.get("configuration", {}).get("normalizer") or "org")
+    references: Mapping[tuple[str, str, str], str] = getattr(run, "references", {})
     known += [
-        Leaderboard(run, dataset, split, backbone, reference, alone=len(found) == 1)
+        Leaderboard(
+            run,
+            dataset,
+            split,
+            backbone,
+            references.get((dataset, split, backbone), reference),
+            alone=len(found) == 1,
+        )
         for dataset, split, backbone in found
     ]
     return known

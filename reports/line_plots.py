@@ -14,7 +14,17 @@ from robobench.reports.blocks import Value
 from robobench.reports.by_severity import SEVERITIES, mean_over
 from robobench.reports.leaderboard import MEAN, Leaderboard, Point
 from robobench.reports.method_row import MethodRow
-from robobench.reports.style import BACKGROUND, REFERENCE, WIDTH, Look, fix_layout, looks, percent
+from robobench.reports.style import (
+    BACKGROUND,
+    REFERENCE,
+    Look,
+    fitting,
+    fix_layout,
+    looks,
+    narrow_width,
+    percent,
+    width,
+)
 from robobench.reports.svg import Chart, Spot, belongs_to
 from robobench.types import CLEAN
 
@@ -42,7 +52,7 @@ def severity_figure(board: Leaderboard) -> Chart:
     if not board.graded:
         raise nothing(board, "severity", "corruptions at severities", "--corruptions jpeg,noise")
     many = len(board.graded) > 9
-    columns = min(len(board.graded), 2 if len(board.graded) in (2, 4) else 3)
+    columns = fitting(min(len(board.graded), 2 if len(board.graded) in (2, 4) else 3), 1.6)
     figure, panels = panels_of(len(board.graded), columns, height=1.5 if many else 1.8)
     lines = {
         name: {row.label: _with_clean(board, row, name) for row in board.rows}
@@ -69,7 +79,7 @@ def methods_figure(board: Leaderboard) -> Chart:
         raise nothing(board, "methods", "corruptions at severities", "--corruptions jpeg,noise")
     lines = {row.label: _means(board, row) for row in board.rows}
     shown = [row for row in board.others if lines[row.label]]
-    columns = min(len(shown), 4 if len(shown) <= 20 else 6)
+    columns = fitting(min(len(shown), 4 if len(shown) <= 20 else 6), 1.1)
     figure, panels = panels_of(len(shown), columns, height=1.45)
     drawn = looks(board.labels, board.reference)
     for axes, row in zip(panels, shown, strict=True):
@@ -89,7 +99,7 @@ def level_figure(board: Leaderboard) -> Chart:
     """
     if not board.sweeps:
         raise nothing(board, "level", "a sweep of levels", "--corruptions jpeg:1-100")
-    columns = min(len(board.sweeps), 2)
+    columns = fitting(min(len(board.sweeps), 2), 2.2)
     figure, panels = panels_of(len(board.sweeps), columns, height=2.6)
     clean = board.clean(board.reference_row).value if board.reference_row else None
     lines = {
@@ -101,21 +111,33 @@ def level_figure(board: Leaderboard) -> Chart:
         _draw_all(figure, axes, board, lines[name], in_color(board), f"{name}, {unit_of(name)}")
         if clean is not None:
             axes.axhline(clean, color=REFERENCE, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1.5)
-            axes.annotate(
-                f"{board.reference}, clean images",
-                (0, clean),
-                (2, 2),
-                ("axes fraction", "data"),
-                "offset points",
-                fontsize=7,
-                color=REFERENCE,
-            )
+            _name_clean(axes, board, clean, lines[name].values())
         axes.set_xlabel(unit_of(name))
         axes.margins(x=0.02)
         percent(axes)
     _outer_labels(panels, columns, "", "accuracy (%)")
     _label_ends(figure, board, dict(zip(panels, lines.values(), strict=True)))
     return figure
+
+
+def _name_clean(
+    axes: Axes, board: Leaderboard, clean: float, lines: Iterable[Sequence[Point]]
+) -> None:
+    """Write what the dotted line is at the end that the other lines leave free."""
+    known = [line for line in lines if line]
+    first, last = (float(np.mean([line[end].value for line in known])) for end in (0, -1))
+    right = clean - last > clean - first
+    axes.annotate(
+        f"{board.reference}, clean images",
+        (1 if right else 0, clean),
+        (-2 if right else 2, -3),
+        ("axes fraction", "data"),
+        "offset points",
+        ha="right" if right else "left",
+        va="top",
+        fontsize=_LABEL_SIZE,
+        color=REFERENCE,
+    )
 
 
 def in_color(board: Leaderboard) -> set[str]:
@@ -160,8 +182,8 @@ def panels_of(
 ) -> tuple[Chart, list[Axes]]:
     """A figure of so many panels in so many columns, whose axes of y are shared or not."""
     lines = math.ceil(count / columns)
-    width = WIDTH if columns > 1 else 0.66 * WIDTH
-    figure = Chart(figsize=(width, lines * height + 0.3), layout="constrained")
+    inches = width() if columns > 1 else narrow_width()
+    figure = Chart(figsize=(inches, lines * height + 0.3), layout="constrained")
     grid = figure.subplots(lines, columns, sharey=shared, squeeze=False)
     panels = list(grid.flat)
     for axes in panels[count:]:

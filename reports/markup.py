@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html as _html
 import re
+import unicodedata
 from collections.abc import Callable
 
 _CODE = re.compile(r"`([^`]*)`")
@@ -23,7 +24,7 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': "{''}",  # \\textquotedbl is not in the fonts of every paper
     "'": r"\textquotesingle{}",
     "`": r"\textasciigrave{}",
     "[": "{[}",  # at the start of a row it would be an argument of the line break before it
@@ -36,11 +37,40 @@ _LATEX = {
     "\N{DAGGER}": r"\textdagger{}",
     "\N{DOUBLE DAGGER}": r"\textdaggerdbl{}",
     "\N{SECTION SIGN}": r"\S{}",
-    "\N{GREEK SMALL LETTER SIGMA}": r"$\sigma$",
     "\N{NO-BREAK SPACE}": "~",
+    "\N{HORIZONTAL ELLIPSIS}": r"\ldots{}",
+    "\N{RIGHTWARDS ARROW}": r"$\rightarrow$",
+    "\N{LEFTWARDS ARROW}": r"$\leftarrow$",
+    "\N{LESS-THAN OR EQUAL TO}": r"$\leq$",
+    "\N{GREATER-THAN OR EQUAL TO}": r"$\geq$",
+    "\N{ALMOST EQUAL TO}": r"$\approx$",
+    "\N{MICRO SIGN}": r"$\mu$",
+    "\N{DEGREE SIGN}": r"$^\circ$",
+    "\N{MIDDLE DOT}": r"$\cdot$",
+    "\N{BULLET}": r"$\bullet$",
+    "\N{SUPERSCRIPT TWO}": r"$^2$",
+    "\N{SUPERSCRIPT THREE}": r"$^3$",
+    "\N{LEFT SINGLE QUOTATION MARK}": "`",
+    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+    "\N{LEFT DOUBLE QUOTATION MARK}": "``",
+    "\N{RIGHT DOUBLE QUOTATION MARK}": "''",
 }
+_ACCENTS = dict(
+    zip(
+        "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327",
+        "`'^~=u.\"rHvc",
+        strict=True,
+    )
+)
+_GREEK = {"lamda": "lambda", "final sigma": "varsigma"}  # where Unicode and TeX differ
+_GREEK_AS_LATIN = (
+    "omicron", "Alpha", "Beta", "Epsilon", "Zeta", "Eta", "Iota", "Kappa", "Mu", "Nu", "Omicron",
+    "Rho", "Tau", "Chi",
+)  # fmt: skip
 # Where a long name may go on in the next line: after punctuation inside a word.
 _BREAK = re.compile(r"(?<=\w)[/_,:;=+@-](?=\w)")
+_PIECE = 10  # letters of a long word that stay together
+_LONG_WORD = re.compile(r"[^\W_]{16,}")
 
 
 def html(text: str) -> str:
@@ -69,12 +99,15 @@ def latex_plain(text: str) -> str:
     >>> latex_plain("50% of a_b")
     '50\\% of a\\_b'
     """
-    return _unjoined("".join(_letter(letter) for letter in text))
+    return _unjoined("".join(_letter(letter) for letter in unicodedata.normalize("NFC", text)))
 
 
 def latex_breakable(text: str) -> str:
-    """Likewise, breakable after punctuation: for paths, commands and digests."""
+    """Likewise, breakable after punctuation and in long words: for paths, commands and digests."""
+    text = unicodedata.normalize("NFC", text)
     breaks = {match.start() for match in _BREAK.finditer(text)}
+    for word in _LONG_WORD.finditer(text):
+        breaks |= set(range(word.start() + _PIECE - 1, word.end() - 4, _PIECE))
     return _unjoined(
         "".join(
             _letter(letter) + (r"\allowbreak{}" if place in breaks else "")
@@ -96,7 +129,27 @@ def _letter(letter: str) -> str:
     # ASCII and the letters of Latin-1 are in every T1 font; nothing beyond is safe to assume.
     if " " <= letter <= "~" or "\u00c0" <= letter <= "\u00ff":
         return letter
-    return rf"\texttt{{U+{ord(letter):04X}}}" if letter.isprintable() else ""
+    if letter.isprintable():
+        return _accented(letter) or _greek(letter) or rf"\texttt{{U+{ord(letter):04X}}}"
+    return ""
+
+
+def _accented(letter: str) -> str:
+    """A letter with one accent as a command, which fonts without it compose."""
+    base, *marks = tuple(unicodedata.normalize("NFD", letter))
+    if len(marks) == 1 and base.isascii() and marks[0] in _ACCENTS:
+        return rf"\{_ACCENTS[marks[0]]}{{{base}}}"
+    return ""
+
+
+def _greek(letter: str) -> str:
+    """A Greek letter as a symbol of mathematics."""
+    found = re.fullmatch(r"GREEK (SMALL|CAPITAL) LETTER ([A-Z ]+)", unicodedata.name(letter, ""))
+    if found is None or " WITH " in found[2]:
+        return ""
+    name = _GREEK.get(found[2].lower(), found[2].lower())
+    name = name.capitalize() if found[1] == "CAPITAL" else name
+    return "" if name in _GREEK_AS_LATIN else rf"$\{name}$"
 
 
 def markdown_plain(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ class MethodRow:
         macs: Multiply-adds per image, or None.
         milliseconds: Measured time per image, or None.
         timed_on: The machine that it was measured on, in words.
+        run: Name of its run among several; in `label` where others have a method of this name that differs.
     """
 
     label: str
@@ -53,6 +55,7 @@ class MethodRow:
     macs: float | None = None
     milliseconds: float | None = None
     timed_on: str = ""
+    run: str = ""
 
     @property
     def told(self) -> bool:
@@ -70,7 +73,21 @@ class MethodRow:
         """Label and marks: ``jpg-trueqf †``."""
         return f"{self.label} {self.marks}".rstrip()
 
+    @property
+    def within_run(self) -> tuple[str, str]:
+        """The name of its run, and its heading without that."""
+        return self.run or "all", self.heading.replace(f" [{self.run}]", "", 1)
+
     def of(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The method's rows of a long table."""
         mine = (frame["method"] == self.method) & (frame["trained_on"] == self.trained_on)
         return frame[mine]
+
+
+def headings(rows: Sequence[MethodRow]) -> pd.Index:
+    """The row headings of a table of methods, with a column ``run`` where runs differ in some."""
+    import pandas as pd
+
+    if any(row.run and row.method.endswith(f" [{row.run}]") for row in rows):
+        return pd.MultiIndex.from_tuples([row.within_run for row in rows], names=["run", "method"])
+    return pd.Index([row.heading for row in rows], dtype=object)

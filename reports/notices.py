@@ -17,14 +17,14 @@ def notices(run: Run) -> list[Text]:
     """Differences between runs, missing cells, and the run's own notes."""
     runs: Sequence[Run] = getattr(run, "runs", (run,))
     return [
-        *_differences(runs),
+        *differences_of_machines(runs),
         *(Text(text, "warning") for text in getattr(run, "conflicts", ())),
         *_gaps(run),
         *_notes(run, runs),
     ]
 
 
-def _differences(runs: Sequence[Run]) -> list[Text]:
+def differences_of_machines(runs: Sequence[Run]) -> list[Text]:
     """How the machines and libraries of several runs differ."""
     found = []
     for part, what in (("machine", "machine"), ("versions", "version")):

@@ -29,11 +29,13 @@ from robobench.reports.style import (
     QUIET,
     REFERENCE,
     STRIPE,
-    WIDTH,
     Look,
+    fitting,
     fix_layout,
     looks,
+    narrow_width,
     percent,
+    width,
 )
 from robobench.reports.svg import Chart, Spot, belongs_to
 
@@ -69,7 +71,7 @@ def heatmap_figure(board: Leaderboard) -> Figure:
     longest = max(len(line) for name in names for line in name.split("\n"))
     turned = longest * len(columns) > 80  # upright labels would overlap
     below = 0.045 * longest if turned else 0.15 * max(name.count("\n") + 1 for name in names)
-    figure = Figure(figsize=(WIDTH, 0.36 * len(rows) + below + 0.35), layout="constrained")
+    figure = Figure(figsize=(width(), 0.36 * len(rows) + below + 0.35), layout="constrained")
     axes = figure.subplots()
     axes.grid(visible=False)
     axes.set_facecolor("#EEEEEE")  # where there is no share
@@ -141,8 +143,9 @@ def cost_figure(board: Leaderboard) -> Chart:
     drawn, colored = looks(board.labels, board.reference), in_color(board)
     quiet = replace(drawn[shown[0][0].label], color=BACKGROUND, letters=QUIET)
     drawn |= {label: replace(quiet, marker=drawn[label].marker) for label in {*drawn} - colored}
-    figure = Chart(figsize=(WIDTH, 2.8), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
+    columns = fitting(2, 2.4)
+    figure = Chart(figsize=(width(), 2.8 if columns == 2 else 4.6), layout="constrained")
+    left, right = figure.subplots(3 - columns, columns, sharey=True)
     names: dict[Axes, list[tuple[float, float, str]]] = {left: [], right: []}
     for axes, label, prices in (
         (left, "multiply-adds per image", [row.macs or 0.0 for row, *_ in shown]),
@@ -160,7 +163,8 @@ def cost_figure(board: Leaderboard) -> Chart:
         axes.set_xlabel(label)
         _cost_axis(axes, [float(price) for price in prices])
         percent(axes)
-    left.set_ylabel("mean accuracy on degraded\nimages (%)")
+    for axes in (left, right)[: 3 - columns]:
+        axes.set_ylabel("mean accuracy on degraded\nimages (%)")
     fix_layout(figure)
     for axes, points in names.items():
         label_points(axes, points, drawn)
@@ -184,9 +188,9 @@ def paired_figure(board: Leaderboard) -> Chart:
     if not names:
         raise nothing(board, "paired", "a method besides the reference", "--methods afd,ddp")
     rows = in_panels(board)
-    columns = min(len(rows), 4)
+    columns = fitting(min(len(rows), 4), 1.5)
     lines = math.ceil(len(rows) / columns)
-    size = (WIDTH if columns > 1 else 0.75 * WIDTH, lines * (0.45 + 0.15 * len(names)) + 0.3)
+    size = (width() if columns > 1 else narrow_width(), lines * (0.45 + 0.15 * len(names)) + 0.3)
     figure = Chart(figsize=size, layout="constrained")
     grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     drawn = looks(board.labels, board.reference)

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from robobench.analysis.pairwise import Difference
 from robobench.reports.blocks import LEVEL, Value
 from robobench.reports.leaderboard import Leaderboard
 from robobench.reports.method_row import MethodRow
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def bold_note(along: str = "column") -> str:
-    """What bold and the mark of ties mean.
+
+def bold_notes(frame: pd.DataFrame, along: str = "column") -> list[str]:
+    """What bold and the mark of ties mean, where a table has them.
 
     Args:
+        frame: The cells of the table.
         along: Where methods are compared: in a ``column``, or in a ``row`` of a transposed table.
     """
-    return (
-        f"Bold: the best in its {along} of the methods that are usable as they are; {LEVEL}: the "
-        "tests do not separate it from the best (paired tests over the images, all pairs of methods, "
-        "adjusted by Holm's method)."
-    )
+    if not any(
+        isinstance(cell, Value) and cell.bold for _, cells in frame.items() for cell in cells
+    ):
+        return []
+    return [
+        (
+            f"Bold: the best in its {along} of the methods that are usable as they are; {LEVEL}: the "
+            "tests do not separate it from the best (paired tests over the images, all pairs of "
+            "methods, adjusted by Holm's method)."
+        )
+    ]
 
 
 def differences(board: Leaderboard, a: MethodRow, b: MethodRow) -> Mapping[str, Difference]:

@@ -13,7 +13,7 @@ from robobench.reports.leaderboard import Leaderboard
 from robobench.reports.line_plots import panels_of, short
 from robobench.reports.per_image import BINS, Reliability, per_image
 from robobench.reports.plots import MOST_PANELS, in_panels
-from robobench.reports.style import BACKGROUND, REFERENCE, looks, percent
+from robobench.reports.style import BACKGROUND, REFERENCE, fitting, looks, percent
 from robobench.reports.svg import Chart, Spot, belongs_to
 
 _FEWEST = 10  # images of a point
@@ -45,7 +45,7 @@ def reliability_figure(board: Leaderboard) -> Chart:
     drawn = looks(board.labels, board.reference)
     chosen = {board.reference, *(row.label for row in in_panels(board))}
     rows = [row for row in board.rows if row.label in chosen]
-    columns = min(len(rows), 4)
+    columns = fitting(min(len(rows), 4), 1.5)
     figure, panels = panels_of(len(rows), columns, height=1.75)
     for axes, row in zip(panels, rows, strict=True):
         axes.set_title(short(row.heading, 20), color=drawn[row.label].letters)

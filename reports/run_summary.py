@@ -164,8 +164,17 @@ def _marks(summary: pd.DataFrame, oracles: Collection[_Trained]) -> list[str]:
         )
     if oracles:
         lines.append("*: is told the corruption or its strength, which no deployment knows.")
-    blank = dict.fromkeys(m for m in summary["missing"] if m and ("no " in m))
-    incomplete = [m for m in blank if "Acc(" in m or "mCE" in m]
-    lines += [f"left blank: {m}" for m in incomplete[:5]]
+    lines += [f"left blank, {why}: {', '.join(names)}" for why, names in _blank(summary)]
     lines += [f"note: {n}" for n in summary.attrs.get("notes", [])]
     return lines
+
+
+def _blank(summary: pd.DataFrame) -> list[tuple[str, list[str]]]:
+    """Why means over severities and mCE are blank: each reason once, with the columns."""
+    found: dict[str, dict[str, None]] = {}
+    for told in summary["missing"]:
+        for part in filter(None, str(told).split("; ")):
+            name, _, why = part.partition(": ")
+            if why.startswith("no ") and ("Acc(" in name or "mCE" in name):
+                found.setdefault(why, {})[name] = None
+    return [(why, list(names)) for why, names in found.items()]

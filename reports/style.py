@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from robobench.reports import svg
 from robobench.reports.blocks import name_in_files
+from robobench.reports.paper_styles import PLAIN, PaperStyle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 Format = Literal["svg", "pdf", "png"]
 FORMATS: tuple[Format, ...] = ("svg", "pdf", "png")
 
-WIDTH = 7.0  # inches: the text width of an A4 page and of the HTML column
+_PAPER: ContextVar[PaperStyle] = ContextVar("paper", default=PLAIN)
 
 # Okabe and Ito (2008), without yellow and black: distinguishable with any common colour vision, and
 # dark enough for thin lines on white.
@@ -49,7 +51,6 @@ MARKERS = ("o", "s", "^", "D", "v", "p", "<", ">", "h", "8")  # solid: thin ones
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 
 _RC: Any = {  # matplotlib's type for it changes between releases
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
     "font.size": 8.0,
     "axes.titlesize": 8.5,
     "axes.labelsize": 8.0,
@@ -89,12 +90,35 @@ _RC: Any = {  # matplotlib's type for it changes between releases
 
 
 @contextmanager
-def room() -> Iterator[None]:
-    """Context in which plots have the style of the report; sections are called inside it."""
+def room(paper: PaperStyle = PLAIN) -> Iterator[None]:
+    """Context in which plots have the style of a paper; sections are called inside it."""
     import matplotlib
 
-    with matplotlib.rc_context(_RC):
-        yield
+    token = _PAPER.set(paper)
+    try:
+        with matplotlib.rc_context(_rc()):
+            yield
+    finally:
+        _PAPER.reset(token)
+
+
+def _rc() -> Any:
+    return {**_RC, "font.family": _PAPER.get().font}
+
+
+def width() -> float:
+    """Width of the text in inches, for figures with several panels."""
+    return _PAPER.get().text
+
+
+def narrow_width() -> float:
+    """Width in inches of a figure with a single panel."""
+    return min(_PAPER.get().column, width())
+
+
+def fitting(columns: int, least: float) -> int:
+    """So many panels side by side, or fewer where each would be narrower than `least` inches."""
+    return max(1, min(columns, int(width() / least)))
 
 
 @dataclass(frozen=True)
@@ -111,14 +135,16 @@ def looks(labels: Sequence[str], reference: str = "") -> dict[str, Look]:
     """A look for each label, by position; the reference is grey.
 
     Colours repeat after six labels and markers after ten, with a different dash, so that no
-    two of the first sixty look the same.
+    two of the first sixty look the same. In a paper's style neighbours differ in their dash too.
     """
+    dashed = _PAPER.get().dashed
     found = {reference: Look(REFERENCE, "o", "-", REFERENCE)} if reference in labels else {}
     for place, label in enumerate(label for label in labels if label != reference):
+        again = place // len(PALETTE)
         found[label] = Look(
             PALETTE[place % len(PALETTE)],
             MARKERS[(place + 1) % len(MARKERS)],
-            DASHES[(place // len(PALETTE)) % len(DASHES)],
+            DASHES[(again + place if dashed else again) % len(DASHES)],
             LETTERS[place % len(PALETTE)],
         )
     return found
@@ -157,7 +183,7 @@ def figure_file(figure: Figure, form: Format, name: str) -> bytes:
         "png": {"Software": None},
     }
     file = io.BytesIO()
-    with matplotlib.rc_context(_RC):
+    with matplotlib.rc_context(_rc()):
         fix_layout(figure)
         figure.savefig(file, format=form, metadata=metadata[form])
     made = file.getvalue()
@@ -175,5 +201,5 @@ def fix_layout(figure: Figure) -> None:
 
 
 def share(figure: Figure) -> float:
-    """Width of a figure as a share of the text width, so that all have the same font size."""
-    return round(float(figure.get_figwidth()) / WIDTH, 3)
+    """Width of a figure as a share of the page's, so that all have the same font size."""
+    return round(float(figure.get_figwidth()) / PLAIN.text, 3)

@@ -2,7 +2,8 @@
 
 `lay_out` decides what goes where; a `Dialect` escapes a text and decorates a cell; a function for
 each format joins them. `robobench.reports.screen` does so for a terminal,
-`robobench.reports.html_tables` for a page.
+`robobench.reports.html_tables` for a page,
+`robobench.reports.latex_tables` for a paper.
 """
 
 from __future__ import annotations
@@ -163,43 +164,6 @@ def html_cell(cell: TableCell) -> str:
     sign = f"<sup>{cell.sign or cell.level}</sup>" if cell.sign or cell.level else ""
     interval = f"<small>{cell.interval()}</small>" if cell.interval() else ""
     return f"{text}{sign}{interval}"
-
-
-def to_latex(table: Table) -> str:
-    """A ``tabular`` that needs only ``booktabs`` (and ``array`` where text wraps)."""
-    laid = lay_out(table)
-    text = markup.latex_breakable if table.wraps else markup.latex_plain
-
-    def written(cell: TableCell) -> str:
-        if cell.value is None:
-            return text(cell.text)
-        number = markup.latex_plain(cell.text)
-        if cell.sign:
-            number = rf"{number}\textsuperscript{{{cell.sign}}}"
-        if cell.bold:
-            number = rf"\textbf{{{number}}}"
-        if cell.level:
-            number = rf"{number}\textsuperscript{{{cell.level}}}"
-        if not cell.interval():
-            return number
-        interval = cell.interval().replace(MINUS, "$-$")
-        stacked = rf"{number}\\[-2pt]{{\scriptsize {interval}}}"
-        return rf"\begin{{tabular}}[t]{{@{{}}c@{{}}}}{stacked}\end{{tabular}}"
-
-    head, lines = Dialect(markup.latex_plain, written).written(laid)
-    header = [f"{' & '.join(head)} \\\\\n\\midrule\n"] if laid.headed else []
-    body = "".join([*header, *(f"{' & '.join(line)} \\\\\n" for line in lines)])
-    columns = _latex_columns(laid, table.wraps)
-    return f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{body}\\bottomrule\n\\end{{tabular}}\n"
-
-
-def _latex_columns(laid: Layout, wraps: bool) -> str:
-    letters = {"text": "l", "number": "r", "interval": "c"}
-    found = ["l"] * len(laid.corner) + [letters[kind] for kind in laid.kinds]
-    if wraps:
-        width = 0.74 if len(laid.columns) == 1 else 0.48
-        found[-1] = rf">{{\raggedright\arraybackslash}}p{{{width}\linewidth}}"
-    return "".join(found)
 
 
 def _markdown_cell(cell: TableCell) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -23,6 +24,7 @@ from robobench.reports.tables import plain, to_markdown
 # GitHub cuts a step's summary off at 1 MiB; the cells that matter come first.
 _ROWS = 200
 _ORDER = (WORSE, MISSING, BETTER, NOT_COMPARABLE, SAME)
+_SIDE_BY_SIDE = 100  # width below which methods have lines of their own
 _WIDE = 1000  # wide enough for all columns
 
 
@@ -37,23 +39,30 @@ def headline(result: CheckResult) -> str:
     )
 
 
-def as_text(result: CheckResult) -> str:
-    """For a terminal: methods first, then the cells that changed, then other differences."""
-    changed = [v for v in _ranked(result.cells) if v.outcome != SAME or v.remark]
+def as_text(result: CheckResult, width: int = _WIDE) -> str:
+    """For a terminal: methods first, then the cells that changed, then other differences.
+
+    Args:
+        result: What was found.
+        width: Number of characters in a line.
+    """
+    changed = _changed(result)
     lines = [headline(result), ""]
-    table = _table([*result.means, *changed[:20]])
-    lines += [plain(line.plain) for line in grid(table, _WIDE, gap=2)]
+    shown = [*result.means, *changed[:20]]
+    narrow = width < _SIDE_BY_SIDE
+    table = _by_method(_table(shown)) if narrow else _table(shown)
+    lines += [plain(line.plain) for line in grid(table, width, gap=1 if narrow else 2)]
     if len(changed) > 20:
         lines.append(f"    and {len(changed) - 20} more; --summary FILE lists them")
-    lines += ["", _power(result)]
+    lines += ["", *_legend(shown), *_new(result), _power(result)]
     lines += [f"note: {note}" for note in result.notes]
     return "\n".join(lines) + "\n"
 
 
 def as_markdown(result: CheckResult) -> str:
     """For a GitHub step summary or a pull-request comment."""
-    ranked = _ranked(result.cells)
-    changed = [v for v in ranked if v.outcome != SAME or v.remark]
+    ranked = [v for v in _ranked(result.cells) if v.outcome != NOT_COMPARABLE]
+    changed = _changed(result)
     lines = [f"### robobench check: {headline(result)}", "", to_markdown(_table(result.means))]
     if changed:
         lines += ["**Cells that changed**", "", to_markdown(_table(changed[:_ROWS]))]
@@ -61,7 +70,8 @@ def as_markdown(result: CheckResult) -> str:
     if rest:
         lines += [f"<details><summary>{len(rest)} cells are the same</summary>", ""]
         lines += [to_markdown(_table(rest[: max(0, _ROWS - len(changed))])), "</details>", ""]
-    lines.append(_power(result))
+    told = [*_legend([*result.means, *changed]), *_new(result), _power(result)]
+    lines.append("  \n".join(markup.markdown(line) for line in told))
     if result.notes:
         lines += ["", "Differences from the baseline:", ""]
         lines += [f"- {markup.markdown(note)}" for note in result.notes]
@@ -76,6 +86,29 @@ def refused_as_markdown(reason: str) -> str:
 def _ranked(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """Worst first."""
     return sorted(verdicts, key=lambda v: (_ORDER.index(v.outcome), not v.remark, -v.loss))
+
+
+def _changed(result: CheckResult) -> list[Verdict]:
+    """The cells that changed, or seem to."""
+    compared = [v for v in _ranked(result.cells) if v.outcome != NOT_COMPARABLE]
+    return [v for v in compared if v.outcome != SAME or v.remark]
+
+
+def _legend(shown: Sequence[Verdict]) -> list[str]:
+    """What the mark after an outcome means, if it is there."""
+    remarks = dict.fromkeys(v.remark for v in shown if v.outcome == SAME and v.remark)
+    return [f"(!): the loss is {remark}." for remark in remarks]
+
+
+def _new(result: CheckResult) -> list[str]:
+    """The cells that the baseline lacks, in one line: they are no reason to fail."""
+    new = [v for v in (*result.means, *result.cells) if v.outcome == NOT_COMPARABLE]
+    if not new:
+        return []
+    named = ", ".join(dict.fromkeys(f"{v.method} on {v.what}" for v in new[:5]))
+    more = f" and {len(new) - 5} more" if len(new) > 5 else ""
+    said = f"Not in the baseline, and so not compared: {named}{more}"
+    return [f"{said}; `robobench freeze` makes a baseline with them."]
 
 
 def _power(result: CheckResult) -> str:
@@ -98,11 +131,16 @@ def _table(verdicts: Sequence[Verdict]) -> Table:
     return Table("verdicts", "Changes in points, with 95 % intervals.", frame)
 
 
+def _by_method(table: Table) -> Table:
+    """The same with a heading for each method instead of a column."""
+    frame = table.frame.drop(columns="method")
+    frame.index = pd.MultiIndex.from_arrays([table.frame["method"], table.frame.index])
+    return replace(table, frame=frame)
+
+
 def _cells(verdict: Verdict) -> list[str | Value]:
     before, after = Value(verdict.before), Value(verdict.after)
     if verdict.outcome == MISSING:
         return [verdict.method, verdict.what, before, Value(None), verdict.remark, Value(None)]
-    if verdict.outcome == NOT_COMPARABLE:
-        return [verdict.method, verdict.what, Value(None), after, verdict.remark, Value(None)]
     change = Value(-verdict.loss, -verdict.high, -verdict.low, "points")
     return [verdict.method, verdict.what, before, after, change, Value(verdict.p, unit="p")]

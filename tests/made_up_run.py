@@ -29,6 +29,7 @@ def _write_run(
     dataset="shapes10",
     backbone="vgg-tiny",
     weights="a",
+    luck=0,
     skill=None,
     shown=True,
     **manifest,
@@ -37,7 +38,8 @@ def _write_run(
     folder = Path(folder)
     store = Store(folder)
     rng = np.random.default_rng(0)
-    luck, label = rng.random(images), rng.integers(0, 3, images)
+    label = rng.integers(0, 3, images)
+    luck = np.random.default_rng(luck).random(images)
     conditions = [("clean", 0.0, "", 0)]
     for name in corruptions:
         for severity in range(1, 6):

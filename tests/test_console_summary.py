@@ -1,8 +1,12 @@
 """What `run` prints: a row per method, the best first, and two verdicts."""
 
 import io
+import re
+
+from made_up_methods import made_up
 
 from robobench.corruptions import catalogue
+from robobench.corruptions.catalogue import GROUPS
 from robobench.reports.console_summary import headings, print_results
 from robobench.results.run import load
 
@@ -38,6 +42,38 @@ def test_one_row_per_method_the_best_first(run):
 
 def test_eighty_columns_suffice(run, monkeypatch):
     assert max(map(len, shown(run, monkeypatch, 80).splitlines())) <= 80
+
+
+def test_colours_only_in_a_terminal_that_wants_them(run, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    colours = re.compile(r"\x1b\[[\d;]*3[0-7]m")
+    file = Terminal()
+    print_results(run, file=file)
+    assert colours.search(file.getvalue())
+    monkeypatch.setenv("NO_COLOR", "1")
+    file = Terminal()
+    print_results(run, file=file)
+    assert not colours.search(file.getvalue())
+    assert "\x1b" not in shown(run)
+
+
+def test_six_corruptions_fit_eighty_columns_in_one_block(tmp_path, monkeypatch):
+    names = [*GROUPS["noise"][:3], "fog", "snow", "jpeg_compression"]
+    run = made_up(tmp_path / "run", 4, images=40, corruptions=names)
+    lines = shown(run, monkeypatch, 80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum(line.startswith("org ") for line in lines) == 1
+
+
+def test_beyond_six_corruptions_groups_fit_eighty_columns(tmp_path, monkeypatch):
+    run = made_up(tmp_path / "run", 5, images=40, corruptions=GROUPS["all"])
+    lines = shown(run, monkeypatch, 80).splitlines()
+    assert max(map(len, lines)) <= 80
+    head = next(line for line in lines if "clean" in line).split()
+    assert head[:6] == ["clean", "noise", "blur", "weather", "digital", "extra"]
+    assert sum(line.startswith(("org ", "m1 ", "m2 ", "m3 ", "m4 ")) for line in lines) == 5
 
 
 def test_only_one_corruption_needs_no_mean(tmp_path, write_run):

@@ -105,6 +105,18 @@ def test_a_program_for_two_images_at_once_counts_one(tmp_path):
     assert METHODS["org"](found).cost().macs == 384
 
 
+def test_cost_is_of_the_images_of_the_run(tmp_path):
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 10, 3, bias=False), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
+    )
+    images = torch.randint(256, (20, 3, 16, 16), dtype=torch.uint8)
+    done = robobench.run(
+        "org", "contrast", (images, torch.arange(20) % 10), network, severities="3",
+        mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), out=tmp_path,
+    )  # fmt: skip
+    assert done.manifest["methods"][0]["macs"] == 270 * 14 * 14
+
+
 class Slow(robobench.Method):
     """Takes four milliseconds an image longer; its network counts once."""
 

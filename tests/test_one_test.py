@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from made_up_methods import CORRUPTIONS, made_up
 
-from robobench.reports import tables
+from robobench.reports import html_tables, tables
 from robobench.reports.blocks import MINUS
 from robobench.reports.builder import compose
 from robobench.reports.console_summary import method_table, print_results
@@ -176,7 +176,7 @@ def test_every_number_in_the_page_is_in_a_table_file(run):
                 except ValueError:
                     mine |= set(numbers(cell))
         known |= mine
-        cells = re.findall(r"<td[^>]*>(.*?)</td>", tables.to_html(table), re.DOTALL)
+        cells = re.findall(r"<td[^>]*>(.*?)</td>", html_tables.to_html(table), re.DOTALL)
         assert cells
         for cell in cells:
             for number in numbers(re.sub(r"<sup>.*?</sup>|&lt;|<[^>]*>", " ", cell)):

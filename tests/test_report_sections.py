@@ -10,6 +10,7 @@ from robobench.reports import tables
 from robobench.reports.blocks import DASH, Table, Text, Value
 from robobench.reports.builder import build, compose
 from robobench.reports.html_tables import to_html
+from robobench.reports.joined import join
 from robobench.reports.leaderboard import leaderboards
 from robobench.reports.method_verdicts import verdicts
 from robobench.reports.notices import notices
@@ -42,7 +43,7 @@ def test_bold_is_the_best_that_is_usable_and_ties_are_marked(run, tmp_path, writ
     marks = {label: (v.bold, v.level) for label, v in shown.frame["accuracy"].items()}
     assert sorted([marks["twin §"], marks["other"]]) == [(False, True), (True, False)]
     assert marks["org"] == marks["truth †"] == (False, False)
-    assert "<sup>=</sup>" in tables.to_html(shown)
+    assert "<sup>=</sup>" in to_html(shown)
     assert "=: the tests do not separate it from the best" in " ".join(shown.notes)
     alone = load(write_run(tmp_path / "alone", ("org", "truth"), shown=False))
     shown = table(section_of(alone, "summary").blocks, "summary").frame
@@ -197,6 +198,50 @@ def test_same_names_with_other_weights_are_shown_apart(tmp_path, write_run):
     shown = next(t for t in report_.tables if t.name == "summary-shapes10-test-vgg-tiny--new-")
     assert not shown.frame.loc["afd ‡", "accuracy"].missing, "its own grid is complete"
     build([one, other], tmp_path / "out", ["html", "csv"], ["recovered", "provenance"])
+
+
+def test_what_differs_under_one_name_stands_in_one_table_for_each_run(tmp_path, write_run):
+    one = load(write_run(tmp_path / "old", ("org", "afd"), shown=False))
+    other = load(write_run(tmp_path / "new", ("org", "afd"), weights="b", shown=False))
+    report_ = compose([one, other], ["summary", "paired"])
+    assert any("differ in `afd`, `org`" in notice.text for notice in report_.notices)
+    shown = table(report_.parts[0].blocks, "summary").frame
+    assert list(shown.index.names) == ["run", "method"]
+    assert set(shown.index) == {(r, m) for r in ("old", "new") for m in ("org", "afd ‡")}
+    assert shown.index[0] == ("old", "org")
+    assert shown.loc[("new", "afd ‡"), "CE[org [old]]"].value < 1
+    gains = table(report_.parts[1].blocks, "paired").frame
+    assert gains["org [new]"]["mean"].value == 0
+    assert "run,method," in tables.to_csv(table(report_.parts[0].blocks, "summary"))
+
+
+def test_two_precisions_stand_side_by_side(tmp_path, write_run):
+    runs = [
+        load(write_run(tmp_path / p, ("org", "twin"), shown=False, machine={"precision": p}))
+        for p in ("fp32", "bf16")
+    ]
+    shown = table(compose(runs, ["summary"]).parts[0].blocks, "summary").frame
+    assert set(shown.index) == {(p, m) for p in ("fp32", "bf16") for m in ("org", "twin §")}
+
+
+def test_other_predictions_of_the_same_cells_are_not_left_out(tmp_path, write_run):
+    one = load(write_run(tmp_path / "old", ("org", "twin"), shown=False))
+    other = load(write_run(tmp_path / "new", ("org", "twin"), shown=False, luck=1))
+    joined = join([one, other])
+    assert {row.label for row in leaderboards(joined)[0].rows} == {
+        "org [old]", "org [new]", "twin [old]", "twin [new]",
+    }  # fmt: skip
+    assert len(joined.cells) == len(one.cells) + len(other.cells)
+
+
+def test_of_other_numbers_of_images_only_the_common_ones_are_compared(tmp_path, write_run):
+    few = load(write_run(tmp_path / "few", ("org", "afd"), images=100, shown=False))
+    many = load(write_run(tmp_path / "many", ("org", "twin"), images=200, shown=False))
+    joined = join([few, many])
+    (board,) = leaderboards(joined)
+    assert set(board.accuracy["n"]) == set(board.summary["n"]) == {100}
+    assert {row.label for row in board.rows} == {"org", "afd", "twin"}
+    assert any("100 images that all of them have" in n.text for n in compose([few, many]).notices)
 
 
 def test_normalizer_changes_the_reference(run):

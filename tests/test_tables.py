@@ -9,6 +9,8 @@ import pytest
 from robobench.reports import markup, style, tables
 from robobench.reports.blocks import DASH, MINUS, Table, Value
 from robobench.reports.html_tables import to_html
+from robobench.reports.latex_tables import to_latex
+from robobench.reports.paper_styles import PLAIN
 from robobench.reports.screen import grid, print_table, screen
 from robobench.reports.tables import plain
 
@@ -70,13 +72,19 @@ def grouped_table(names=("corruption", "method")):
 
 def test_each_format_has_the_same_cells():
     html = re.sub("<i [^>]*></i>", "", plain(to_html(shown_table())))  # without bars
-    latex = tables.to_latex(shown_table())
+    latex = to_latex(shown_table(), PLAIN)
     assert '<th scope="row">a_b</th><td><strong>50.0</strong><small>[40.0, 60.0]</small>' in html
     assert '<th scope="row">&lt;c&gt;</th><td>-25.0</td><td>-<sup>a</sup></td><td>3</td>' in html
     assert "<td>&lt; 0.001</td>" in html
-    assert r"\begin{tabular}{lcrl}" in latex
-    assert r"a\_b & \begin{tabular}[t]{@{}c@{}}\textbf{50.0}\\[-2pt]" in latex
-    assert r"& \textendash{}\textsuperscript{a} & 3 \\" in latex
+    assert (
+        r"lS[table-format=+2.1,table-space-text-post={\,\robobenchsmall{{[}40.0, 60.0{]}}}]rl@"
+        in latex
+    )
+    assert (
+        r"a\_b & \bfseries 50.0{\,\robobenchsmall{{[}40.0, 60.0{]}}} & {\textless{} 0.001} &"
+        in latex
+    )
+    assert r"\textless{}c\textgreater{} & -25.0 & {\textendash{}\tnote{a}} & 3 \\" in latex
     assert plain(tables.to_markdown(shown_table())).splitlines()[1:] == [
         "| --- | ---: | ---: | --- |",
         r"| a\_b | **50.0** \[40.0, 60.0\] | \< 0.001 | 1\|2 |",
@@ -152,7 +160,8 @@ def test_colours_and_marks_are_those_of_the_tests():
     assert (styles["20.0"], styles["-30.0"]) == ("green", "bold red")
     assert "-20.0" not in styles, "an interval alone is no test"
     assert found[-1].plain.split() == ["d", "10.0="]
-    assert r"10.0\textsuperscript{=}" in tables.to_latex(Table("t", "A table.", frame))
+    assert r"\textsuperscript{=}\," not in (latex := to_latex(Table("t", "A table.", frame), PLAIN))
+    assert r"d & +10.0{\tnote{=}}" in latex or r"d & 10.0{\tnote{=}}" in latex
 
 
 def test_a_terminal_without_unicode_gets_ascii():

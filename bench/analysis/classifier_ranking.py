@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from robobench.analysis.comparison import difference_between
+from robobench.analysis.comparison import Standing, difference_between
 from robobench.analysis.corruption_error import SEVERITIES, corruption_error
 from robobench.analysis.normalizers import NORMALIZERS, Normalizer
 from robobench.analysis.series import Series, reference_of
@@ -240,9 +240,9 @@ def _pairs(chosen: Sequence[Series], parts: Sequence[Sequence[Degradation]]) -> 
     import pandas as pd
 
     rows = []
-    for one, other in combinations(chosen, 2):
-        row = difference_between(one, other, "mean", parts)
-        first, second = name_of(one), name_of(other)
+    for one, other in combinations([Standing(series, parts) for series in chosen], 2):
+        row = difference_between(one, other, "mean")
+        first, second = name_of(one.series), name_of(other.series)
         low, high = row["difference_low"], row["difference_high"]
         if row["difference"] < 0:
             first, second, low, high = second, first, -high, -low

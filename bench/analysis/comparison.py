@@ -121,9 +121,10 @@ def compare(
     import pandas as pd
 
     boards: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    known: dict[Any, Standing] = {}
     for first, second in _pairs(everything, a, b):
         rows = boards.setdefault((second.dataset, second.split, second.backbone), [])
-        rows += compare_pair(first, second)
+        rows += pair_rows(first, second, known)
     found = [row for rows in boards.values() for row in adjust(rows)]
     if not found:
         what = f"{a or 'the methods'} and {b}" if b else "the methods of this run"
@@ -148,15 +149,28 @@ def _pairs(
     return found if b is not None else [(s, o) for s, o in found if s is not o]
 
 
-def compare_pair(first: Series, second: Series) -> list[dict[str, Any]]:
-    """The rows of `compare` for two series of one data set, without ``p_holm``; empty without common cells."""
+def pair_rows(first: Series, second: Series, known: dict[Any, Standing]) -> list[dict[str, Any]]:
+    """The rows of two series of one data set, without ``p_holm``; empty without common cells.
+
+    Args:
+        first: The one to compare with.
+        second: The one compared.
+        known: What is computed once for all pairs; starts empty.
+    """
     common = [d for d in first.accuracies if d in second.accuracies]
     names = list(dict.fromkeys(d.corruption for d in sorted(common, key=lambda d: not d.is_clean)))
-    parts = {name: [d for d in common if d.corruption == name] for name in names}
-    rows = [difference_between(first, second, name, [part]) for name, part in parts.items()]
-    degraded = [part for name, part in parts.items() if name != CLEAN]
+    parts = {name: [[d for d in common if d.corruption == name]] for name in names}
+    degraded = [part for name, (part,) in parts.items() if name != CLEAN]
     if degraded:
-        rows.append(difference_between(first, second, MEAN, degraded))
+        parts[MEAN] = degraded
+    rows = []
+    for name, wanted in parts.items():
+        key = tuple(map(tuple, wanted))
+        one, other = (
+            known.setdefault((id(series), key), Standing(series, wanted))
+            for series in (first, second)
+        )
+        rows.append(difference_between(one, other, name))
     return rows
 
 
@@ -184,11 +198,9 @@ def adjust(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def difference_between(
-    first: Series, second: Series, name: str, parts: Sequence[Sequence[Degradation]]
-) -> dict[str, Any]:
-    """A row of `compare`, over the mean of parts, each the mean of its degradations."""
-    one, other = Standing(first, parts), Standing(second, parts)
+def difference_between(one: Standing, other: Standing, name: str) -> dict[str, Any]:
+    """A row of `compare`, without ``p_holm``: the gain of one over the other, in the mean of the same parts."""
+    first, second = one.series, other.series
     ours, theirs = one.accuracy, other.accuracy
     low, high = second.sampling.interval(theirs - ours, (-1.0, 1.0))
     gained = other.gained_over(one)
@@ -199,8 +211,8 @@ def difference_between(
         "a": first.label,
         "b": second.label,
         "corruption": name,
-        "n": second.images_of(d for part in parts for d in part),
-        "cells": sum(len(part) for part in parts),
+        "n": second.images_of(d for part in one.parts for d in part),
+        "cells": sum(len(part) for part in one.parts),
         "accuracy_a": float(ours[0]),
         "accuracy_b": float(theirs[0]),
         "difference": float(theirs[0] - ours[0]),

@@ -23,11 +23,14 @@ class Outcomes:
         cell: The cell.
         index: int64 N, ascending: indices in the data set.
         correct: bool N, whether each image was classified correctly.
+        commonest: Share of the most frequent class, which naming it always would get right; 0 where
+            it is not known.
     """
 
     cell: Cell
     index: NDArray[np.int64]
     correct: NDArray[np.bool_]
+    commonest: float = 0.0
 
 
 def outcomes_of(cells: Iterable[tuple[Cell, Predictions]]) -> list[Outcomes]:
@@ -48,7 +51,9 @@ def keeping_outcomes(
         known = next((other for other in indices if np.array_equal(other, index)), None)
         if known is None:
             indices.append(known := index)
-        found.append(Outcomes(cell, known, predictions.correct))
+        _, counts = np.unique(predictions.label, return_counts=True)
+        commonest = float(counts.max(initial=0)) / max(len(predictions), 1)
+        found.append(Outcomes(cell, known, predictions.correct, commonest))
         yield cell, predictions
 
 
@@ -63,6 +68,7 @@ class Aligned:
         notes: What had to be left out, as sentences.
         seen: bool, cells x N: the images that each cell has, where cells have their own by design
             (`correct` is false elsewhere); None where each has all.
+        commonest: Share of the most frequent class.
     """
 
     cells: tuple[Cell, ...]
@@ -70,6 +76,7 @@ class Aligned:
     correct: NDArray[np.bool_]
     notes: tuple[str, ...] = ()
     seen: NDArray[np.bool_] | None = None
+    commonest: float = 0.0
 
     def count_of(self, row: int) -> int:
         """Number of images of a cell."""
@@ -120,7 +127,13 @@ def align(found: Sequence[Outcomes]) -> Aligned:
     for row, one in enumerate(found):
         equal = len(one.index) == len(index)
         correct[row] = one.correct if equal else one.correct[np.searchsorted(one.index, index)]
-    return Aligned(tuple(one.cell for one in found), index, correct, notes)
+    cells = tuple(one.cell for one in found)
+    return Aligned(cells, index, correct, notes, commonest=_commonest(found))
+
+
+def _commonest(found: Sequence[Outcomes]) -> float:
+    """The share of the most frequent class, by the cell with most images."""
+    return max(found, key=lambda one: len(one.index)).commonest
 
 
 def _images_of(found: Sequence[Outcomes]) -> NDArray[np.int64]:
@@ -151,7 +164,7 @@ def _align_levels(found: Sequence[Outcomes], index: NDArray[np.int64]) -> Aligne
         "of the same level lack: means, differences and their intervals are without them"
     )
     cells = tuple(one.cell for one in found)
-    return Aligned(cells, index, correct, (note,) if left_out else (), seen)
+    return Aligned(cells, index, correct, (note,) if left_out else (), seen, _commonest(found))
 
 
 def image_shares(found: Sequence[Outcomes]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

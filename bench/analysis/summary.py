@@ -88,7 +88,7 @@ def summarise(
         Numbers are fractions, each in three columns (X, X_low, X_high):
 
         ``clean``: accuracy on clean images; ``accuracy``: mean over the levels; ``drop``: from
-        clean; ``Acc(1,5)`` and for sweeps ``Acc(1,20)`` ...: interval mean accuracies;
+        clean, blank where the clean accuracy is not above that of naming one class always; ``Acc(1,5)`` and for sweeps ``Acc(1,20)`` ...: interval mean accuracies;
         ``CE[reference]``: sum of errors divided by the reference's, blank unless these are known to
         within half of them; ``recovered``: share of the reference's loss, blank unless that loss
         is known to within half of it;
@@ -179,8 +179,11 @@ def _row(
     row.put("accuracy", accuracy, single, bounds=_SHARE)
     if series.clean:
         clean = series.mean(series.clean)
-        row.put("clean", clean, series.interval(series.clean))
-        if name != CLEAN:
+        interval = series.interval(series.clean)
+        row.put("clean", clean, interval)
+        if name != CLEAN and interval[0] <= series.aligned.commonest < 1:
+            row.blank("drop", "its clean accuracy is not above that of naming one class always")
+        elif name != CLEAN:
             row.put("drop", clean - accuracy, bounds=(-1.0, 1.0))
     else:
         row.blank("clean", "not evaluated")

@@ -81,6 +81,7 @@ class Backbone:
         self.geometry = geometry or Geometry()
         self.device = torch.device(device)
         self.precision = precision
+        self.side = _EXAMPLE_SIDE  # a run sets that of its images
         self.command = command or f"--backbone {self.name}"
         self._layer = layer
         self.version = _source(module) if version is None else version
@@ -269,7 +270,7 @@ class Backbone:
     @property
     def example(self) -> Tensor:
         """A grey uint8 image of the size given by the geometry."""
-        side = self.geometry.crop or self.geometry.resize or _EXAMPLE_SIDE
+        side = self.geometry.crop or self.geometry.resize or self.side
         side = getattr(self.module, "side", side)
         return torch.full((1, 3, side, side), 127, dtype=torch.uint8, device=self.device)
 

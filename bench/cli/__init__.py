@@ -28,6 +28,7 @@ _ORDER = [
     "reproduce",
     "train",
     "export",
+    "compare",
     "check",
     "freeze",
     "verify",

@@ -46,12 +46,15 @@ def check(
     beyond chance or a cell is missing, 2 if the two cannot be compared, or RUN is damaged
     (`robobench verify`). JUnit and summary are written in every case.
     """
+    import shutil
+    import sys
     from pathlib import Path
 
     from robobench.checking.baseline import read_baseline
     from robobench.checking.check import check as compare
     from robobench.checking.junit import as_junit, refused_as_junit
     from robobench.checking.verify import whole_outcomes
+    from robobench.cli._summary import append_summary
     from robobench.errors import RobobenchError
     from robobench.files import write_aside
     from robobench.reports.verdicts import as_markdown, as_text, refused_as_markdown
@@ -61,7 +64,7 @@ def check(
         if junit:
             write_aside(Path(junit), xml)
         if summary:
-            _write_summary(summary, text)
+            append_summary(summary, text)
 
     try:
         frozen = read_baseline(baseline)
@@ -76,20 +79,9 @@ def check(
     except RobobenchError as error:
         write(refused_as_junit(str(error)), refused_as_markdown(str(error)))
         raise
-    click.echo(as_text(result), nl=False)
+    if sys.stdout.isatty():
+        click.echo(as_text(result, shutil.get_terminal_size().columns), nl=False)
+    else:
+        click.echo(as_text(result), nl=False)
     write(as_junit(result), as_markdown(result))
     result.raise_if_failed()
-
-
-def _write_summary(path: str, text: str) -> None:
-    """Write a file; GitHub's own is appended to, since other steps of the job write there too."""
-    import os
-    from pathlib import Path
-
-    from robobench.files import write_aside
-
-    file = Path(path)
-    before = ""
-    if path == os.environ.get("GITHUB_STEP_SUMMARY") and file.is_file():
-        before = file.read_text(encoding="utf-8")
-    write_aside(file, (before + text).encode())

@@ -46,8 +46,8 @@ def rank(
     for one in opened:
         one.resample(draws)
     run = join(opened)
-    if isinstance(run, JoinedRun) and run.conflicts:
-        raise RobobenchError(f"these runs cannot be ranked together: {run.conflicts[0]}")
+    if isinstance(run, JoinedRun) and run.disagrees:
+        raise RobobenchError(f"these runs cannot be ranked together: {run.conflicts[-1]}")
     long = run.frame  # first: what is read for it also serves the series
     found = ranked(
         run.joint_series,

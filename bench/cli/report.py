@@ -23,10 +23,16 @@ if TYPE_CHECKING:
     "formats",
     default="html,latex,csv",
     show_default=True,
-    help="Any of html, latex, markdown, csv, separated by commas.",
+    help="Any of html, latex, markdown, csv, json, parquet, separated by commas.",
 )
 @click.option("--sections", help="Names separated by commas, in this order. [default: all]")
 @click.option("--normalizer", help="Reference method that losses are relative to. [default: org]")
+@click.option(
+    "--style",
+    default="plain",
+    show_default=True,
+    help="Of the LaTeX: plain, cvpr (two columns) or neurips.",
+)
 @_options.draws
 @_options.seed_sd
 @click.option("--plugin", multiple=True, type=click.Path(), help="Python file that registers more.")
@@ -36,11 +42,12 @@ def report(
     formats: str,
     sections: str | None,
     normalizer: str | None,
+    style: str,
     draws: int | None,
     seed_sd: float | None,
     plugin: tuple[str, ...],
 ) -> None:
-    """Write the report of a run: HTML, LaTeX, Markdown, CSV.
+    """Write the report of a run: HTML, LaTeX, Markdown, CSV, JSON, Parquet.
 
     Several runs are shown side by side; without RUN, the newest one under runs/ is used.
     """
@@ -54,7 +61,7 @@ def report(
     for one in opened:
         one.resample(draws, seed_sd)
     wanted = None if sections is None else _names(sections)
-    written = build(opened, out or _folder(opened), _names(formats), wanted, normalizer)
+    written = build(opened, out or _folder(opened), _names(formats), wanted, normalizer, style)
     click.echo(f"report: {written}")
 
 

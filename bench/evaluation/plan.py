@@ -129,6 +129,8 @@ def make_plan(
     )
     per_image = configuration.levels_per_image
     designs = {} if per_image is None else design_levels(degradations, per_image, len(source))
+    for backbone in backbones:
+        backbone.side = source.side
     corruptions = list(dict.fromkeys(d.corruption for d in degradations))
     methods: list[SelectedMethod] = []
     left_out: list[str] = []

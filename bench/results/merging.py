@@ -88,9 +88,9 @@ def _write(
         for cell, run in sources.items():
             write_aside(new.path(cell), run.store.path(cell).read_bytes())
         for run in reversed(runs):  # the first run's are kept
-            for sample in run.manifest.get("samples", ()):
-                if (file := run.folder / sample["file"]).is_file():
-                    write_aside(aside / sample["file"], file.read_bytes())
+            for picture in (*run.manifest.get("samples", ()), run.manifest.get("thumbnails")):
+                if picture and (file := run.folder / picture["file"]).is_file():
+                    write_aside(aside / picture["file"], file.read_bytes())
         write_manifest(aside, manifest)
         manifest["tables"] = write_tables(Run(aside))
         write_manifest(aside, manifest)
@@ -192,8 +192,10 @@ def _join(manifests: Sequence[Mapping[str, Any]], taken: Sequence[set[str]]) -> 
     for key in ("seeds", "notes", "outdated", "not_applicable", "samples"):
         together = [one for manifest in manifests for one in manifest.get(key, ())]
         joined[key] = [one for place, one in enumerate(together) if one not in together[:place]]
+    thumbnails = (manifest.get("thumbnails") for manifest in manifests)
     return {
         **joined,
+        "thumbnails": next(filter(None, thumbnails), {}),
         "methods": list(rows.values()),
         "environments": environments,
         "sessions": sessions,

@@ -87,7 +87,7 @@ class Run:
     @property
     def planned(self) -> int:
         """Number of cells that the run was to compute."""
-        return int(self.manifest["cells"])
+        return int(self.manifest.get("cells", 0))
 
     @property
     def is_complete(self) -> bool:
@@ -170,11 +170,12 @@ class Run:
             "images": self.manifest.get("dataset", {}).get("count"),
         }
         frame = results(keeping_outcomes(self.each(), found), **told)
-        self._outcomes = found  # the files need not be read again for the other tables
+        self.outcomes = found  # the files need not be read again for the other tables
         return frame
 
     @cached_property
-    def _outcomes(self) -> list[Outcomes]:
+    def outcomes(self) -> list[Outcomes]:
+        """Right or wrong, image by image: all that the tables need of the cells."""
         from robobench.analysis.outcomes import outcomes_of
 
         return outcomes_of(self.each())
@@ -184,7 +185,7 @@ class Run:
         """The methods' accuracies with their bootstrap samples, computed once for all tables."""
         from robobench.analysis.series import series_of
 
-        return series_of(self._outcomes, draws=self.draws, seed_sd=self.seed_sd)
+        return series_of(self.outcomes, draws=self.draws, seed_sd=self.seed_sd)
 
     @property
     def joint_series(self) -> list[Series]:

@@ -25,8 +25,8 @@ def reproduced_figure(measured: Measured) -> Figure:
 
     levels = measured.reproduction.of_levels
     with style.room():
-        width = 0.75 if levels else 1.0
-        figure = Figure(figsize=(width * style.WIDTH, 3.2), layout="constrained")
+        share = 0.75 if levels else 1.0
+        figure = Figure(figsize=(share * style.width(), 3.2), layout="constrained")
         if levels:
             first = figure.subplots()
             _estimates(measured, first)

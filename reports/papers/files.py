@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from robobench.errors import RobobenchError
 from robobench.files import write_aside
 from robobench.registry import REPRODUCTIONS
-from robobench.reports import tables
+from robobench.reports import latex_tables
 from robobench.reports.builder import Report, page
-from robobench.reports.papers.page import report_of
+from robobench.reports.paper_styles import STYLES
+from robobench.reports.papers.page import paper_table, report_of
 from robobench.reproductions.measuring import COLUMNS, Measured
 from robobench.reproductions.published import find_reproduction
 
@@ -24,8 +25,8 @@ def write(measured: Measured, folder: Path) -> list[Path]:
 
     Args:
         measured: What was measured.
-        folder: Where to write ``NAME.csv``, ``.html``, ``.tex``, ``.md``; ``NAME-gain.csv`` for a
-            claim; ``NAME.svg`` and ``NAME.pdf`` for a figure.
+        folder: Where to write ``NAME.csv``, ``.html``, ``.tex``, ``.md``; ``NAME-table.tex`` in
+            the paper's layout, with intervals and without; ``NAME-gain.csv`` for a claim; ``NAME.svg`` and ``NAME.pdf`` for a figure.
 
     Returns:
         The files written, the table first.
@@ -45,9 +46,13 @@ def files_of(measured: Measured) -> Mapping[str, bytes]:
     files = {
         f"{name}.csv": _csv(measured.table),
         f"{name}.html": page(report, "report.html.j2"),
-        f"{name}.tex": page(report, "reproduction.tex.j2", tabulars=_tabulars(report)),
+        f"{name}.tex": page(report, "reproduction.tex.j2", floats=_floats(report)),
         f"{name}.md": page(report, "reproduction.md.j2"),
     }
+    for ending, intervals in (("table", True), ("table-without-intervals", False)):
+        if not measured.reproduction.figure:
+            made = latex_tables.to_latex(paper_table(measured), STYLES["cvpr"], intervals=intervals)
+            files[f"{name}-{ending}.tex"] = made.encode()
     if measured.reproduction.gain is not None:
         files[f"{name}-gain.csv"] = _csv(measured.gains)
     for plot in report.plots:
@@ -56,8 +61,15 @@ def files_of(measured: Measured) -> Mapping[str, bytes]:
     return files
 
 
-def _tabulars(report: Report) -> dict[str, str]:
-    return {table.name: tables.to_latex(table).strip() for table in report.tables}
+def _floats(report: Report) -> dict[str, str]:
+    """Tables and figures as LaTeX by name; as wide as a paper of two columns allows."""
+    paper = STYLES["cvpr"]
+    return {
+        **{table.name: latex_tables.to_latex(table, paper) for table in report.tables},
+        **{
+            plot.name: latex_tables.figure_to_latex(plot, paper, folder="") for plot in report.plots
+        },
+    }
 
 
 def _csv(table: pd.DataFrame) -> bytes:

@@ -8,9 +8,10 @@ import pandas as pd
 
 from robobench.registry import METHODS
 from robobench.reports.blocks import Block, Plot, Table, Text, Value
-from robobench.reports.builder import Part, Report
+from robobench.reports.builder import Report
 from robobench.reports.papers.figures import present, reproduced_figure, unit_of_level
 from robobench.reports.papers.sentences import comparison, verdict
+from robobench.reports.part import Part
 from robobench.types import ORACLE_NEEDS
 
 if TYPE_CHECKING:
@@ -153,6 +154,24 @@ def _result_frame(measured: Measured) -> pd.DataFrame:
         for what, values in _values_of(measured, row).items()
     }
     return _grouped(lines, "truth" if measured.reproduction.of_levels else "network")
+
+
+def paper_table(measured: Measured) -> Table:
+    """The table in the paper's layout: its rows and columns once published, once as ours."""
+    lines: dict[tuple[str, str], dict[str, Value]] = {}
+    for group in (PUBLISHED, OURS):
+        for row in present(measured):
+            values = _values_of(measured, row).get(group)
+            if values is not None:
+                lines[group.capitalize(), _heading(row)] = values
+    what = "truth" if measured.reproduction.of_levels else "network"
+    unit = f"unit {unit_of_level(measured)}" if measured.reproduction.of_levels else "in percent"
+    return Table(
+        f"{measured.name}-table",
+        f"{_titled(measured)}, {unit}: published and ours.",
+        _grouped(lines, what),
+        notes=_table_notes(measured),
+    )
 
 
 def _grouped(lines: Mapping[tuple[str, str], Mapping[str, Value]], corner: str) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from robobench import section
 from robobench.reports.blocks import Block, Gallery, Picture, Text, name_in_files
-from robobench.reports.style import WIDTH
+from robobench.reports.style import width
 from robobench.types import CLEAN, Degradation
 
 if TYPE_CHECKING:
@@ -90,22 +90,23 @@ def _contact_sheet(run: Run, lines: Sequence[_Line]) -> Figure:
     columns = max(len(entries) for _, entries in lines)
     pictures = [(name, [_picture(run, entry) for entry in entries]) for name, entries in lines]
     left, gap, caption = 1.25, 0.05, 0.2
-    width = (WIDTH - left) / columns - gap
-    height = width / pictures[0][1][0].count
+    whole_width = width()
+    side = (whole_width - left) / columns - gap
+    height = side / pictures[0][1][0].count
     whole = len(lines) * (height + caption + gap)
-    figure = Figure(figsize=(WIDTH, whole))
+    figure = Figure(figsize=(whole_width, whole))
     axes = figure.add_axes((0, 0, 1, 1), frameon=False)
     axes.set_axis_off()
     for y, (name, row) in enumerate(pictures):
         bottom = whole - (y + 1) * (height + caption + gap) + gap
         axes.text(left - 0.08, bottom + height / 2, _broken(name), ha="right", va="center")
         for x, picture in enumerate(row):
-            start = left + x * (width + gap)
-            extent = (start, start + width, bottom, bottom + height)
+            start = left + x * (side + gap)
+            extent = (start, start + side, bottom, bottom + height)
             axes.imshow(_pixels(picture.png), interpolation="nearest", extent=extent)
             axes.text(start, bottom + height + 0.035, picture.title, fontsize=7)
     axes.set_aspect("auto")
-    axes.set(xlim=(0, WIDTH), ylim=(0, whole))
+    axes.set(xlim=(0, whole_width), ylim=(0, whole))
     return figure
 
 

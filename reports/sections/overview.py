@@ -10,9 +10,9 @@ from robobench import section
 from robobench.reports.blocks import Block, Card, Table, Text, Value, counted
 from robobench.reports.facts import fact_of
 from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
-from robobench.reports.method_row import MethodRow
+from robobench.reports.method_row import MethodRow, headings
 from robobench.reports.method_verdicts import verdicts
-from robobench.reports.ranking import bold_note, marked
+from robobench.reports.ranking import bold_notes, marked
 from robobench.reports.table_views import by_group, with_views
 from robobench.types import CLEAN
 
@@ -91,7 +91,7 @@ def _headline(board: Leaderboard) -> Table:
             else board.summed(row, MEAN, "recovered")
             for row in rows
         ]
-    frame = pd.DataFrame(columns, index=[row.heading for row in rows], dtype=object)
+    frame = pd.DataFrame(columns, index=headings(rows), dtype=object)
     frame.columns.name = "method"
     return Table(
         f"summary{board.suffix}",
@@ -102,7 +102,7 @@ def _headline(board: Leaderboard) -> Table:
         if board.corruptions
         else "Accuracy on clean images, in percent.",
         frame,
-        notes=(_INTERVALS, bold_note(), *board.marks()),
+        notes=(_INTERVALS, *bold_notes(frame), *board.marks()),
     )
 
 
@@ -130,7 +130,7 @@ def _by_corruption(board: Leaderboard) -> Table:
         f"by-corruption{board.suffix}",
         "Accuracy by corruption, each the mean over its severities or levels, in percent.",
         frame,
-        notes=(_INTERVALS, bold_note("row" if turned else "column"), *board.marks()),
+        notes=(_INTERVALS, *bold_notes(frame, "row" if turned else "column"), *board.marks()),
     )
 
 

@@ -13,7 +13,7 @@ from robobench.analysis.series import scope
 from robobench.reports.blocks import Block, Plot, Table, Text, Value
 from robobench.reports.leaderboard import Leaderboard, leaderboards
 from robobench.reports.method_row import MethodRow
-from robobench.reports.plots import paired_figure
+from robobench.reports.plots import MOST_PANELS, paired_figure
 from robobench.reports.ranking import differences, judged
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def paired(run: Run) -> list[Block]:
                 f"paired{board.suffix}",
                 f"Gain of each method over `{board.reference}` on the same images, in points of "
                 "accuracy; bars: 95 % intervals of the paired difference, each for itself. Which "
-                f"differences are established, the p-values below say. Of {_of(board)}.",
+                f"differences are established, the p-values below say. Of {_of(board)}.{_shown(board)}",
                 paired_figure(board),
                 f"Gains over {board.reference} with intervals for {names}.",
             )
@@ -46,6 +46,14 @@ def paired(run: Run) -> list[Block]:
         blocks.append(_table(board, gains))
         blocks.append(_chances(board))
     return blocks
+
+
+def _shown(board: Leaderboard) -> str:
+    """Which methods the plot leaves out."""
+    count = len(board.others)
+    if count <= MOST_PANELS:
+        return ""
+    return f" The {MOST_PANELS} most accurate of {count} methods; the table below has all."
 
 
 def _of(board: Leaderboard) -> str:

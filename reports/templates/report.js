@@ -280,7 +280,7 @@ function addChart(svg) {
   const names = [...new Set([...svg.querySelectorAll("[data-series]")].map((e) => e.dataset.series))];
   if (names.length > 1) {
     const [label, select] = choice(
-      "Highlight", [["", "all methods"], ...names.map((name) => [name, name])], pick);
+      "Highlight", [["", "all"], ...names.map((name) => [name, name])], pick);
     chart.select = select;
     svg.parentElement.before(make("div", { className: "tools" }, label));
   }

@@ -76,8 +76,14 @@ def test_each_format_has_the_same_cells():
     assert '<th scope="row">a_b</th><td><strong>50.0</strong><small>[40.0, 60.0]</small>' in html
     assert '<th scope="row">&lt;c&gt;</th><td>-25.0</td><td>-<sup>a</sup></td><td>3</td>' in html
     assert "<td>&lt; 0.001</td>" in html
-    assert r"lS[table-format=+2.1,table-space-text-post={\,\robobenchsmall{{[}40.0, 60.0{]}}}]rl@" in latex
-    assert r"a\_b & \bfseries 50.0{\,\robobenchsmall{{[}40.0, 60.0{]}}} & {\textless{} 0.001} &" in latex
+    assert (
+        r"lS[table-format=+2.1,table-space-text-post={\,\robobenchsmall{{[}40.0, 60.0{]}}}]rl@"
+        in latex
+    )
+    assert (
+        r"a\_b & \bfseries 50.0{\,\robobenchsmall{{[}40.0, 60.0{]}}} & {\textless{} 0.001} &"
+        in latex
+    )
     assert r"\textless{}c\textgreater{} & -25.0 & {\textendash{}\tnote{a}} & 3 \\" in latex
     assert plain(tables.to_markdown(shown_table())).splitlines()[1:] == [
         "| --- | ---: | ---: | --- |",

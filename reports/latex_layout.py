@@ -124,7 +124,7 @@ class _Measured:
 
     def columns(self, room: float) -> list[Column]:
         """All columns, those of running text as wide as the others allow."""
-        names = list(zip(*map(self.laid.headings, self.laid.lines), strict=True)) or [()]
+        names = list(zip(*map(self._headings, self.laid.lines), strict=True)) or [()]
         found = [
             self._names(place - len(names), [corner, *texts], room / len(names))
             for place, (corner, texts) in enumerate(zip(self.laid.corner, names, strict=False))
@@ -143,6 +143,11 @@ class _Measured:
             wrapped = place in long and width > each
             found.append(Column(place, each if wrapped else width, wrapped))
         return found
+
+    def _headings(self, line: Line) -> list[str]:
+        """The headings of a row as they are set; a group's stands above, its rows are indented."""
+        indented = line.group and len(self.laid.corner) == 1
+        return [f"\N{EM DASH}{line.name}"] if indented else self.laid.headings(line)
 
     def _names(self, place: int, texts: Sequence[str], room: float) -> Column:
         width, most = max(map(self.width, texts)), _NAMES * room
@@ -171,7 +176,7 @@ class _Measured:
         """Height of a row in points."""
         texts = dict(enumerate(cell.text for cell in line.cells))
         texts |= {place - len(self.laid.corner): text for place, text in enumerate(
-            self.laid.headings(line)
+            self._headings(line)
         )}  # fmt: skip
         lines = [1] + [
             math.ceil(1.15 * self.width(texts[column.place]) / column.width)

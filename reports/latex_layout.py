@@ -30,7 +30,8 @@ _FEWEST_ROWS = 4  # of a table that starts at the end of a page
 _GROUP_GAP = 5.0  # between groups of rows
 _PAGE = 0.93  # of the height of the text, for a float
 _SAFE = 1.02  # kerning and rounding
-_BREAKS = re.compile(r"[ _,]+")
+_WORDS = re.compile(r"[a-z_ ]+")  # of which an underscore is a space, as in a corruption's name
+_BREAKS = re.compile(r"(?<=[@_])|,? (?![\u2020\u2021\u00a7])")  # no mark of a method stands alone
 
 
 @dataclass(frozen=True)
@@ -197,10 +198,12 @@ def shown_interval(cell: TableCell, form: Form) -> str:
 def stacked(text: str) -> list[str]:
     """A heading in lines: one for each word, short ones together."""
     lines: list[str] = []
-    longest = max(map(len, _BREAKS.split(text)))
-    for word in filter(None, _BREAKS.split(text)):
+    plain = text.replace("_", " ") if _WORDS.fullmatch(text) else text
+    words = list(filter(None, _BREAKS.split(plain)))
+    longest = max(map(len, words), default=0)
+    for word in words:
         if lines and len(lines[-1]) + 1 + len(word) <= longest:
-            lines[-1] += f" {word}"
+            lines[-1] += word if lines[-1][-1] in "@_" else f" {word}"
         else:
             lines.append(word)
     return lines or [text]

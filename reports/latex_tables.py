@@ -22,6 +22,7 @@ from robobench.reports.latex_layout import (
     shown_interval,
     stacked,
 )
+from robobench.reports.style import TALLEST
 from robobench.reports.tables import Layout, Line, TableCell, footnotes, lay_out
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 _NUMBERS = ("percent", "points", "number", "p", "level", "level difference")
 _OF_INTERVALS = re.compile(r",?(?: with)? 95 % intervals")
 _ON_INTERVALS = ("Brackets: ", "Intervals: ")
-_TALLEST = 0.8  # of a figure, as a share of the height of the text
 _SETTINGS = (
     "\\centering\\fontsize{8}{9.5}\\selectfont\n"
     f"\\setlength{{\\tabcolsep}}{{{SEPARATION:g}pt}}\n"
@@ -314,7 +314,7 @@ def figure_to_latex(plot: Plot | Gallery, paper: PaperStyle, folder: str = "figu
     """A figure as a float that includes ``NAME.pdf`` from a folder."""
     figure: Figure = plot.figure
     width, height = (float(side) for side in figure.get_size_inches())
-    shown = min(1.0, paper.text / width, _TALLEST * paper.height / height) * width
+    shown = min(1.0, paper.text / width, TALLEST * paper.height / height) * width
     name = "figure*" if paper.columns == 2 and shown > paper.column + 0.01 else "figure"
     return (
         f"% \\usepackage{{graphicx}}\n\\begin{{{name}}}\n\\centering\n"

@@ -7,8 +7,8 @@ import io
 from pathlib import Path
 
 import robobench
-from robobench.reports.builder import draw
 from robobench.reports.console_summary import print_results
+from robobench.reports.single_plot import draw
 
 ROOT = Path(__file__).parent.parent
 

@@ -152,38 +152,6 @@ def write(reports: Mapping[str, Report], folder: Path) -> None:
         write_aside(folder / path, data)
 
 
-def draw(runs: Sequence[Run], kind: str, out: Path, normalizer: str | None = None) -> list[Path]:
-    """Write one plot of a run, or of several side by side.
-
-    Args:
-        runs: What to draw.
-        kind: One of `robobench.reports.plots.KINDS`.
-        out: File; its suffix determines the format. Several data sets or backbones get one file
-            each, with their names before the suffix.
-        normalizer: Reference method that losses are relative to, instead of ``org``.
-
-    Returns:
-        The files written.
-
-    Raises:
-        RobobenchError: The kind or the suffix is unknown, or the runs have no data for it.
-    """
-    from robobench.reports.plots import plot_of_kind
-
-    form = out.suffix.removeprefix(".").lower()
-    if form not in style.FORMATS:
-        raise unknown_name("format of a plot", form, style.FORMATS)
-    run = _joined(runs, normalizer)
-    written = []
-    for board in leaderboards(run):
-        with style.room():
-            data = style.figure_file(plot_of_kind(kind, board), form, kind)
-        path = out.with_name(f"{out.stem}{board.suffix}{out.suffix}")
-        write_aside(path, data)
-        written.append(path)
-    return written
-
-
 def _joined(runs: Sequence[Run], normalizer: str | None) -> Run:
     """The runs as one, which must have cells."""
     run = join(runs, normalizer)

@@ -30,7 +30,8 @@ _FEWEST_ROWS = 4  # of a table that starts at the end of a page
 _GROUP_GAP = 5.0  # between groups of rows
 _PAGE = 0.93  # of the height of the text, for a float
 _SAFE = 1.02  # kerning and rounding
-_BREAKS = re.compile(r"[ _,]+")
+_WORDS = re.compile(r"[a-z_ ]+")  # of which an underscore is a space, as in a corruption's name
+_BREAKS = re.compile(r"(?<=[@_])|,? (?![\u2020\u2021\u00a7])")  # no mark of a method stands alone
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class _Measured:
 
     def columns(self, room: float) -> list[Column]:
         """All columns, those of running text as wide as the others allow."""
-        names = list(zip(*map(self.laid.headings, self.laid.lines), strict=True)) or [()]
+        names = list(zip(*map(self._headings, self.laid.lines), strict=True)) or [()]
         found = [
             self._names(place - len(names), [corner, *texts], room / len(names))
             for place, (corner, texts) in enumerate(zip(self.laid.corner, names, strict=False))
@@ -143,6 +144,11 @@ class _Measured:
             wrapped = place in long and width > each
             found.append(Column(place, each if wrapped else width, wrapped))
         return found
+
+    def _headings(self, line: Line) -> list[str]:
+        """The headings of a row as they are set; a group's stands above, its rows are indented."""
+        indented = line.group and len(self.laid.corner) == 1
+        return [f"\N{EM DASH}{line.name}"] if indented else self.laid.headings(line)
 
     def _names(self, place: int, texts: Sequence[str], room: float) -> Column:
         width, most = max(map(self.width, texts)), _NAMES * room
@@ -171,7 +177,7 @@ class _Measured:
         """Height of a row in points."""
         texts = dict(enumerate(cell.text for cell in line.cells))
         texts |= {place - len(self.laid.corner): text for place, text in enumerate(
-            self.laid.headings(line)
+            self._headings(line)
         )}  # fmt: skip
         lines = [1] + [
             math.ceil(1.15 * self.width(texts[column.place]) / column.width)
@@ -192,10 +198,12 @@ def shown_interval(cell: TableCell, form: Form) -> str:
 def stacked(text: str) -> list[str]:
     """A heading in lines: one for each word, short ones together."""
     lines: list[str] = []
-    longest = max(map(len, _BREAKS.split(text)))
-    for word in filter(None, _BREAKS.split(text)):
+    plain = text.replace("_", " ") if _WORDS.fullmatch(text) else text
+    words = list(filter(None, _BREAKS.split(plain)))
+    longest = max(map(len, words), default=0)
+    for word in words:
         if lines and len(lines[-1]) + 1 + len(word) <= longest:
-            lines[-1] += f" {word}"
+            lines[-1] += word if lines[-1][-1] in "@_" else f" {word}"
         else:
             lines.append(word)
     return lines or [text]

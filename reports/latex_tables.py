@@ -5,6 +5,7 @@ A table needs booktabs, siunitx and threeparttable, and is set at 8 pt as `latex
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from robobench.reports.latex_layout import (
     shown_interval,
     stacked,
 )
+from robobench.reports.style import TALLEST
 from robobench.reports.tables import Layout, Line, TableCell, footnotes, lay_out
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
     from robobench.reports.paper_styles import PaperStyle
 
 _NUMBERS = ("percent", "points", "number", "p", "level", "level difference")
-_TALLEST = 0.8  # of a figure, as a share of the height of the text
+_OF_INTERVALS = re.compile(r",?(?: with)? 95 % intervals")
+_ON_INTERVALS = ("Brackets: ", "Intervals: ")
 _SETTINGS = (
     "\\centering\\fontsize{8}{9.5}\\selectfont\n"
     f"\\setlength{{\\tabcolsep}}{{{SEPARATION:g}pt}}\n"
@@ -47,6 +50,8 @@ def to_latex(table: Table, paper: PaperStyle, *, intervals: bool = True) -> str:
         paper: What it has to fit.
         intervals: Whether the intervals are shown.
     """
+    if not intervals:
+        table = _without_intervals(table)
     laid = lay_out(table)
     notes = footnotes(table)
     told = [table.caption, *(text for _, text in notes)]
@@ -56,8 +61,25 @@ def to_latex(table: Table, paper: PaperStyle, *, intervals: bool = True) -> str:
         other = fit(turned, paper, told, intervals=intervals)
         if _tabulars(other) < _tabulars(found):
             laid, found = turned, other
+    if found.form == "half":
+        notes = _of_half_widths(notes)
     parts = [_float(table, laid, found, place, paper, notes) for place in range(len(found.parts))]
     return _needs(table, laid, found) + "\n".join(parts)
+
+
+def _without_intervals(table: Table) -> Table:
+    """A table whose caption and notes do not speak of intervals, for one that shows none."""
+    return replace(
+        table,
+        caption=_OF_INTERVALS.sub("", table.caption),
+        notes=tuple(note for note in table.notes if not note.startswith(_ON_INTERVALS)),
+    )
+
+
+def _of_half_widths(notes: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The notes of a table that has half the width of each interval in its place."""
+    kept = [(sign, text) for sign, text in notes if not text.startswith(_ON_INTERVALS[0])]
+    return [*kept, ("", "\N{PLUS-MINUS SIGN}: half the width of the 95 % interval.")]
 
 
 def _tabulars(found: Fit) -> int:
@@ -292,7 +314,7 @@ def figure_to_latex(plot: Plot | Gallery, paper: PaperStyle, folder: str = "figu
     """A figure as a float that includes ``NAME.pdf`` from a folder."""
     figure: Figure = plot.figure
     width, height = (float(side) for side in figure.get_size_inches())
-    shown = min(1.0, paper.text / width, _TALLEST * paper.height / height) * width
+    shown = min(1.0, paper.text / width, TALLEST * paper.height / height) * width
     name = "figure*" if paper.columns == 2 and shown > paper.column + 0.01 else "figure"
     return (
         f"% \\usepackage{{graphicx}}\n\\begin{{{name}}}\n\\centering\n"

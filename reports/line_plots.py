@@ -22,6 +22,8 @@ from robobench.reports.style import (
     fix_layout,
     looks,
     narrow_width,
+    on_screen,
+    panel_height,
     percent,
     width,
 )
@@ -52,7 +54,8 @@ def severity_figure(board: Leaderboard) -> Chart:
     if not board.graded:
         raise nothing(board, "severity", "corruptions at severities", "--corruptions jpeg,noise")
     many = len(board.graded) > 9
-    columns = fitting(min(len(board.graded), 2 if len(board.graded) in (2, 4) else 3), 1.6)
+    wanted = min(len(board.graded), 2 if len(board.graded) in (2, 4) else 3)
+    columns = fitting(4 if many and not on_screen() else wanted, 1.6)
     figure, panels = panels_of(len(board.graded), columns, height=1.5 if many else 1.8)
     lines = {
         name: {row.label: _with_clean(board, row, name) for row in board.rows}
@@ -182,6 +185,7 @@ def panels_of(
 ) -> tuple[Chart, list[Axes]]:
     """A figure of so many panels in so many columns, whose axes of y are shared or not."""
     lines = math.ceil(count / columns)
+    height = panel_height(height, lines)
     inches = width() if columns > 1 else narrow_width()
     figure = Chart(figsize=(inches, lines * height + 0.3), layout="constrained")
     grid = figure.subplots(lines, columns, sharey=shared, squeeze=False)

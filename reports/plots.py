@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from matplotlib.figure import Figure
 
-from robobench.errors import unknown_name
 from robobench.reports.blocks import DASH, MINUS, Value
 from robobench.reports.leaderboard import MEAN, Leaderboard
 from robobench.reports.line_plots import (
@@ -51,6 +50,7 @@ _TO_A_HUNDRED = (
     0.8  # share of the colours for shares recovered up to 100 %; the rest is for all beyond
 )
 _MOST_NAMED = 16  # points beside which every name finds room
+_NARROWEST_CELL = 0.27  # inches, for a share of three digits
 MOST_PANELS = 12  # of the gains: the tables have the rest
 
 
@@ -67,18 +67,25 @@ def heatmap_figure(board: Leaderboard) -> Figure:
         raise nothing(board, "heatmap", "a method besides the reference", "--methods afd,ddp")
     from seaborn import color_palette, heatmap  # imported for this plot alone
 
-    names = [_broken(name) for name in columns]
+    names, headings = [_broken(name) for name in columns], [row.heading for row in rows]
+    if _NARROWEST_CELL * len(names) > width() - 1.5 and len(rows) < len(names):  # methods across
+        names, headings, shares = (
+            headings,
+            names,
+            [list(line) for line in zip(*shares, strict=True)],
+        )
     longest = max(len(line) for name in names for line in name.split("\n"))
-    turned = longest * len(columns) > 80  # upright labels would overlap
+    turned = longest * len(names) > 80 * width() / 7  # upright labels would overlap
     below = 0.045 * longest if turned else 0.15 * max(name.count("\n") + 1 for name in names)
-    figure = Figure(figsize=(width(), 0.36 * len(rows) + below + 0.35), layout="constrained")
+    each = 0.36 if len(headings) <= 20 else 0.17  # sixty have to fit a page
+    figure = Figure(figsize=(width(), each * len(headings) + below + 0.35), layout="constrained")
     axes = figure.subplots()
     axes.grid(visible=False)
     axes.set_facecolor("#EEEEEE")  # where there is no share
     percents = 100 * np.array(shares, dtype=np.float64)
     ink: Any = {
         "color": INK_ON_COLOR,
-        "fontsize": 8 if len(columns) <= 12 else 6.5 if len(columns) <= 16 else 5.5,
+        "fontsize": 8 if len(names) <= 12 else 6.5 if len(names) <= 16 else 5.5,
     }
     marks = (-400, -100, -50, 0, 50, 100, 400)
     ticks = _softened(np.array(marks, dtype=np.float64))
@@ -92,7 +99,7 @@ def heatmap_figure(board: Leaderboard) -> Figure:
         fmt="",
         annot_kws=ink,
         linewidths=1.5,
-        cbar=len(rows) > 2,  # the cells hold the numbers: a tiny colour bar adds nothing
+        cbar=len(headings) > 2,  # the cells hold the numbers: a tiny colour bar adds nothing
         cbar_kws={
             "aspect": 20,
             "pad": 0.02,
@@ -101,7 +108,7 @@ def heatmap_figure(board: Leaderboard) -> Figure:
             "ticks": ticks,
         },
         xticklabels=names,
-        yticklabels=[row.heading for row in rows],
+        yticklabels=headings,
     )
     for bar in figure.axes[1:]:
         bar.set_yticks(ticks, [f"{mark}".replace("-", MINUS) for mark in marks])
@@ -209,7 +216,7 @@ def paired_figure(board: Leaderboard) -> Chart:
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
-        percent(axes, "x", signed=True, steps=9 if columns < 3 else 4)
+        percent(axes, "x", signed=True, steps=9 if width() / columns > 2.5 else 4)
     figure.supxlabel(f"gain over {board.reference} (points of accuracy)", fontsize=8)
     return figure
 
@@ -255,17 +262,6 @@ KINDS: Mapping[str, Callable[[Leaderboard], Figure]] = {
     "paired": paired_figure,
     "cost": cost_figure,
 }
-
-
-def plot_of_kind(kind: str, board: Leaderboard) -> Figure:
-    """The plot of the given kind.
-
-    Raises:
-        RobobenchError: The kind is unknown, or the leaderboard has no data for it.
-    """
-    if kind not in KINDS:
-        raise unknown_name("kind of plot", kind, KINDS)
-    return KINDS[kind](board)
 
 
 def _broken(name: str) -> str:

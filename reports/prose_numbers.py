@@ -94,7 +94,8 @@ def _texts(value: Value) -> Iterator[tuple[str, str]]:
     """The number and its interval, each with the end of its macro's name; nothing for a dash."""
     if value.missing:
         return
-    yield "", _escaped(value.text)
+    sign = r"\ensuremath{=}" if value.unit == "p" and value.text[:1].isdigit() else ""
+    yield "", sign + _escaped(value.text)
     if value.ends:
         yield "Interval", _escaped(value.interval)
 

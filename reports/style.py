@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Format = Literal["svg", "pdf", "png"]
 FORMATS: tuple[Format, ...] = ("svg", "pdf", "png")
 
+TALLEST = 0.8  # of a figure, as a share of the height of the text: the caption needs some
+_LOWEST = 0.95  # inches, of a legible panel
 _PAPER: ContextVar[PaperStyle] = ContextVar("paper", default=PLAIN)
 
 # Okabe and Ito (2008), without yellow and black: distinguishable with any common colour vision, and
@@ -114,6 +116,19 @@ def width() -> float:
 def narrow_width() -> float:
     """Width in inches of a figure with a single panel."""
     return min(_PAPER.get().column, width())
+
+
+def on_screen() -> bool:
+    """Whether figures are for a page in a browser too."""
+    return _PAPER.get() == PLAIN
+
+
+def panel_height(wanted: float, lines: int) -> float:
+    """Height in inches of each of so many rows of panels, which have to fit a paper's page."""
+    paper = _PAPER.get()
+    if on_screen():  # which scrolls
+        return wanted
+    return min(wanted, max(_LOWEST, (TALLEST * paper.height - 0.3) / lines))
 
 
 def fitting(columns: int, least: float) -> int:

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from robobench.cli.plot import plot
 from robobench.cli.report import report
 from robobench.errors import RobobenchError
-from robobench.reports.builder import draw
+from robobench.reports.single_plot import draw
 
 
 def test_report_command_takes_the_newest_run(folder, tmp_path, monkeypatch):

@@ -294,6 +294,13 @@ def test_files_say_the_same_and_are_read_again(tmp_path):
     tex = (tmp_path / "irdi-table3.tex").read_text()
     assert tex.count(r"\begin{tabular}") == tex.count(r"\end{tabular}")
     assert r"\begin{document}" in tex
+    alone = (tmp_path / "irdi-table3-table.tex").read_text()
+    assert (
+        alone.index("{Published}") < alone.index(r"\quad Jpg & 72.4 & 84.4") < alone.index("{Ours}")
+    )
+    assert r"\quad Jpg & 55.0{\,\robobenchsmall{" in alone
+    values = (tmp_path / "irdi-table3-table-without-intervals.tex").read_text()
+    assert r"\quad Jpg & 55.0 & 55.0 &" in values
     with pytest.raises(RobobenchError, match="robobench reproduce irdi-table4"):
         read("irdi-table4", tmp_path)
     assert not list(tmp_path.glob(".*"))

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from robobench import section
-from robobench.reports.blocks import Block, Plot, Table, Text, name_in_files
+from robobench.reports.blocks import Block, Plot, Table, Text, Value, name_in_files
 from robobench.reports.leaderboard import Leaderboard, leaderboards
 from robobench.reports.line_plots import level_figure, unit_of
 
 if TYPE_CHECKING:
     from robobench.results.run import Run
 
+_MOST_LEVELS = 10  # with a column of their own, as in Peng et al. (2024), Tables V and VI
 _INTERVAL = re.compile(r"Acc\((\d+),\s*(\d+)\)$")
 
 
@@ -39,7 +40,37 @@ def level(run: Run) -> list[Block]:
         )
         for name in board.sweeps:
             blocks += _intervals(board, name)
+            blocks += _by_level(board, name)
     return blocks
+
+
+def _by_level(board: Leaderboard, corruption: str) -> list[Block]:
+    """Accuracy at each level of a short sweep, with the mean."""
+    rows = board.rows
+    lines = {row.label: board.points(row, corruption, "level") for row in rows}
+    levels = sorted({point.x for line in lines.values() for point in line})
+    if len(levels) > _MOST_LEVELS:
+        return []
+    found = {
+        label: {point.x: Value(point.value, point.low, point.high) for point in line}
+        for label, line in lines.items()
+    }
+    why = {row.label: board.reason(row, corruption) for row in rows}
+    columns = {
+        f"{x:g}": [found[r.label].get(x, Value(None, why=why[r.label])) for r in rows]
+        for x in levels
+    }
+    columns["mean"] = [board.summed(row, corruption, "accuracy") for row in rows]
+    frame = pd.DataFrame(columns, index=[row.heading for row in rows], dtype=object)
+    frame.columns.name = "method"
+    return [
+        Table(
+            f"levels-{name_in_files(corruption)}{board.suffix}",
+            f"`{corruption}`: accuracy by {unit_of(corruption)}, in percent, with 95 % intervals.",
+            frame,
+            notes=tuple(board.marks()),
+        )
+    ]
 
 
 def _interval_columns(board: Leaderboard, corruption: str) -> list[str]:

@@ -10,6 +10,7 @@ from robobench.corruptions import apply, catalogue
 from robobench.datasets import open_dataset
 from robobench.evaluation.drift import DRIFT
 from robobench.registry import METHODS
+from robobench.reports.builder import FORMATS, build, compose
 from robobench.reports.sections.drift import drift as drift_section
 from robobench.reports.sections.transfer import transfer
 from robobench.types import Context
@@ -86,6 +87,7 @@ def test_the_report_shows_it_and_leaves_out_what_is_of_other_weights(folder, tmp
     shown = tables["drift-layers"].loc["afd", "stem"].value
     assert shown == pytest.approx(stem["drift"].sum() / stem["untreated"].sum())
     assert list(tables["drift-corruptions"].columns) == ["gaussian_noise", "jpeg_compression"]
+    renders(run, "drift", tmp_path)
     kept = (folder / DRIFT).read_bytes()
     try:
         table.assign(weights="0" * 64).to_csv(folder / DRIFT, index=False)
@@ -118,3 +120,12 @@ def test_transfer_has_a_row_for_each_training_of_a_method(tmp_path):
     wanted = wanted.set_index("corruption")["recovered"]
     assert table.frame.loc["noise", "shot_noise"].value == pytest.approx(wanted["shot_noise"])
     assert list(table.frame["seen"]) == ["1 of 2", "1 of 2"]
+    renders(run, "transfer", tmp_path / "report")
+
+
+def renders(run, section, folder):
+    """A section must be there in every format."""
+    build(run, folder, FORMATS, [section])
+    title = compose([run], [section]).parts[0].title
+    for file in ("index.html", "report.tex", "report.md"):
+        assert title in (folder / file).read_text()

@@ -1,5 +1,7 @@
 """Rankings of classifiers: ties hold their level, and each column is what its source says."""
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -193,4 +195,6 @@ def test_the_command_ranks_runs_made_apart(tmp_path, monkeypatch):
     reads, get = [], Store.get
     monkeypatch.setattr(Store, "get", lambda self, cell: reads.append(cell) or get(self, cell))
     compose([run := load(tmp_path / "both")])
-    assert len(reads) == len(set(reads)) == len(run.cells)
+    # Once for what is right and wrong, once for how sure it was.
+    assert set(Counter(reads)) == set(run.cells)
+    assert max(Counter(reads).values()) <= 2

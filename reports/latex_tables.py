@@ -294,7 +294,7 @@ def _cell(cell: TableCell, column: Column, found: Fit) -> str:
     number = rf"\bfseries {number_of(cell)}" if cell.bold else number_of(cell)
     if found.form == "beside" and cell.interval():
         return f"{number}{{{_after(cell.level, cell)}}}"
-    return f"{number}{{\\tnote{{{cell.level}}}}}" if cell.level else number
+    return f"{number}{{\\rlap{{\\textsuperscript{{{cell.level}}}}}}}" if cell.level else number
 
 
 def _interval_below(cell: TableCell, found: Fit) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from robobench.reports.blocks import MINUS
 from robobench.reports.paper_styles import PaperStyle
 from robobench.reports.tables import Layout, Line, TableCell
 
@@ -24,6 +25,7 @@ LINE, SMALL_LINE = 9.5, 7.5
 SEPARATION = 3.0  # left and right of each column
 NARROWEST = 3.25 * 72  # of captions and notes above and below
 _GAP = 3.0  # between a number and its interval
+_MARK = 4.0  # beside a number: raised, at about 5.6 pt
 _NAMES = 0.4  # share of the width that the headings of rows may have
 _LONG_TEXT, _LEAST_TEXT = 120.0, 60.0  # a wider column of text is broken into lines
 _FEWEST_ROWS = 4  # of a table that starts at the end of a page
@@ -55,6 +57,52 @@ class Piece:
 
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class NumberForm:
+    """The form of the numbers in a column, as siunitx reserves it.
+
+    Attributes:
+        signed: Whether any has a sign.
+        whole: Most digits before the point.
+        digits: Most digits after it.
+    """
+
+    signed: bool
+    whole: int
+    digits: int
+
+    @classmethod
+    def of(cls, cells: Sequence[TableCell]) -> NumberForm | None:
+        """The form of what are numbers among the cells; None where none is."""
+        numbers = [number_of(cell) for cell in cells if is_number(cell)]
+        if not numbers:
+            return None
+        parts = [number.lstrip("+-").partition(".") for number in numbers]
+        return cls(
+            any(number[0] in "+-" for number in numbers),
+            max(len(whole) for whole, _, _ in parts),
+            max(len(digits) for _, _, digits in parts),
+        )
+
+    @property
+    def widest(self) -> str:
+        """A number of this form that is as wide as all of them."""
+        return f"{MINUS if self.signed else ''}{'0' * self.whole}.{'0' * self.digits}"
+
+
+def is_number(cell: TableCell) -> bool:
+    """Whether siunitx can read a cell."""
+    value = cell.value
+    if value is None or value.missing or value.unit == "count":
+        return False
+    return number_of(cell).lstrip("+-")[:1].isdigit()
+
+
+def number_of(cell: TableCell) -> str:
+    """A number as siunitx reads it."""
+    return cell.text.replace(MINUS, "-")
 
 
 @dataclass(frozen=True)
@@ -155,13 +203,18 @@ class _Measured:
         return Column(place, min(width, most), width > most)
 
     def _natural(self, place: int) -> float:
-        cells = [self._cell(line.cells[place]) for line in self.laid.lines]
-        return max([self.head(self.laid.columns[place])[0], *cells])
-
-    def _cell(self, cell: TableCell) -> float:
-        number = self.width(cell.text)
-        interval = self.width(shown_interval(cell, self.form), SMALL)
-        return number + _GAP + interval if self.form == "beside" else max(number, interval)
+        cells = [line.cells[place] for line in self.laid.lines]
+        form = NumberForm.of(cells)
+        numbers = [cell.text for cell in cells] + ([form.widest] if form else [])
+        number = max(map(self.width, numbers), default=0.0)
+        intervals = [shown_interval(cell, self.form) for cell in cells]
+        interval = max((self.width(text, SMALL) for text in intervals), default=0.0)
+        if self.form == "beside" and interval:
+            mark = _MARK if any(cell.level for cell in cells) else 0.0
+            width = number + mark + _GAP + interval
+        else:
+            width = max(number, interval)
+        return max(self.head(self.laid.columns[place])[0], width)
 
     def head(self, text: str) -> tuple[float, float]:
         """Width and height of the heading of a column."""
@@ -216,6 +269,9 @@ def text_width(text: str, size: float) -> float:
     from matplotlib.textpath import TextToPath
 
     letters = "".join(letter if letter < "\u2e80" else "MM" for letter in text)  # as U+540D
+    letters = re.sub(
+        "[\N{MINUS SIGN}\N{PLUS-MINUS SIGN}]", "W", letters
+    )  # of mathematics, as wide at 6 pt
     font = FontProperties(family=["STIXGeneral", "DejaVu Sans"], size=size)
     escaped = letters.replace("$", "S")
     return float(TextToPath().get_text_width_height_descent(escaped, font, ismath=False)[0])

@@ -11,16 +11,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from robobench.reports import markup
-from robobench.reports.blocks import MINUS, Table
+from robobench.reports.blocks import Table
 from robobench.reports.latex_layout import (
     NARROWEST,
     SEPARATION,
+    SMALL,
     Column,
     Fit,
+    NumberForm,
     Piece,
     fit,
+    is_number,
+    number_of,
     shown_interval,
     stacked,
+    text_width,
 )
 from robobench.reports.style import TALLEST
 from robobench.reports.tables import Layout, Line, TableCell, footnotes, lay_out
@@ -31,7 +36,6 @@ if TYPE_CHECKING:
     from robobench.reports.blocks import Gallery, Plot
     from robobench.reports.paper_styles import PaperStyle
 
-_NUMBERS = ("percent", "points", "number", "p", "level", "level difference")
 _OF_INTERVALS = re.compile(r",?(?: with)? 95 % intervals")
 _ON_INTERVALS = ("Brackets: ", "Intervals: ")
 _SETTINGS = (
@@ -181,28 +185,22 @@ def _letter(laid: Layout, found: Fit, column: Column, piece: Piece) -> str:
     if column.place < 0 or laid.kinds[column.place] == "text":
         return "l"
     cells = [line.cells[column.place] for line in piece.lines]
-    numbers = [_number(cell) for cell in cells if _is_number(cell)]
-    if not numbers:
+    form = NumberForm.of(cells)
+    if form is None:
         return "r"
-    whole = max(len(number.lstrip("+-").partition(".")[0]) for number in numbers)
-    digits = max(len(number.partition(".")[2]) for number in numbers)
-    sign = "+" if any(number[0] in "+-" for number in numbers) else ""
-    after = [shown_interval(cell, found.form) for cell in cells if found.form == "beside"]
-    if not any(after):
-        return f"S[table-format={sign}{whole}.{digits}]"
-    room = f"\\,{_small(max(after, key=len))}"
-    return f"S[table-format={sign}{whole}.{digits},table-space-text-post={{{room}}}]"
+    width = f"table-format={'+' if form.signed else ''}{form.whole}.{form.digits}"
+    beside = [cell for cell in cells if found.form == "beside" and cell.interval()]
+    if not beside:
+        return f"S[{width}]"
+    widest = max(beside, key=lambda cell: text_width(cell.interval(), SMALL))
+    mark = next((cell.level for cell in beside if cell.level), "")
+    return f"S[{width},table-space-text-post={{{_after(mark, widest)}}}]"
 
 
-def _is_number(cell: TableCell) -> bool:
-    value = cell.value
-    return value is not None and not value.missing and _number(cell).lstrip("+-")[:1].isdigit() and (
-        value.unit in _NUMBERS
-    )  # fmt: skip
-
-
-def _number(cell: TableCell) -> str:
-    return cell.text.replace(MINUS, "-")
+def _after(mark: str, cell: TableCell) -> str:
+    """What stands beside a number: a mark and the interval."""
+    raised = rf"\textsuperscript{{{mark}}}" if mark else ""
+    return f"{raised}\\,{_small(cell.interval())}"
 
 
 def _header(table: Table, laid: Layout, found: Fit, piece: Piece) -> str:
@@ -290,15 +288,13 @@ def _cell(cell: TableCell, column: Column, found: Fit) -> str:
     """A number that siunitx aligns, with what follows it in braces, or a text."""
     if cell.value is None:
         return _text(cell.text, column)
-    if not _is_number(cell):
+    if not is_number(cell):
         sign = rf"\tnote{{{cell.sign}}}" if cell.sign else ""
         return f"{{{markup.latex_plain(cell.text)}{sign}}}"
-    number = rf"\bfseries {_number(cell)}" if cell.bold else _number(cell)
-    beside = shown_interval(cell, found.form) if found.form == "beside" else ""
-    if beside:
-        mark = rf"\textsuperscript{{{cell.level}}}" if cell.level else ""
-        return f"{number}{{{mark}\\,{_small(beside)}}}"
-    return f"{number}{{\\tnote{{{cell.level}}}}}" if cell.level else number
+    number = rf"\bfseries {number_of(cell)}" if cell.bold else number_of(cell)
+    if found.form == "beside" and cell.interval():
+        return f"{number}{{{_after(cell.level, cell)}}}"
+    return f"{number}{{\\rlap{{\\textsuperscript{{{cell.level}}}}}}}" if cell.level else number
 
 
 def _interval_below(cell: TableCell, found: Fit) -> str:

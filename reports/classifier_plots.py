@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from scipy.special import expit, logit
 
 from robobench.analysis.classifier_ranking import LEAST_FOR_A_LINE, Ranking, name_of
-from robobench.reports.style import looks, width
+from robobench.reports.point_labels import label_points
+from robobench.reports.style import BACKGROUND, fix_layout, looks, width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from robobench.analysis.series import Series
 
 _FROM_RED_TO_BLUE = "RdYlBu"
+_MOST_NAMED = 16  # points beside which every name finds room
 
 
 def classifier_heatmap(found: Ranking, everything: Sequence[Series]) -> Figure:
@@ -30,7 +32,8 @@ def classifier_heatmap(found: Ranking, everything: Sequence[Series]) -> Figure:
         [[float(s.mean(s.degradations(name))[0]) for name in found.corruptions] for s in series]
     )
     wide = len(found.corruptions) > 6
-    figure = Figure(figsize=(width(), 0.9 + 0.32 * len(series) + 0.06 * 20), layout="constrained")
+    each = 0.32 if len(series) <= 20 else 0.17  # sixty have to fit a page
+    figure = Figure(figsize=(width(), 0.9 + each * len(series) + 0.06 * 20), layout="constrained")
     axes = figure.add_subplot()
     seaborn.heatmap(
         100 * shares, annot=True, fmt=".0f", cmap=_FROM_RED_TO_BLUE, ax=axes, vmin=0, vmax=100,
@@ -46,21 +49,26 @@ def classifier_heatmap(found: Ranking, everything: Sequence[Series]) -> Figure:
 
 
 def robustness_figure(found: Ranking) -> Figure:
-    """Accuracy on degraded against clean images, with the line through the classifiers."""
+    """Accuracy on degraded against clean images, with the line through the classifiers.
+
+    The best are named; of more than can be, the others are grey.
+    """
     frame = found.frame
     figure = Figure(figsize=(width() * 0.72, width() * 0.5), layout="constrained")
     axes = figure.add_subplot()
     edge = 0.5 / found.count
     clean, degraded = (frame[c].clip(edge, 1 - edge).to_numpy() for c in ("clean", "mean"))
-    names = list(frame["classifier"])
-    drawn = looks(names)
+    names = list(frame["classifier"])  # the best first
+    named = names[:_MOST_NAMED]
+    drawn = looks(named)
     for place, name in enumerate(names):
-        look = drawn[name]
+        color = drawn[name].color if name in drawn else BACKGROUND
         low, high = (frame[f"mean_{end}"].clip(edge, 1 - edge)[place] for end in ("low", "high"))
         axes.errorbar(
             clean[place], degraded[place],
             yerr=[[degraded[place] - low], [high - degraded[place]]],
-            fmt=look.marker, color=look.color, markersize=5, capsize=2, elinewidth=1, label=name,
+            fmt=drawn[name].marker if name in drawn else "o", color=color, markersize=5, capsize=2,
+            elinewidth=1, zorder=2 if name in drawn else 1.5,
         )  # fmt: skip
     if len(names) >= LEAST_FOR_A_LINE and np.ptp(logit(clean)) > 1e-6:
         slope, start = np.polyfit(logit(clean), logit(degraded), 1)
@@ -71,7 +79,9 @@ def robustness_figure(found: Ranking) -> Figure:
     _few_logit_ticks(axes)
     axes.set_xlabel("accuracy on clean images (%)")
     axes.set_ylabel("on degraded images (%)")
-    axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    fix_layout(figure)
+    points = zip(clean, degraded, names, strict=True)
+    label_points(axes, [point for point in points if point[2] in drawn], drawn)
     return figure
 
 

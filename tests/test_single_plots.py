@@ -2,14 +2,17 @@
 
 import re
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from robobench.cli.plot import plot
 from robobench.errors import RobobenchError
 from robobench.reports.builder import compose
+from robobench.reports.drift_plot import drift_figure
 from robobench.reports.paper_styles import STYLES
 from robobench.reports.single_plot import draw
+from robobench.results.run import load
 
 
 def width_of(svg):
@@ -69,3 +72,31 @@ def test_the_command_takes_plots_of_plugins(folder, registered, tmp_path):
     assert out.read_bytes().startswith(b"%PDF")
     done = CliRunner().invoke(plot, [str(folder), "--kind", "cost", "--style", "neurip"])
     assert "did you mean 'neurips'" in str(done.exception)
+
+
+def test_legends_of_sixty_methods_are_no_taller_than_their_plots(write_run, tmp_path):
+    runs = [
+        load(write_run(tmp_path / f"{k}", ("org",), backbone=f"net-{k}", images=40, shown=False))
+        for k in range(20)
+    ]
+    (robustness,) = [p for p in compose(runs, ["classifiers"]).plots if "robustness" in p.name]
+    (axes,) = robustness.figure.axes
+    assert axes.get_legend() is None
+    assert len(axes.texts) == 16
+    rows = [
+        {
+            "layer": "stem",
+            "corruption": name,
+            "severity": severity,
+            "untreated": 1.0,
+            "drift": drift,
+        }
+        for drift in range(60)
+        for name, severity in (("clean", None), ("fog", 1.0), ("fog", 2.0))
+    ]
+    everything = pd.DataFrame(rows)
+    parts = {f"m{drift}": part for drift, part in everything.groupby("drift")}
+    drawn = drift_figure(parts, everything[everything["severity"].notna()])
+    (legend,) = drawn.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == ["without a repair", *[f"m{k}" for k in range(6)], "other methods"]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from robobench.analysis.series import Series
 
 _FROM_RED_TO_BLUE = "RdYlBu"
+_MOST_NAMED = 16  # points beside which every name finds room
 
 
 def classifier_heatmap(found: Ranking, everything: Sequence[Series]) -> Figure:
@@ -34,7 +35,8 @@ def classifier_heatmap(found: Ranking, everything: Sequence[Series]) -> Figure:
         [[float(s.mean(s.degradations(name))[0]) for name in found.corruptions] for s in series]
     )
     wide = len(found.corruptions) > 6
-    figure = Figure(figsize=(width(), 0.9 + 0.32 * len(series) + 0.06 * 20), layout="constrained")
+    each = 0.32 if len(series) <= 20 else 0.17  # sixty have to fit a page
+    figure = Figure(figsize=(width(), 0.9 + each * len(series) + 0.06 * 20), layout="constrained")
     axes = figure.add_subplot()
     seaborn.heatmap(
         100 * shares, annot=True, fmt=".0f", cmap=_FROM_RED_TO_BLUE, ax=axes, vmin=0, vmax=100,
@@ -50,21 +52,26 @@ def classifier_heatmap(found: Ranking, everything: Sequence[Series]) -> Figure:
 
 
 def robustness_figure(found: Ranking) -> Chart:
-    """Accuracy on degraded against clean images, with the line through the classifiers."""
+    """Accuracy on degraded against clean images, with the line through the classifiers.
+
+    The best are named; of more than can be, the others are grey.
+    """
     frame = found.frame
     figure = Chart(figsize=(width() * 0.72, width() * 0.5), layout="constrained")
     axes = figure.add_subplot()
     edge = 0.5 / found.count
     clean, degraded = (frame[c].clip(edge, 1 - edge).to_numpy() for c in ("clean", "mean"))
-    names = list(frame["classifier"])
-    drawn = looks(names)
+    names = list(frame["classifier"])  # the best first
+    named = names[:_MOST_NAMED]
+    drawn = looks(named)
     for place, name in enumerate(names):
-        look = drawn[name]
+        color = drawn[name].color if name in drawn else BACKGROUND
         low, high = (frame[f"mean_{end}"].clip(edge, 1 - edge)[place] for end in ("low", "high"))
         bars = axes.errorbar(
             clean[place], degraded[place],
             yerr=[[degraded[place] - low], [high - degraded[place]]],
-            fmt=look.marker, color=look.color, markersize=5, capsize=2, elinewidth=1,
+            fmt=drawn[name].marker if name in drawn else "o", color=color, markersize=5, capsize=2,
+            elinewidth=1, zorder=2 if name in drawn else 1.5,
         )  # fmt: skip
         for artist in bars.get_children():
             belongs_to(artist, name)
@@ -86,7 +93,8 @@ def robustness_figure(found: Ranking) -> Chart:
     axes.set_xlabel("accuracy on clean images (%)")
     axes.set_ylabel("on degraded images (%)")
     fix_layout(figure)
-    label_points(axes, list(zip(clean, degraded, names, strict=True)), drawn)
+    points = zip(clean, degraded, names, strict=True)
+    label_points(axes, [point for point in points if point[2] in drawn], drawn)
     return figure
 
 

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from robobench.reports.style import REFERENCE, fitting, looks, width
+from robobench.reports.style import BACKGROUND, REFERENCE, fitting, looks, width
 from robobench.types import CLEAN
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.lines import Line2D
 
 _PANELS_IN_A_ROW = 3
+_MOST_NAMED = 7  # lines that a reader can tell apart; of more, those with the least drift
+_OTHERS = "other methods"
 
 
 def drift_figure(parts: Mapping[str, pd.DataFrame], everything: pd.DataFrame) -> Figure:
-    """Drift against severity, one panel per layer.
+    """Drift against severity, one panel per layer; of many methods most are grey.
 
     Args:
         parts: Label of a method -> its rows of ``drift.csv``.
@@ -29,8 +32,10 @@ def drift_figure(parts: Mapping[str, pd.DataFrame], everything: pd.DataFrame) ->
     lines = -(-len(layers) // columns)
     figure = Figure(figsize=(width(), 1.75 * lines + 0.5), layout="constrained")
     panels = list(figure.subplots(lines, columns, squeeze=False).flat)
-    drawn = looks(list(parts))
-    handles = {}
+    named = sorted(parts, key=lambda label: float(parts[label]["drift"].mean()))
+    named = named if len(named) <= _MOST_NAMED else named[: _MOST_NAMED - 1]
+    drawn = looks([label for label in parts if label in named])
+    handles: dict[str, Line2D] = {}
     for place, (axes, layer) in enumerate(zip(panels, layers, strict=False)):
         axes.set_title(layer)
         here = everything[everything["layer"] == layer]
@@ -39,14 +44,16 @@ def drift_figure(parts: Mapping[str, pd.DataFrame], everything: pd.DataFrame) ->
             [0, *untreated.index], [0, *untreated], color=REFERENCE, marker="o"
         )
         for label, part in parts.items():
-            look = drawn[label]
             mine = part[part["layer"] == layer]
             clean = mine.loc[mine["corruption"] == CLEAN, "drift"].mean()
             means = mine[mine["corruption"] != CLEAN].groupby("severity")["drift"].mean()
-            (handles[label],) = axes.plot(
-                [0, *means.index], [clean, *means],
-                color=look.color, marker=look.marker, linestyle=look.dash,
-            )  # fmt: skip
+            (line,) = axes.plot([0, *means.index], [clean, *means])
+            if label in drawn:
+                look = drawn[label]
+                line.set(color=look.color, marker=look.marker, linestyle=look.dash)
+            else:
+                line.set(color=BACKGROUND, linewidth=0.9, zorder=1.5)
+            handles[label if label in drawn else _OTHERS] = line
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if place % columns == 0:

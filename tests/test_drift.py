@@ -129,4 +129,4 @@ def renders(run, section, folder):
     title = compose([run], [section]).parts[0].title
     for file in ("index.html", "report.tex"):
         assert title in (folder / file).read_text()
-    assert " afd " in (folder / "report.md").read_text()
+    assert "| --- |" in (folder / "report.md").read_text()

@@ -160,6 +160,11 @@ def test_what_fits_a_column_does_and_what_does_not_gets_shorter():
     assert form(3, 17) == (True, "half", "upright")
 
 
+def test_a_table_without_rows_has_its_headings():
+    made = latex_tables.to_latex(numbers(0, 2), CVPR)
+    assert r"{corruption\_0} & {corruption\_1} \\" in made
+
+
 def test_long_tables_continue_under_the_same_number():
     made = latex_tables.to_latex(numbers(200, 3, notes=("Last.",)), CVPR)
     count = made.count(r"\begin{table}")
@@ -193,6 +198,10 @@ def test_columns_are_as_wide_as_their_numbers_and_the_best_is_bold():
     assert "lS[table-format=3.1]S[table-format=+2.1]@{}" in made
     assert r"a & \bfseries 50.0 & -10.0 \\" in made
     assert r"b & 100.0{\rlap{\textsuperscript{=}}} & {\textendash{}} \\" in made
+
+
+def test_intervals_are_not_bold():
+    assert r"\mdseries" in latex_tables.to_latex(numbers(1, 1, 0.1), CVPR)
 
 
 def test_groups_of_corruptions_stand_above_their_columns():

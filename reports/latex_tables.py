@@ -41,7 +41,7 @@ _ON_INTERVALS = ("Brackets: ", "Intervals: ")
 _SETTINGS = (
     "\\centering\\fontsize{8}{9.5}\\selectfont\n"
     f"\\setlength{{\\tabcolsep}}{{{SEPARATION:g}pt}}\n"
-    "\\sisetup{mode=text,detect-weight=true}\n"
+    "\\sisetup{mode=text,detect-weight=true,retain-explicit-plus=true}\n"
     "\\providecommand\\robobenchsmall[1]{{\\fontsize{6}{7}\\mdseries\\selectfont #1}}\n"
 )
 

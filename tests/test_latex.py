@@ -100,6 +100,7 @@ def test_each_file_stands_alone_in_a_paper(run, tmp_path):
     )
     typeset(tmp_path / "paper.tex")
     assert [c for c in complaints(typeset(tmp_path / "paper.tex")) if "multiply" not in c] == []
+    assert "retain-explicit-plus=true" in (tmp_path / "tables/paired.tex").read_text()
 
 
 @needs_pdflatex

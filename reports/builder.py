@@ -134,7 +134,8 @@ def build(
             raise unknown_name("format", name, FORMATS)
     if not wanted:
         raise RobobenchError(f"no format given: name one or more of {', '.join(FORMATS)}")
-    looks = {name: paper_style(paper) if name == "latex" else PLAIN for name in wanted}
+    printed = paper_style(paper)
+    looks = {name: printed if name == "latex" else PLAIN for name in wanted}
     runs = [run] if not isinstance(run, Sequence) else run
     reports = {
         look: compose(runs, sections, normalizer, look) for look in dict.fromkeys(looks.values())

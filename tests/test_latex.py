@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import robobench.reports
+from robobench.errors import RobobenchError
 from robobench.reports import latex_tables, style
 from robobench.reports.blocks import Table, Value
 from robobench.reports.builder import build, compose
@@ -243,6 +244,12 @@ def test_figures_have_the_width_and_the_letters_of_the_paper(paper, run, tmp_pat
     assert (r"\begin{figure*}" in float_) == (paper == "cvpr")
     assert f"width={STYLES[paper].text:.3f}in" in float_
     assert "Times" not in (tmp_path / "index.html").read_text(), "the page keeps its own letters"
+
+
+def test_a_style_that_does_not_exist_is_refused_whatever_the_format(run, tmp_path):
+    with pytest.raises(RobobenchError, match="unknown style 'cvrp': did you mean 'cvpr'"):
+        build(run, tmp_path / "out", ["html"], paper="cvrp")
+    assert not (tmp_path / "out").exists()
 
 
 def test_lines_differ_without_colours():

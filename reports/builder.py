@@ -119,7 +119,8 @@ def build(
     """
     wanted = check_formats(formats)
     runs = [run] if not isinstance(run, Sequence) else run
-    looks = {name: paper_style(paper) if name == "latex" else PLAIN for name in wanted}
+    printed = paper_style(paper)
+    looks = {name: printed if name == "latex" else PLAIN for name in wanted}
     made = {
         look: compose(runs, sections, normalizer, look) for look in dict.fromkeys(looks.values())
     }

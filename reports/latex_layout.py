@@ -121,6 +121,11 @@ class Fit:
     heads: Heads
     parts: tuple[tuple[Piece, ...], ...]
 
+    @property
+    def blocks(self) -> set[tuple[Column, ...]]:
+        """The blocks of columns: one where the table fits."""
+        return {piece.columns for part in self.parts for piece in part}
+
 
 def fit(laid: Layout, paper: PaperStyle, told: Sequence[str], *, intervals: bool) -> Fit:
     """How a table fits a paper.
@@ -140,25 +145,28 @@ def fit(laid: Layout, paper: PaperStyle, told: Sequence[str], *, intervals: bool
         for form in complete
         for heads in _HEADS[:2]
     ] + [(True, form, heads) for form in shorter for heads in _HEADS]
-    best: Fit | None = None
+    found: list[Fit] = []
     for wide, form, heads in tried:
-        measured = _Measured(laid, paper, form, heads)
-        room = 72 * (paper.text if wide else paper.column)
-        columns = measured.columns(room)
-        fits = _total(columns) <= room
-        if not fits and (wide, form, heads) != tried[-1]:
-            continue
-        if best is not None and not fits:
-            break
-        blocks = list(_blocks(columns, room, len(laid.corner)))
-        height = 72 * paper.height * _PAGE - _height_of(told, min(room, _total(columns)), paper)
-        parts = tuple(_parts(measured, blocks, laid.lines, height))
-        if best is None or len(parts) < len(best.parts):
-            best = Fit(wide and paper.columns == 2, form, heads, parts)
-        if len(parts) == 1:
-            break
-    assert best is not None  # the last is taken as it is
-    return best
+        made = _made(_Measured(laid, paper, form, heads), wide, told)
+        if len(made.blocks) == 1:
+            found.append(made)
+            if len(made.parts) == 1:
+                break
+    if not found:  # it is cut into blocks of columns
+        cut = [_Measured(laid, paper, shorter[0], heads) for heads in ("stacked", "upright")]
+        found = [_made(measured, True, told) for measured in cut]
+    return min(found, key=lambda made: (len(made.blocks), len(made.parts)))
+
+
+def _made(measured: _Measured, wide: bool, told: Sequence[str]) -> Fit:
+    """A table in the given form, in as many blocks and parts as it needs."""
+    paper, laid = measured.paper, measured.laid
+    room = 72 * (paper.text if wide else paper.column)
+    columns = measured.columns(room)
+    blocks = list(_blocks(columns, room, len(laid.corner)))
+    height = 72 * paper.height * _PAGE - _height_of(told, min(room, _total(columns)), paper)
+    parts = tuple(_parts(measured, blocks, laid.lines, height))
+    return Fit(wide and paper.columns == 2, measured.form, measured.heads, parts)
 
 
 _HEADS: tuple[Heads, ...] = ("line", "stacked", "upright")
@@ -315,6 +323,8 @@ def _parts(
         heads = [measured.laid.columns[column.place] for column in block if column.place >= 0]
         above = 22.0 + max([0.0, *(measured.head(text)[1] for text in heads)])
         rows = tuple(lines)
+        if not rows:
+            page.append(Piece(block, ()))
         while rows:
             heights = _heights(measured, rows, block)
             taken = sum(above + used <= left for used in heights)

@@ -41,8 +41,8 @@ _ON_INTERVALS = ("Brackets: ", "Intervals: ")
 _SETTINGS = (
     "\\centering\\fontsize{8}{9.5}\\selectfont\n"
     f"\\setlength{{\\tabcolsep}}{{{SEPARATION:g}pt}}\n"
-    "\\sisetup{mode=text,detect-weight=true}\n"
-    "\\providecommand\\robobenchsmall[1]{{\\fontsize{6}{7}\\selectfont #1}}\n"
+    "\\sisetup{mode=text,detect-weight=true,retain-explicit-plus=true}\n"
+    "\\providecommand\\robobenchsmall[1]{{\\fontsize{6}{7}\\mdseries\\selectfont #1}}\n"
 )
 
 
@@ -94,7 +94,13 @@ def _turned(table: Table, laid: Layout) -> Layout | None:
     """Rows and columns exchanged, where that leaves the meaning of a table."""
     numbers = all(kind != "text" for kind in laid.kinds)
     marked = any(cell.bold or cell.level for line in laid.lines for cell in line.cells)
-    if not numbers or marked or len(laid.corner) > 1 or any(line.group for line in laid.lines):
+    if (
+        not numbers
+        or marked
+        or table.groups
+        or len(laid.corner) > 1
+        or any(line.group for line in laid.lines)
+    ):
         return None
     return replace(
         laid,

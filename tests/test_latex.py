@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import robobench.reports
+from robobench.errors import RobobenchError
 from robobench.reports import latex_tables, style
 from robobench.reports.blocks import Table, Value
 from robobench.reports.builder import build, compose
@@ -100,6 +101,7 @@ def test_each_file_stands_alone_in_a_paper(run, tmp_path):
     )
     typeset(tmp_path / "paper.tex")
     assert [c for c in complaints(typeset(tmp_path / "paper.tex")) if "multiply" not in c] == []
+    assert "retain-explicit-plus=true" in (tmp_path / "tables/paired.tex").read_text()
 
 
 @needs_pdflatex
@@ -160,6 +162,11 @@ def test_what_fits_a_column_does_and_what_does_not_gets_shorter():
     assert form(3, 17) == (True, "half", "upright")
 
 
+def test_a_table_without_rows_has_its_headings():
+    made = latex_tables.to_latex(numbers(0, 2), CVPR)
+    assert r"{corruption\_0} & {corruption\_1} \\" in made
+
+
 def test_long_tables_continue_under_the_same_number():
     made = latex_tables.to_latex(numbers(200, 3, notes=("Last.",)), CVPR)
     count = made.count(r"\begin{table}")
@@ -193,6 +200,10 @@ def test_columns_are_as_wide_as_their_numbers_and_the_best_is_bold():
     assert "lS[table-format=3.1]S[table-format=+2.1]@{}" in made
     assert r"a & \bfseries 50.0 & -10.0 \\" in made
     assert r"b & 100.0{\rlap{\textsuperscript{=}}} & {\textendash{}} \\" in made
+
+
+def test_intervals_are_not_bold():
+    assert r"\mdseries" in latex_tables.to_latex(numbers(1, 1, 0.1), CVPR)
 
 
 def test_groups_of_corruptions_stand_above_their_columns():
@@ -233,6 +244,12 @@ def test_figures_have_the_width_and_the_letters_of_the_paper(paper, run, tmp_pat
     assert (r"\begin{figure*}" in float_) == (paper == "cvpr")
     assert f"width={STYLES[paper].text:.3f}in" in float_
     assert "Times" not in (tmp_path / "index.html").read_text(), "the page keeps its own letters"
+
+
+def test_a_style_that_does_not_exist_is_refused_whatever_the_format(run, tmp_path):
+    with pytest.raises(RobobenchError, match="unknown style 'cvrp': did you mean 'cvpr'"):
+        build(run, tmp_path / "out", ["html"], paper="cvrp")
+    assert not (tmp_path / "out").exists()
 
 
 def test_lines_differ_without_colours():

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 # Ray itself waits two minutes for an address at which nobody answers.
 _SECONDS_TO_CONNECT, _SECONDS_TO_ANSWER = 2.0, 12.0
 _ASK = "import sys, ray; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='error')"
+# Images that fit in memory, and the cells of some groups; Ray itself would take a third of the memory.
+_BYTES_OF_A_STORE = 2**30
 _ADDRESS: Final = "RAY_ADDRESS"
 
 
@@ -114,7 +116,13 @@ def _cluster(configuration: Configuration) -> Iterator[Any]:
         ray.init(address=address, **quiet)
     else:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        ray.init(address="local", num_cpus=usable_processors(), include_dashboard=False, **quiet)
+        ray.init(
+            address="local",
+            num_cpus=usable_processors(),
+            object_store_memory=_BYTES_OF_A_STORE,
+            include_dashboard=False,
+            **quiet,
+        )
     try:
         yield ray
     finally:

@@ -75,6 +75,7 @@ def spread(groups: Iterable[Group], place: Place, take: Callable[[Outcome], None
     opening: dict[Future[Opened], Remote] = {}
     running: dict[Future[Outcome], tuple[Remote, Group]] = {}
     idle: list[Remote] = []
+    hired: list[Remote] = []
     failures: list[Failure] = []
     lost_at_once = 0
     room_seen = time.monotonic()
@@ -86,6 +87,7 @@ def spread(groups: Iterable[Group], place: Place, take: Callable[[Outcome], None
             wanted = min(place.room(), len(waiting) + len(running))
             for _ in range(wanted - len(opening) - len(running) - len(idle)):
                 worker = place.hire()
+                hired.append(worker)
                 opening[worker.open()] = worker
             if wanted or running:
                 room_seen = time.monotonic()
@@ -104,6 +106,7 @@ def spread(groups: Iterable[Group], place: Place, take: Callable[[Outcome], None
                 try:
                     opened = ready.result()
                 except place.lost as error:
+                    hired.remove(worker)
                     worker.stop()
                     lost_at_once += 1
                     if lost_at_once == _LOST_AT_ONCE:
@@ -118,6 +121,7 @@ def spread(groups: Iterable[Group], place: Place, take: Callable[[Outcome], None
                 try:
                     outcome = made.result()
                 except place.lost as error:
+                    hired.remove(worker)
                     worker.stop()
                     attempts[id(group)] = attempts.get(id(group), 0) + 1
                     if attempts[id(group)] < ATTEMPTS:
@@ -131,6 +135,6 @@ def spread(groups: Iterable[Group], place: Place, take: Callable[[Outcome], None
                 take(outcome)
                 idle.append(worker)
     finally:
-        for worker in [*opening.values(), *(worker for worker, _ in running.values()), *idle]:
+        for worker in hired:
             worker.stop()
     return failures

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from robobench.environment import usable_processors
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from robobench.results.store import Store
 
 # Ray itself waits two minutes for an address at which nobody answers.
-_SECONDS_TO_CONNECT, _SECONDS_TO_ANSWER = 2.0, 12.0
+_SECONDS_TO_CONNECT, _SECONDS_TO_ANSWER = 2.0, 11.0
 _ASK = "import sys, ray; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='error')"
 # Images that fit in memory, and the cells of some groups; Ray itself would take a third of the memory.
 _BYTES_OF_A_STORE = 2**30
@@ -48,18 +49,17 @@ def check_ray(configuration: Configuration, *, in_memory: bool) -> None:
         RobobenchError: Ray is not installed, nobody answers at its address, or images or classifier
             exist only in memory.
     """
-    try:
-        import ray
-    except ImportError:
+    if find_spec("ray") is None:  # importing it takes seconds, which a dead address need not
         raise RobobenchError(
             "--executor ray needs Ray: pip install 'robobench[ray]', or leave the option out"
-        ) from None
+        )
     if in_memory:
         raise RobobenchError(
             "--executor ray opens images and classifier by name on every worker: for images or a "
             "classifier in memory use executor='local'"
         )
-    if (address := _address(configuration)) and not ray.is_initialized():
+    connected = "ray" in sys.modules and sys.modules["ray"].is_initialized()
+    if (address := _address(configuration)) and not connected:
         _check_address(address)
 
 

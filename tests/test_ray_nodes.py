@@ -77,7 +77,7 @@ def meanwhile(work):
     def do():
         try:
             work()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised by the test
             raised.append(error)
 
     thread = threading.Thread(target=do)

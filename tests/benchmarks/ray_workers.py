@@ -2,7 +2,8 @@
 
 Needs two idle cores: what else the machine does is measured beside it, and a ratio on a busy machine says little.
 Both are timed from the first group that comes back to the last one, so that starting Python is left out; with it
-beside that.
+beside that. The processor time of the workers per prediction does not depend on how busy the machine is: where it
+is the same for two workers, nothing but the machine keeps them from being twice as fast.
 """
 
 import argparse
@@ -25,8 +26,21 @@ def busy() -> tuple[float, float]:
     return (sum(ticks) - ticks[3] - ticks[4]) / each, sum(ticks) / each
 
 
-def measured(workers: int, images: int) -> tuple[float, float, float]:
-    """Predictions per second, seconds of the whole run, and share of the processors at work."""
+def processor_seconds() -> dict[str, float]:
+    """Processor time of each Ray worker so far, by process."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cmdline").read_bytes().startswith(b"ray::Worker"):
+                words = (process / "stat").read_text().rpartition(") ")[2].split()
+                found[process.name] = (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        except OSError:  # it has just ended
+            continue
+    return found
+
+
+def measured(workers: int, images: int) -> tuple[float, float, float, float]:
+    """Predictions per second, seconds of the whole run, processor time per 1,000, share at work."""
     import ray
 
     ray.init(
@@ -38,6 +52,12 @@ def measured(workers: int, images: int) -> tuple[float, float, float]:
         logging_level="error",
     )
     arrived: list[tuple[float, int]] = []
+    used: list[float] = []
+
+    def note(predictions: int) -> None:
+        arrived.append((time.monotonic(), predictions))
+        used.append(sum(processor_seconds().values()))
+
     try:
         with tempfile.TemporaryDirectory() as folder:
             plans = prepare_all(
@@ -51,7 +71,7 @@ def measured(workers: int, images: int) -> tuple[float, float, float]:
             )
             worked, there = busy()
             began = time.monotonic()
-            execute_all(plans, advance=lambda n: arrived.append((time.monotonic(), n)))
+            execute_all(plans, advance=note)
             whole = arrived[-1][0] - began
             now_worked, now_there = busy()
     finally:
@@ -59,7 +79,9 @@ def measured(workers: int, images: int) -> tuple[float, float, float]:
     # of one worker the first group, of two the first two may have begun while another opened
     (first, _), (last, _) = arrived[workers - 1], arrived[-1]
     predictions = sum(n for _, n in arrived[workers:])
-    return predictions / (last - first), whole, (now_worked - worked) / (now_there - there)
+    each = (used[-1] - used[workers - 1]) / predictions * 1000
+    share = (now_worked - worked) / (now_there - there)
+    return predictions / (last - first), whole, each, share
 
 
 def main() -> None:
@@ -71,11 +93,12 @@ def main() -> None:
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the runs")
     speeds, wholes = [], []
     for workers in (1, 2):
-        speed, whole, share = measured(workers, images)
+        speed, whole, each, share = measured(workers, images)
         speeds.append(speed)
         wholes.append(whole)
         print(
             f"{workers} worker{'s' * (workers > 1)}: {speed:.0f} predictions/s, whole run {whole:.0f} s, "
+            f"{each:.2f} s of processor per 1,000, "
             f"processors at work {share:.0%} of the time"
         )
     print(f"two against one: {speeds[1] / speeds[0]:.2f}; whole run {wholes[0] / wholes[1]:.2f}")

@@ -52,6 +52,9 @@ class Place:
         self.calls.append(group)
         return future(self.fates.pop(0) if self.fates else Outcome(predictions=len(self.calls)))
 
+    def close(self):
+        return future(None)
+
     def stop(self):
         self.stopped += 1
 

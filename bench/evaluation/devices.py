@@ -115,6 +115,10 @@ class _Process:
         """See `Worker.evaluate`."""
         return self._pool.submit(_evaluate, group)
 
+    def close(self) -> Future[None]:
+        """See `Worker.close`."""
+        return self._pool.submit(_close)
+
     def stop(self) -> None:
         """End the process, at once if it has opened the run."""
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -136,6 +140,10 @@ _worker: Worker  # of this process
 
 def _open() -> Opened:
     return _worker.open()
+
+
+def _close() -> None:
+    _worker.close()
 
 
 def _evaluate(group: Group) -> Outcome:

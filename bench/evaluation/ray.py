@@ -229,6 +229,11 @@ class _Actor:
         made: Future[Outcome] = self._actor.evaluate.remote(group).future()
         return made
 
+    def close(self) -> Future[None]:
+        """See `Worker.close`."""
+        closed: Future[None] = self._actor.close.remote().future()
+        return closed
+
     def stop(self) -> None:
         """End its process."""
         self._ray.kill(self._actor)

@@ -21,7 +21,7 @@ ATTEMPTS: Final = 4
 """How many workers a group may cost before its cells count as failed."""
 # Workers in a row that are lost before they can begin: then it is not chance.
 _LOST_AT_ONCE = 4
-_SECONDS_OF_ONE_LOOK, _SECONDS_WITHOUT_ROOM = 2.0, 60.0
+_SECONDS_OF_ONE_LOOK, _SECONDS_WITHOUT_ROOM, _SECONDS_TO_CLOSE = 2.0, 60.0, 5.0
 
 
 class Remote(Protocol):
@@ -32,6 +32,9 @@ class Remote(Protocol):
 
     def evaluate(self, group: Group) -> Future[Outcome]:
         """See `Worker.evaluate`."""
+
+    def close(self) -> Future[None]:
+        """See `Worker.close`."""
 
     def stop(self) -> None:
         """End its process, whatever it is doing."""
@@ -135,6 +138,7 @@ def spread(groups: Iterable[Group], place: Place, take: Callable[[Outcome], None
                 take(outcome)
                 idle.append(worker)
     finally:
+        wait([worker.close() for worker in idle], _SECONDS_TO_CLOSE)
         for worker in hired:
             worker.stop()
     return failures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import tempfile
 from contextlib import suppress
@@ -19,6 +20,10 @@ from robobench.types import Cell
 
 if TYPE_CHECKING:
     from robobench.evaluation.plan import Plan
+
+
+# With the machine's name, as folders for temporary files may be shared.
+_PREFIX = f"robobench-worker-{socket.gethostname()}-"
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,8 @@ class Worker:
         self._threads = threads
         self._plan: Plan | None = None
         self._batch_size = job.batch_size
-        self._folder = tempfile.TemporaryDirectory(prefix="robobench-worker-")
+        _remove_folders_of_killed()
+        self._folder = tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-")
 
     def open(self) -> Opened:
         """Open images and networks."""
@@ -116,8 +122,23 @@ class Worker:
             self._batch_size if self._batch_size != known else None,
         )
 
+    def close(self) -> None:
+        """Remove what was written for this worker."""
+        self._folder.cleanup()
+
     def _remember(self, batch_size: int) -> None:
         self._batch_size = batch_size
+
+
+def _remove_folders_of_killed() -> None:
+    """Remove what workers on this machine left that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        try:
+            os.kill(int(folder.name.removeprefix(_PREFIX).partition("-")[0]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except (OSError, ValueError):  # another user's
+            continue
 
 
 def _refuse_other_versions(job: Job) -> None:

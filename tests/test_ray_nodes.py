@@ -1,13 +1,13 @@
 """A Ray cluster of two nodes that share no folder, and what becomes of a run when parts of it are killed."""
 
-import threading
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ray_processes import kill, ray_processes, wait_until
 from stored_cells import cells_of
 
 import robobench
+from robobench.errors import RobobenchError
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own
@@ -69,25 +69,12 @@ def settings(tmp_path, registered, monkeypatch):
     }
 
 
-@contextmanager
-def meanwhile(work):
-    """Something that is done during a run; what it raises fails the test."""
-    raised = []
-
-    def do():
-        try:
-            work()
-        except BaseException as error:  # noqa: BLE001 - raised by the test
-            raised.append(error)
-
-    thread = threading.Thread(target=do)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
-    if raised:
-        raise raised[0]
+def run_meanwhile(work, folder, settings):
+    """A run on Ray, in a thread since nodes can be added in the main thread alone, and `work` meanwhile."""
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(robobench.run, executor="ray", out=folder, **settings)
+        work()
+        return running.result()
 
 
 def progress(folder):
@@ -107,10 +94,9 @@ def kill_a_worker():
     kill(process)
 
 
-def run_and_compare(tmp_path, settings, times=0, kill_one=None):
+def run_and_compare(tmp_path, settings, work):
     robobench.run(out=tmp_path / "local", **settings)
-    with meanwhile(lambda: kill_in_turn(tmp_path / "ray", kill_one, times)):
-        run = robobench.run(executor="ray", out=tmp_path / "ray", **settings)
+    run = run_meanwhile(work, tmp_path / "ray", settings)
     assert run.is_complete
     assert cells_of(tmp_path / "ray") == cells_of(tmp_path / "local")
     # each cell came once: clean among them
@@ -128,15 +114,14 @@ def test_two_nodes_without_a_shared_folder(tmp_path, nodes, settings):
                 variables = dict(v.partition(b"=")[::2] for v in file.read().split(b"\0"))
             seen.add(variables.get(b"TMPDIR"))
 
-    with meanwhile(look):
-        settings["corruptions"] = "jpeg:10-40/10,gaussian_noise"
-        run_and_compare(tmp_path, settings)
+    settings["corruptions"] = "jpeg:10-40/10,gaussian_noise"
+    run_and_compare(tmp_path, settings, look)
     assert len(seen) == 2  # a worker on each
 
 
 @pytest.mark.slow
 def test_ten_workers_killed_in_turn(tmp_path, nodes, settings):
-    run_and_compare(tmp_path, settings, 10, kill_a_worker)
+    run_and_compare(tmp_path, settings, lambda: kill_in_turn(tmp_path / "ray", kill_a_worker, 10))
 
 
 @pytest.mark.slow
@@ -146,7 +131,7 @@ def test_ten_nodes_killed_in_turn(tmp_path, nodes, settings):
         nodes.remove_node(node, allow_graceful=False)
         nodes.members.append(nodes.add())
 
-    run_and_compare(tmp_path, settings, 10, kill_a_node)
+    run_and_compare(tmp_path, settings, lambda: kill_in_turn(tmp_path / "ray", kill_a_node, 10))
 
 
 def test_the_last_node_lost_ends_the_run(tmp_path, nodes, settings, monkeypatch):
@@ -157,11 +142,10 @@ def test_the_last_node_lost_ends_the_run(tmp_path, nodes, settings, monkeypatch)
         for node in nodes.members:
             nodes.remove_node(node, allow_graceful=False)
 
-    with (
-        pytest.raises(robobench.errors.RobobenchError, match="no machine is left to compute on"),
-        meanwhile(lambda: kill_in_turn(tmp_path / "ray", kill_both, 1)),
-    ):
-        robobench.run(executor="ray", out=tmp_path / "ray", **settings)
+    with pytest.raises(RobobenchError, match="no machine is left to compute on"):
+        run_meanwhile(
+            lambda: kill_in_turn(tmp_path / "ray", kill_both, 1), tmp_path / "ray", settings
+        )
     stored = progress(tmp_path / "ray")
     run = robobench.run(out=tmp_path / "ray", **settings)
     assert run.is_complete

@@ -8,7 +8,6 @@ degraded, and weights of hubs are opened by every worker where it is.
 from __future__ import annotations
 
 import os
-import pickle
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -45,7 +44,7 @@ class Job:
         folder: The working folder here, which relative paths start from.
         versions: Of all that results may depend on; those of a worker have to be the same.
         files: Path here -> path in the worker's folder, and content.
-        source: The pickled images without their pixels, where these are carried.
+        source: The images without their pixels, where these are carried.
         images: Their pixels, uint8 N x 3 x H x W in the order of evaluation.
         batch_size: What ``--batch-size auto`` begins with, where that is known.
     """
@@ -55,7 +54,7 @@ class Job:
     folder: str
     versions: Mapping[str, str]
     files: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
-    source: bytes | None = None
+    source: ImageSource | None = None
     images: NDArray[np.uint8] | None = None
     batch_size: int | None = None
 
@@ -78,13 +77,11 @@ class Job:
         for one in self.configurations:
             for file in one.plugin:  # whose names the rest may have
                 load_plugin_file(moved(file))
-        source: ImageSource | None = None
         if self.source is not None:
-            source = pickle.loads(self.source)  # which this version of robobench has written
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # they are Ray's, shared, and only read
-                source.keep(torch.from_numpy(self.images), self.configurations[0].device)
-        return tuple(with_paths(one, moved) for one in self.configurations), source
+                self.source.keep(torch.from_numpy(self.images), self.configurations[0].device)
+        return tuple(with_paths(one, moved) for one in self.configurations), self.source
 
 
 def job_of(plan: Plan, device: str, batch_size: int | None, *, carry: bool) -> Job:
@@ -189,7 +186,7 @@ def _note_weights(plan: Plan, files: dict[str, tuple[str, bytes]]) -> None:
                 files[str(file)] = f"{WEIGHTS}/{file.name}", file.read_bytes()
 
 
-def _images(source: ImageSource) -> tuple[bytes | None, NDArray[np.uint8] | None]:
+def _images(source: ImageSource) -> tuple[ImageSource | None, NDArray[np.uint8] | None]:
     """The images of a run, apart from their pixels; None for those that workers open themselves."""
     dataset = source.dataset
     builtin = type(dataset).__module__.startswith("robobench.")
@@ -197,7 +194,4 @@ def _images(source: ImageSource) -> tuple[bytes | None, NDArray[np.uint8] | None
     if not (builtin and source.is_small) or comes_degraded or source.corrupt_at == "native":
         return None, None
     images: NDArray[np.uint8] = source.clean(0, len(source)).cpu().numpy()
-    try:
-        return pickle.dumps(source.without_pixels()), images
-    except (pickle.PicklingError, TypeError, AttributeError):  # it holds an open file
-        return None, None
+    return source.without_pixels(), images

@@ -176,7 +176,7 @@ class ImageSource:
         """
         self.device = device
         self._kept = images.to(device)
-        self._is_kept[:] = True
+        self._is_kept = np.ones(len(self.order), np.bool_)
         self._was_given = True
 
     def _read(self, dataset: Dataset, indices: NDArray[np.int64]) -> Tensor:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
@@ -159,7 +160,11 @@ def evaluate_on_ray(
         groups = divide(plan, store, room)
         if not groups:
             return []
-        place.job = ray.put(job_of(plan, device, batch_size, carry=True))
+        job = job_of(plan, device, batch_size, carry=True)
+        try:
+            place.job = ray.put(job)
+        except TypeError:  # a data set with an open file, which each worker opens for itself
+            place.job = ray.put(replace(job, source=None, images=None))
         return spread(groups, place, take)
 
 

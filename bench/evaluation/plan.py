@@ -103,7 +103,7 @@ def make_plan(
         RobobenchError: Anything that would fail later: a wrong name or file, missing weights.
     """
     specs = method_specs(configuration)
-    if dataset is None:  # before looking for a backbone
+    if dataset is None and source is None:  # before looking for a backbone
         check_dataset_name(configuration.dataset)
     train_seeds = parse_whole_numbers(configuration.train_seeds, "--train-seeds", 0, 999)
     device, here = _devices(configuration)

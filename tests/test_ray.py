@@ -23,10 +23,9 @@ needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed"
 )
 SETTINGS = {
-    "methods": "median,afd@matched",
-    "corruptions": "jpeg:10-30/10,gaussian_noise",
+    "methods": "afd@matched",
+    "corruptions": "jpeg:10,gaussian_noise",
     "severities": "1,5",
-    "limit": 100,
 }
 PLUGIN = """
 import robobench
@@ -67,7 +66,7 @@ def small_groups(monkeypatch):
 
 @needs_ray
 def test_ray_writes_the_same_bytes(tmp_path, cluster, small_groups):
-    for limit in (100, 170):  # then the workers continue what is stored
+    for limit in (70, 100):  # then the workers continue what is stored
         settings = SETTINGS | {"limit": limit}
         on_ray = robobench.run(executor="ray", out=tmp_path / "ray", **settings)
         assert on_ray.is_complete
@@ -156,13 +155,11 @@ def silent():
 
 
 @needs_ray
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense", "silent", "auto"])
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense", "silent"])
 def test_a_dead_address_is_one_line_in_time(address, silent, tmp_path, capsys, monkeypatch):
     import ray
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    # `auto` finds the cluster of the other tests, whose folder this hides
-    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "nothing"))
     address = silent if address == "silent" else address
     arguments = ["run", "--executor", "ray", "--ray-address", address, "--out", str(tmp_path / "r")]
     began = time.monotonic()

@@ -134,6 +134,7 @@ def test_ten_nodes_killed_in_turn(tmp_path, nodes, settings):
     run_and_compare(tmp_path, settings, lambda: kill_in_turn(tmp_path / "ray", kill_a_node, 10))
 
 
+@pytest.mark.slow
 def test_the_last_node_lost_ends_the_run(tmp_path, nodes, settings, monkeypatch):
     """What is stored is kept, and the run goes on where there is a machine."""
     monkeypatch.setattr("robobench.evaluation.spreading._SECONDS_WITHOUT_ROOM", 2.0)

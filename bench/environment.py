@@ -46,7 +46,10 @@ def machine(device: str, precision: str) -> dict[str, Any]:
     """What ties results to a machine, besides versions."""
     import torch
 
-    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor()
+    name = platform.processor()
+    if device.startswith("cuda"):
+        elsewhere = is_missing_gpu(device)
+        name = "of a Ray cluster" if elsewhere else torch.cuda.get_device_name(device)
     return {
         "device": device,
         "device_name": name or platform.machine(),
@@ -83,6 +86,13 @@ def choose_device(name: str) -> str:
             f"expected one of {DEVICE_ADVICE}"
         ) from error
     return name
+
+
+def is_missing_gpu(name: str) -> bool:
+    """Whether a name stands for NVIDIA's GPUs, of which this machine has none."""
+    import torch
+
+    return name.partition(":")[0] == "cuda" and not torch.cuda.is_available()
 
 
 def usable_processors() -> int:

@@ -107,7 +107,6 @@ def test_the_same_network_with_two_files_has_two_names(tmp_path):
         ({"models": "missing.toml"}, "--models missing.toml: No such file"),
         ({"models": "m.toml", "backbone": "vgg-tiny"}, "leave out --backbone"),
         ({"models": "m.toml", "resize": 4}, "leave out --resize"),
-        ({"backbone": "vgg-tiny,resnet-20", "executor": "ray"}, "one classifier per run"),
     ],
 )
 def test_mistakes_are_named(settings, words):

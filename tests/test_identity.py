@@ -3,7 +3,6 @@
 import copy
 import json
 import sys
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -195,31 +194,6 @@ def test_oracles_of_the_reference_engine_are_told_the_native_level():
     assert catalogue.native_level(degradation) == 18
     assert catalogue.native_level(catalogue.at_level("jpeg_compression", 30)) == 30
     assert catalogue.native_level(catalogue.at_severity("fog", 3, "imagecorruptions")) == 3
-
-
-def test_on_ray_clean_images_are_a_task_of_their_own(tmp_path, monkeypatch):
-    """A stand-in for Ray that runs tasks at once, and counts."""
-    computed = []
-
-    def remote(function):
-        def call(*arguments):
-            cells, failures, images = function(*arguments)
-            computed.extend(cells)
-            return cells, failures, images
-
-        return SimpleNamespace(remote=lambda *a: len(results.append(call(*a)) or results) - 1)
-
-    results = []
-    fake = SimpleNamespace(
-        init=lambda **options: None,
-        remote=remote,
-        wait=lambda pending: (pending[:1], pending[1:]),
-        get=lambda ready: [results[i] for i in ready],
-    )
-    monkeypatch.setitem(sys.modules, "ray", fake)
-    out = tmp_path / "run"
-    robobench_run("--corruptions", "jpeg:10,jpeg:20,jpeg:30", "--executor", "ray", "--out", out)
-    assert sorted(c.level for c in computed) == [0, 10, 20, 30]
 
 
 def test_a_folder_of_an_older_format_is_refused_in_words(tmp_path, toy):

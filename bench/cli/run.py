@@ -98,7 +98,9 @@ _PATH = _options.PATH
 @_options.batch_size
 @click.option("--workers", type=int, help="Threads that read files.")
 @click.option("--executor", help="local or ray. [default: local]")
-@click.option("--ray-address", help="Address of a running Ray cluster.")
+@click.option(
+    "--ray-address", help="Address of a running Ray cluster. [default: one of this machine]"
+)
 @click.option("--shard", help="Compute one of several parts, e.g. 3/8; they may run at once.")
 @click.option(
     "--keep",

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from robobench.errors import RobobenchError, unknown_name
 from robobench.evaluation.configuration import Configuration, check_setting
 from robobench.evaluation.plan import Plan, prepare
 from robobench.weights.classifiers import default_backbone
+
+if TYPE_CHECKING:
+    from robobench.evaluation.images import ImageSource
 
 # What a table of a --models file may say; its name is the classifier's name in the results.
 _OWN: Final = ("backbone", "weights", "layer", "resize", "crop", "interpolation", "mean", "std")
@@ -69,28 +72,15 @@ def prepare_all(
 
     Raises:
         RobobenchError: See `plan.prepare` and `one_each`; or the classifiers would be evaluated at
-            different severities, or on a cluster.
+            different severities.
     """
     each = one_each(configuration)
     if len(each) == 1:
         return [prepare(each[0], tell=tell)]
-    if configuration.executor == "ray":
-        raise RobobenchError(
-            "--executor ray takes one classifier per run; run the others after it, with the same --out"
-        )
-    plans: list[Plan] = []
-    precision = configuration.precision
-    for one in each:
-        plan = prepare(replace(one, precision=precision), tell=tell, several=True)
-        precision = plan.configuration.precision  # of the first one, if it was to be measured
-        plan.configuration = replace(configuration, layer=one.layer, precision=precision)
-        alike = next((known for known in plans if _see_alike(known, plan)), None)
-        if alike is None:
-            plans.append(plan)
-        else:
-            methods = (*alike.grid.methods, *plan.grid.methods)
-            alike.grid = replace(alike.grid, methods=methods)
-            alike.notes = list(dict.fromkeys([*alike.notes, *plan.notes]))
+    plans = prepare_together(each, tell)
+    for plan in plans:
+        own = plan.configuration
+        plan.configuration = replace(configuration, layer=own.layer, precision=own.precision)
     profiles = dict.fromkeys(plan.profile for plan in plans)
     if len(profiles) > 1:
         raise RobobenchError(
@@ -100,8 +90,43 @@ def prepare_all(
     return plans
 
 
+def prepare_together(
+    each: Sequence[Configuration],
+    tell: Callable[[str], None] = lambda line: None,
+    source: ImageSource | None = None,
+) -> list[Plan]:
+    """Plans for several classifiers; those that see the same images share one.
+
+    Args:
+        each: The configuration of each classifier.
+        tell: Called with a line for each training.
+        source: Images that were opened elsewhere, and that all of them see.
+
+    Raises:
+        RobobenchError: See `plan.prepare`.
+    """
+    plans: list[Plan] = []
+    precision: str | None = None
+    for asked in each:
+        one = asked if precision is None else replace(asked, precision=precision)
+        plan = prepare(one, tell=tell, several=True, source=source)
+        precision = plan.configuration.precision  # of the first one, if it was to be measured
+        plan.classifiers = (replace(one, precision=precision),)
+        alike = next((known for known in plans if _see_alike(known, plan)), None)
+        if alike is None:
+            plans.append(plan)
+        else:
+            methods = (*alike.grid.methods, *plan.grid.methods)
+            alike.grid = replace(alike.grid, methods=methods)
+            alike.classifiers += plan.classifiers
+            alike.notes = list(dict.fromkeys([*alike.notes, *plan.notes]))
+    return plans
+
+
 def _see_alike(one: Plan, other: Plan) -> bool:
     """Whether the classifiers of two plans get the same images with the same labels."""
+    if one.dataset is other.dataset:  # opened elsewhere, perhaps on another machine
+        return True
     return (
         one.grid.geometry == other.grid.geometry
         and one.profile == other.profile

@@ -49,13 +49,13 @@ class Configuration:
         mean: Mean that the backbone normalises by, three numbers on 0..1.
         std: Standard deviation that it normalises by, three numbers on 0..1.
         corrupt_at: ``crop`` or ``native``.
-        device: ``auto`` or a torch device.
+        device: ``auto`` or a torch device; ``cuda`` stands for all GPUs of the machine.
         precision: ``fp32``, ``bf16``, or ``auto``: that of the folder, or the faster one here.
         batch_size: Images read and degraded at once; does not affect results. ``auto`` halves it where
             memory does not suffice.
         workers: Threads that read files.
         executor: ``local`` or ``ray``.
-        ray_address: Address of a running Ray cluster.
+        ray_address: Address of a running Ray cluster; one of this machine alone by default.
         shard: Compute one of several disjoint parts, ``3/8``; they may write to one folder at once.
         keep: ``logits`` stores every class's logit with each prediction, float16.
         draws: Bootstrap samples behind the intervals.

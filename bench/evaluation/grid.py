@@ -158,8 +158,7 @@ class Grid:
         methods: The methods, in the order of the tables.
         seeds: Seeds of the corruptions.
         dataset_version: As `Cell.dataset_version`.
-        with_clean: Whether the clean images are a condition; one of several parts of a grid has
-            them.
+        only: The conditions that this part of a grid has; None for all.
         shard: Number of the part that this is, and of how many: a part has every so many of the
             conditions.
         keep_logits: Whether cells have to hold logits: those without them count as missing.
@@ -174,7 +173,7 @@ class Grid:
     methods: tuple[SelectedMethod, ...]
     seeds: tuple[int, ...] = (0,)
     dataset_version: str = ""
-    with_clean: bool = True
+    only: frozenset[tuple[Degradation, int]] | None = None
     shard: tuple[int, int] = (1, 1)
     keep_logits: bool = False
     designs: Mapping[str, LevelDesign] = field(default_factory=dict)
@@ -182,10 +181,11 @@ class Grid:
     def conditions(self) -> list[tuple[Degradation, int]]:
         """Degradation and seed, clean first; deterministic corruptions run once, with seed 0."""
         number, count = self.shard
-        return self._all_conditions()[number - 1 :: count]
+        part = self._all_conditions()[number - 1 :: count]
+        return part if self.only is None else [c for c in part if c in self.only]
 
     def _all_conditions(self) -> list[tuple[Degradation, int]]:
-        pairs = [(Degradation(CLEAN), 0)] if self.with_clean else []
+        pairs = [(Degradation(CLEAN), 0)]
         for degradation in self.degradations:
             random = catalogue.is_random(degradation.corruption)
             pairs += [(degradation, seed) for seed in (self.seeds if random else (0,))]

@@ -65,6 +65,7 @@ class ImageSource:
         self._last: dict[tuple[int, int], Tensor] = {}
         self._kept: Tensor | None = None
         self._is_kept = np.zeros(len(self.order), np.bool_)
+        self._was_given = False
         self.side = 0
         self.has_clean = self.has(Degradation(CLEAN))
         self.side = int(self._first().shape[-1]) if len(self.order) else 0
@@ -161,10 +162,31 @@ class ImageSource:
         return places
 
     def forget(self) -> None:
-        """Free the images kept in memory."""
+        """Free the images kept in memory, unless they were given and could not be read again."""
         self._last = {}
-        self._whole._kept = None
-        self._whole._is_kept[:] = False
+        if not self._whole._was_given:
+            self._whole._kept = None
+            self._whole._is_kept[:] = False
+
+    def without_pixels(self) -> ImageSource:
+        """The same source without the images in memory, to be given to another process."""
+        bare = self.part(self.order)
+        bare._whole = bare
+        bare._is_kept = np.zeros(len(bare.order), np.bool_)
+        bare.device = "cpu"
+        return bare
+
+    def keep(self, images: Tensor, device: str) -> None:
+        """Take over all images, which are then not read.
+
+        Args:
+            images: uint8, N x 3 x H x W, in this order.
+            device: Device of the batches.
+        """
+        self.device = device
+        self._kept = images.to(device)
+        self._is_kept = np.ones(len(self.order), np.bool_)
+        self._was_given = True
 
     def _read(self, dataset: Dataset, indices: NDArray[np.int64]) -> Tensor:
         """What a data set reads, checked, since it may be a plug-in's."""

@@ -15,7 +15,7 @@ from robobench.contracts import Dataset
 from robobench.corruptions.catalogue import PROFILES, nearest_profile, severity_of
 from robobench.datasets import nested_order, open_dataset
 from robobench.datasets.opening import check_dataset_name
-from robobench.environment import choose_device
+from robobench.environment import choose_device, is_missing_gpu
 from robobench.errors import MissingWeights, NotApplicable, RobobenchError, unknown_name
 from robobench.evaluation.automatic_precision import precision_for
 from robobench.evaluation.configuration import Configuration
@@ -54,6 +54,8 @@ class Plan:
         device: The chosen device.
         profile: Severity table in use.
         in_memory: Whether images or classifier were passed from Python, not by name.
+        classifiers: The configuration of each classifier, where there are several.
+        several: Whether methods that do not apply to a classifier were left out.
         notes: What a reader of the results should know, one sentence each.
     """
 
@@ -64,6 +66,8 @@ class Plan:
     device: str
     profile: str
     in_memory: bool = False
+    classifiers: tuple[Configuration, ...] = ()
+    several: bool = False
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -84,6 +88,7 @@ def make_plan(
     module: Any = None,
     *,
     several: bool = False,
+    source: ImageSource | None = None,
 ) -> Plan:
     """Open, load, resolve and check everything.
 
@@ -93,16 +98,17 @@ def make_plan(
         module: An ``nn.Module`` in memory instead of the configuration's backbone.
         several: Whether it is one of several classifiers: then methods that do not apply to it are
             left out, with a note.
+        source: Images that were opened elsewhere, of the configuration's data set.
 
     Raises:
         RobobenchError: Anything that would fail later: a wrong name or file, missing weights.
     """
     specs = method_specs(configuration)
-    if dataset is None:  # before looking for a backbone
+    if dataset is None and source is None:  # before looking for a backbone
         check_dataset_name(configuration.dataset)
     train_seeds = parse_whole_numbers(configuration.train_seeds, "--train-seeds", 0, 999)
-    device = choose_device(configuration.device)
-    backbones = [_load(configuration, module, dataset, device, seed) for seed in train_seeds]
+    device, here = _devices(configuration)
+    backbones = [_load(configuration, module, dataset, here, seed) for seed in train_seeds]
     for backbone in backbones:
         backbone.label = configuration.label or backbone.label
     chosen: list[str] = []
@@ -114,19 +120,20 @@ def make_plan(
             backbone.precision = precision
     if configuration.layer is not None:
         _ = backbones[0].split  # a layer that is not there is a mistake, whatever the methods
-    data = dataset or _open(configuration, backbones[0])
+    opened = dataset if source is None else source.dataset
+    data = _open(configuration, backbones[0]) if opened is None else opened
     _check_classes(data, backbones[0])
     profile = _profile(configuration, data, backbones[0])
     degradations = _degradations(configuration, data, profile)
-    order = nested_order(data.labels)
-    source = ImageSource(
-        data,
-        backbones[0].geometry,
-        order,
-        limit=configuration.limit,
-        corrupt_at=configuration.corrupt_at,
-        device=device,
-    )
+    if source is None:
+        source = ImageSource(
+            data,
+            backbones[0].geometry,
+            nested_order(data.labels),
+            limit=configuration.limit,
+            corrupt_at=configuration.corrupt_at,
+            device=here,
+        )
     per_image = configuration.levels_per_image
     designs = {} if per_image is None else design_levels(degradations, per_image, len(source))
     for backbone in backbones:
@@ -172,10 +179,18 @@ def make_plan(
         keep_logits=configuration.keep == "logits",
         designs=designs,
     )
-    plan = Plan(configuration, data, source, grid, device, profile)
+    plan = Plan(configuration, data, source, grid, device, profile, several=several)
     plan.in_memory = dataset is not None or module is not None
     plan.notes += [*chosen, *dict.fromkeys(left_out), *_notes(plan)]
     return plan
+
+
+def _devices(configuration: Configuration) -> tuple[str, str]:
+    """The device of a run, and of this process: the GPUs of a cluster may be on other machines."""
+    asked = configuration.device
+    if configuration.executor == "ray" and is_missing_gpu(asked):
+        return asked, "cpu"
+    return (choose_device(asked),) * 2
 
 
 def _dataset_options(configuration: Configuration) -> str:
@@ -352,6 +367,7 @@ def prepare(
     module: Any = None,
     tell: Callable[[str], None] = lambda line: None,
     several: bool = False,
+    source: ImageSource | None = None,
 ) -> Plan:
     """Load plug-ins and make the plan, training what is missing if the configuration says so.
 
@@ -361,6 +377,7 @@ def prepare(
         module: A classifier in memory, or None.
         tell: Called with a line for each training.
         several: See `make_plan`.
+        source: See `make_plan`.
 
     Raises:
         RobobenchError: See `make_plan`; or Ray is asked for and is not installed, or cannot be used.
@@ -368,32 +385,15 @@ def prepare(
     if configuration.images is not None and not configuration.train_missing:
         raise RobobenchError("--images are trained on: add --train-missing, or leave them out")
     if configuration.executor == "ray":
-        _check_ray(in_memory=dataset is not None or module is not None)
+        from robobench.evaluation.ray_address import check_ray
+
+        check_ray(configuration, in_memory=dataset is not None or module is not None)
     for file in configuration.plugin:
         load_plugin_file(file)
     while True:
         try:
-            return make_plan(configuration, dataset, module, several=several)
+            return make_plan(configuration, dataset, module, several=several, source=source)
         except MissingWeights as missing:
             if not configuration.train_missing or dataset is not None or module is not None:
                 raise
             train_missing(configuration, missing, tell)
-
-
-def _check_ray(*, in_memory: bool) -> None:
-    """Refuse a run on Ray that would fail after everything was opened.
-
-    Raises:
-        RobobenchError: Ray is not installed, or images or classifier exist only in memory.
-    """
-    try:
-        import ray  # noqa: F401
-    except ImportError:
-        raise RobobenchError(
-            "--executor ray needs Ray: pip install 'robobench[ray]', or leave the option out"
-        ) from None
-    if in_memory:
-        raise RobobenchError(
-            "--executor ray opens images and classifier by name on every worker: for images or a "
-            "classifier in memory use executor='local'"
-        )

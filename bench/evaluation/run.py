@@ -20,6 +20,7 @@ from robobench.types import Cell
 
 if TYPE_CHECKING:
     from robobench.datasets.arrays import ArrayDataset
+    from robobench.evaluation.groups import Outcome
     from robobench.evaluation.plan import Plan
     from robobench.evaluation.runner import Failure
 
@@ -207,12 +208,34 @@ def _finish(plan: Plan) -> Run:
 def _evaluate(
     plan: Plan, session: Session, advance: Callable[[int], None], finished: Callable[[Cell], None]
 ) -> list[Failure]:
-    """Fill the store, locally or on a cluster, as configured."""
+    """Fill the store, here, on several GPUs or on a cluster, as configured."""
+    from robobench.evaluation.devices import devices_of, evaluate_on_devices
+
     store = Store(session.folder)
+    expected = set(plan.part.cells())
+    failures: list[Failure] = []
+
+    def take(outcome: Outcome) -> None:
+        for cell, content in outcome.cells:
+            if cell not in expected:
+                raise RobobenchError(
+                    f"a worker computed {cell.method} on {cell.degradation.label} with other code or "
+                    "weights than are here: install the same everywhere"
+                )
+            store.put_file(cell, content)
+            finished(cell)
+        failures.extend(outcome.failures)
+        advance(outcome.predictions)
+        if outcome.batch_size is not None:
+            session.remember(outcome.batch_size)
+
     if plan.configuration.executor == "ray":
         from robobench.evaluation.ray import evaluate_on_ray
 
-        return evaluate_on_ray(plan, store, advance=advance, finished=finished)
+        return evaluate_on_ray(plan, store, session.batch_size, take) + failures
+    devices = devices_of(plan)
+    if len(devices) > 1:
+        return evaluate_on_devices(plan, store, devices, session.batch_size, take) + failures
     from robobench.evaluation.runner import evaluate
     from robobench.evaluation.timing import time_methods
 

@@ -44,7 +44,7 @@ _CHUNK_OF_SMALL, _CHUNK_OF_LARGE = 64, 32
 _IMAGES_OF_ONE_BATCH = 512
 # A data set that is not kept in memory is read once per this many conditions; an interruption loses
 # at most these.
-_CONDITIONS_OF_ONE_READING = 5
+CONDITIONS_OF_ONE_READING = 5
 
 
 def chunk_size(side: int) -> int:
@@ -102,7 +102,7 @@ def evaluate(
     chunk = chunk_size(source.side)
     failures: list[Failure] = []
     conditions = grid.conditions()
-    together = 1 if source.is_small else _CONDITIONS_OF_ONE_READING
+    together = 1 if source.is_small else CONDITIONS_OF_ONE_READING
     arriving = cache(source.arriving)
 
     halving = batch_size == "auto"

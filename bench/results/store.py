@@ -89,6 +89,16 @@ class Store:
         write_aside(path, _encode(cell, predictions))
         return path
 
+    def put_file(self, cell: Cell, content: bytes) -> Path:
+        """Store the file of a cell that another store has made.
+
+        Raises:
+            RobobenchError: The folder is not writable.
+        """
+        path = self.path(cell)
+        write_aside(path, content)
+        return path
+
     def get(self, cell: Cell) -> Predictions:
         """The predictions of a cell.
 

@@ -51,11 +51,11 @@ TEXT = """\
 # Which recipe repairs best
 
 Modules for `{backbone}`, trained on JPEG images from photographs of `{photographs}`, evaluated on {count} labelled photographs at
-the qualities 7, 10, 15, 18 and 25. Each row changes one thing of the recipe `standard` of its method. *Recovered*: share of the
-accuracy lost by the classifier alone, in per cent, mean over {seeds} trainings, with a 95 % interval by bootstrap over
-images; the first half of the photographs is for choosing, the other half for reporting. *Sure*: the same for the mean
-probability of the true class, which varies less. *Clean*: accuracy on clean images, {clean:.1%} without a module. Differences
-between rows of one half are mostly within noise; that of the lengths and of the loss is not.
+the qualities 7, 10, 15, 18 and 25. `standard` is `afd` from a hundred photographs with the recipe of that name; each other row
+changes one thing of it, or of the standard recipe of the method that it names. *Recovered*: share of the accuracy lost by the
+classifier alone, in per cent, mean over the trainings (last column), with a 95 % interval by bootstrap over images; the first
+half of the photographs is for choosing, the other half for reporting. *Sure*: the same for the mean probability of the true class,
+which varies less. *Clean*: accuracy on clean images, {clean:.1%} without a module.
 
 {table}
 
@@ -362,7 +362,6 @@ def write_page(options: argparse.Namespace) -> None:
         backbone=options.backbone,
         photographs=Path(options.photographs).name,
         count=len(org["0"]),
-        seeds=max(len(trainings) for trainings in found.values()),
         clean=org["0"][:, 0].mean(),
         table="\n".join(f"| {line} |" for line in lines),
         command=f"python tests/benchmarks/repair_recipes.py --backbone {options.backbone} --weights "

@@ -374,7 +374,7 @@ def prepare(
     if configuration.images is not None and not configuration.train_missing:
         raise RobobenchError("--images are trained on: add --train-missing, or leave them out")
     if configuration.executor == "ray":
-        from robobench.evaluation.ray import check_ray
+        from robobench.evaluation.ray_address import check_ray
 
         check_ray(configuration, in_memory=dataset is not None or module is not None)
     for file in configuration.plugin:

@@ -8,20 +8,17 @@ divides the work and stores.
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from robobench.environment import usable_processors
 from robobench.errors import RobobenchError
 from robobench.evaluation.carried import job_of
 from robobench.evaluation.groups import Group, Outcome, divide
+from robobench.evaluation.ray_address import address_of
 from robobench.evaluation.spreading import spread
 from robobench.evaluation.worker import Opened, Worker
 
@@ -31,77 +28,8 @@ if TYPE_CHECKING:
     from robobench.evaluation.runner import Failure
     from robobench.results.store import Store
 
-# Ray itself waits two minutes for an address at which nobody answers.
-_SECONDS_TO_CONNECT, _SECONDS_TO_ANSWER = 2.0, 11.0
-_ASK = "import sys, ray; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='error')"
 # Images that fit in memory, and the cells of some groups; Ray itself would take a third of the memory.
 _BYTES_OF_A_STORE = 2**30
-_ADDRESS: Final = "RAY_ADDRESS"
-
-
-def check_ray(configuration: Configuration, *, in_memory: bool) -> None:
-    """Refuse a run on Ray that would fail after everything was opened.
-
-    Args:
-        configuration: Of the run.
-        in_memory: Whether images or classifier exist only in memory.
-
-    Raises:
-        RobobenchError: Ray is not installed, nobody answers at its address, or images or classifier
-            exist only in memory.
-    """
-    if find_spec("ray") is None:  # importing it takes seconds, which a dead address need not
-        raise RobobenchError(
-            "--executor ray needs Ray: pip install 'robobench[ray]', or leave the option out"
-        )
-    if in_memory:
-        raise RobobenchError(
-            "--executor ray opens images and classifier by name on every worker: for images or a "
-            "classifier in memory use executor='local'"
-        )
-    connected = "ray" in sys.modules and sys.modules["ray"].is_initialized()
-    if (address := _address(configuration)) and not connected:
-        _check_address(address)
-
-
-def _address(configuration: Configuration) -> str | None:
-    return configuration.ray_address or os.environ.get(_ADDRESS) or None
-
-
-def _check_address(address: str) -> None:
-    """Look for a cluster, in a process that can be stopped.
-
-    Raises:
-        RobobenchError: There is none, or it cannot be used.
-    """
-    called = f"--ray-address {address}"
-    advice = "start one with `ray start --head`, or leave the option out for one of this machine"
-    if address != "auto":
-        host, colon, port = address.removeprefix("ray://").rpartition(":")
-        if not (colon and host and port.isdigit() and 0 < int(port) < 65536):
-            raise RobobenchError(f"{called}: expected HOST:PORT, ray://HOST:PORT or auto; {advice}")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_CONNECT).close()
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise RobobenchError(
-                f"{called}: no Ray cluster answers there ({reason}); {advice}"
-            ) from None
-    try:
-        asked = subprocess.run(
-            [sys.executable, "-c", _ASK, address],
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS_TO_ANSWER,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise RobobenchError(
-            f"{called}: no Ray cluster answers there within {_SECONDS_TO_ANSWER:.0f} s; {advice}"
-        ) from None
-    if asked.returncode:
-        lines = asked.stderr.strip().splitlines() or ["no reason given"]
-        raise RobobenchError(f"{called} cannot be used ({lines[-1][:200]}); {advice}")
 
 
 @contextmanager
@@ -113,7 +41,7 @@ def _cluster(configuration: Configuration) -> Iterator[Any]:
         yield ray
         return
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
-    if address := _address(configuration):
+    if address := address_of(configuration):
         ray.init(address=address, **quiet)
     else:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

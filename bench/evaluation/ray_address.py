@@ -1,4 +1,4 @@
-"""Is there a Ray cluster that a run can use? Asked before anything is opened."""
+"""Whether a run on Ray can begin, looked at before anything is opened."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from robobench.errors import RobobenchError
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 # Ray itself waits two minutes for an address at which nobody answers.
 _SECONDS_TO_CONNECT, _SECONDS_TO_ANSWER = 2.0, 11.0
 _ASK = "import sys, ray; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='error')"
-_ADDRESS: Final = "RAY_ADDRESS"
 
 
 def check_ray(configuration: Configuration, *, in_memory: bool) -> None:
@@ -46,8 +45,8 @@ def check_ray(configuration: Configuration, *, in_memory: bool) -> None:
 
 
 def address_of(configuration: Configuration) -> str | None:
-    """The cluster asked for, by option or environment; None for one of this machine alone."""
-    return configuration.ray_address or os.environ.get(_ADDRESS) or None
+    """The address of a running cluster, if there is one: ``--ray-address``, else ``RAY_ADDRESS``."""
+    return configuration.ray_address or os.environ.get("RAY_ADDRESS") or None
 
 
 def _check_address(address: str) -> None:

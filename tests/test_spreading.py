@@ -143,6 +143,8 @@ def test_other_versions_are_refused(plan, monkeypatch):
     there = carried.job_of(plan, "cpu", None, carry=True)
     monkeypatch.setattr(worker, "versions", lambda: {**there.versions, "torch": "1.0"})
     monkeypatch.setattr(worker.os, "chdir", lambda folder: None)
-    told = Worker(there).open().mistake
+    one = Worker(there)
+    told = one.open().mistake
+    one.close()
     assert "torch is 1.0 there and 2." in told
     assert "\n" not in told

@@ -88,6 +88,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=2000)
     images = parser.parse_args().images
+    if images < 500:
+        parser.error("at least 500 images give two workers groups enough to be timed")
     robobench.run("afd@matched", "jpeg", limit=20, severities=1, out=tempfile.mkdtemp())  # compiles
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the runs")

@@ -195,7 +195,7 @@ class Method:
 
         try:
             return cost_of_predicting(predict, self.backbone)
-        except Exception:  # noqa: BLE001 - the run reports which cells it fails, and why
+        except (Exception, SystemExit):  # noqa: BLE001 - the run tells which cells it fails, and why
             return self.backbone.cost()
 
 

@@ -40,6 +40,13 @@ def normed(toy):
 
 
 @pytest.fixture
+def only_evaluated(monkeypatch):
+    """Methods get no other images than those of the evaluation."""
+    monkeypatch.setattr("robobench.evaluation.timing.time_methods", lambda *_: [])
+    monkeypatch.setattr(robobench.Method, "cost", lambda self: self.backbone.cost())
+
+
+@pytest.fixture
 def watcher(registered):
     """Adapts to nothing, and notes what it is given."""
     seen = []
@@ -83,7 +90,9 @@ def test_images_arrive_shuffled_or_class_by_class():
         arrival_order(some, labels, "sorted")
 
 
-def test_a_method_that_adapts_gets_whole_conditions_in_its_own_batches(tmp_path, toy, watcher):
+def test_a_method_that_adapts_gets_whole_conditions_in_its_own_batches(
+    tmp_path, toy, watcher, only_evaluated
+):
     settings = {"methods": "watcher,org", "corruptions": "jpeg,shot_noise", "severities": "1-2"}
     run = robobench.run(out=tmp_path, limit=300, batch_size=1, **settings, **toy)
     conditions = [i for i, (what, _) in enumerate(watcher) if what == "begin"]
@@ -120,7 +129,9 @@ def test_a_raised_limit_gives_what_the_whole_would_have(tmp_path, normed, stream
     assert cells(tmp_path / "a") == cells(tmp_path / "b")
 
 
-def test_an_interrupted_run_begins_the_condition_anew(tmp_path, normed, monkeypatch):
+def test_an_interrupted_run_begins_the_condition_anew(
+    tmp_path, normed, monkeypatch, only_evaluated
+):
     from robobench.methods.tent import Tent
 
     settings = {"methods": "tent", "corruptions": "shot_noise", "severities": "1-3", **normed}

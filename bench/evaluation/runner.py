@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -179,14 +179,19 @@ def _fill(
 
 def _begin(column: Column, source: ImageSource) -> None:
     """Let a method that adapts forget the previous condition."""
-
-    def clean(count: int) -> Tensor:
-        if not source.has(Degradation(CLEAN)):
-            raise ValueError(f"needs undegraded images, which {source.dataset.name} does not have")
-        return source.clean(0, min(count, len(source)))
-
     with _failing_alone(column):
-        column.method.begin(clean)
+        column.method.begin(partial(first_clean, source))
+
+
+def first_clean(source: ImageSource, count: int) -> Tensor:
+    """The first undegraded images of a run, at most so many.
+
+    Raises:
+        ValueError: There are none.
+    """
+    if not source.has(Degradation(CLEAN)):
+        raise ValueError(f"needs undegraded images, which {source.dataset.name} does not have")
+    return source.clean(0, min(count, len(source)))
 
 
 def _is_out_of_memory(error: Exception) -> bool:

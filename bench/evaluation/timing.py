@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from robobench.evaluation.grid import Grid
 from robobench.evaluation.images import ImageSource
-from robobench.evaluation.runner import chunk_size, context_for, padded
+from robobench.evaluation.runner import chunk_size, context_for, first_clean, padded
 from robobench.results.store import Store
 from robobench.types import Context, Degradation
 from robobench.weights.selection import SelectedMethod
@@ -116,7 +117,7 @@ class _Trial:
         degradation, seed = self.condition
         _, images = source.batch(0, count, degradation, seed)
         if method.adapts:  # such a method gets fewer images at the end, others get padding
-            method.begin(lambda wanted: source.clean(0, min(wanted, len(source))))
+            method.begin(partial(first_clean, source))
         else:
             images = padded(images, size)
         return images, context_for(method, source, degradation, source.order[:count], len(images))

@@ -25,14 +25,14 @@ TEXT = """\
 # What repairs recover
 
 Made by `python docs/make_repair.py` from the runs below. *Recovered* is the share of the accuracy lost by the classifier alone
-(`org`) that comes back, in per cent, with 95 % intervals by bootstrap over images; blank where the loss is within noise. Every method
-here is blind: one training for all corruptions, not told which one it sees. [Which recipe](repair-recipes.md) was chosen how,
-and [how to repair your model](repair.md).
+(`org`) that comes back, in per cent, with 95 % intervals by bootstrap over images; blank where the loss is within noise. Each method
+has one training and gets the image alone; beside the repairs stand classifiers that were trained on degraded images, with labels, and
+methods that adapt while they classify. [Repairs from a few photographs](repair-recipes.md); [how to repair your model](repair.md).
 """
 PART = """
 ## {title}
 
-{images} images, severities {severities}. `{command}`
+{images} images{severities}. `{command}`
 
 {trainings}
 
@@ -56,11 +56,12 @@ def part(folder: Path) -> str:
     (board,) = leaderboards(run)
     summary = io.StringIO()
     print_results(run, file=summary)
-    severities = sorted(set(board.accuracy["severity"].dropna().astype(int)) - {0})
+    graded = board.accuracy[board.accuracy["corruption"].isin(board.graded)]
+    severities = sorted(set(graded["severity"].dropna().astype(int)) - {0})
     return PART.format(
         title=f"{board.dataset}, {board.backbone}",
         images=f"{int(board.accuracy['n'].max()):,}",
-        severities=", ".join(map(str, severities)),
+        severities=f", severities {', '.join(map(str, severities))}" if severities else "",
         command=run.manifest["command"],
         trainings="\n".join(trainings(run.manifest)),
         summary=summary.getvalue().strip(),

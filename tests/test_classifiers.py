@@ -47,6 +47,7 @@ def test_two_classifiers_give_what_each_gives_alone(tmp_path, models, monkeypatc
     monkeypatch.setattr(
         ImageSource, "batch", lambda *args: counted.append(args[3:]) or batch(*args)
     )
+    monkeypatch.setattr("robobench.evaluation.timing.time_methods", lambda *_: [])
     both = run(**SMALL, models=str(models), out=tmp_path / "both")
     conditions = len(counted)
     assert {(c.backbone, c.method) for c in both.cells} == {

@@ -142,7 +142,7 @@ def test_its_cost_is_the_classifiers_with_a_small_detector(backbone, weights):
     assert method.cost().parameters > backbone.cost().parameters
 
 
-def test_experts_with_a_module_answer_in_inference_mode(backbone, images, tmp_path):
+def test_experts_with_a_module_answer_in_inference_mode(backbone, images, weights, tmp_path):
     found = trained(backbone, tmp_path, module=True, speed=0.2)
     degraded = apply(images, catalogue.at_level(JPEG, 10), torch.arange(len(images)), 0)
     with torch.inference_mode():
@@ -156,7 +156,7 @@ def test_experts_with_a_module_answer_in_inference_mode(backbone, images, tmp_pa
         features = expert.module(network.stem(degraded), degraded.float() / 255)
         expected = network.rest(features).softmax(1)
     assert torch.allclose(answers, expected, atol=1e-5)
-    without = Dedrift(backbone, trained(backbone, tmp_path / "without"))
+    without = Dedrift(backbone, weights)
     assert method.cost().parameters > without.cost().parameters
     assert method.cost().macs > without.cost().macs
 

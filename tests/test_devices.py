@@ -51,6 +51,7 @@ class Deadly(robobench.Method):
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_costs_its_group_only(tmp_path, two, registered):
     plugin = tmp_path / "deadly.py"
     plugin.write_text(DEADLY.format(parent=os.getpid()))

@@ -33,8 +33,17 @@ INCLUDED = re.compile(
 )
 # Pages whose commands need other people's files or hours; their options are checked all the same,
 # and repair.md has tests of its own.
-ELSEWHERE = ("repair.md", "export.md", "endo-2020.md", "corruptions.md", "development.md")
-FOREIGN = re.compile(r"--download|resnet18|--dataset cifar10|--recipe endo-2020|reproduce irdi")
+ELSEWHERE = (
+    "latex.md",
+    "repair.md",
+    "export.md",
+    "endo-2020.md",
+    "corruptions.md",
+    "development.md",
+)
+FOREIGN = re.compile(
+    r"--download|resnet18|--dataset cifar10|--ray-address|--device cuda|--recipe endo-2020|reproduce irdi"
+)
 
 
 def blocks(page):

@@ -96,6 +96,7 @@ def test_the_report_shows_it_and_leaves_out_what_is_of_other_weights(folder, tmp
         (folder / DRIFT).write_bytes(kept)
 
 
+@pytest.mark.slow
 def test_the_same_bytes_again(folder, tmp_path):
     assert _exit_code(RUN.format(out=tmp_path / "again").split()) == 0
     assert (tmp_path / "again" / DRIFT).read_bytes() == (folder / DRIFT).read_bytes()

@@ -157,7 +157,9 @@ def numbers(text):
 
 def as_shown(value):
     """How readers may see a number of a CSV file."""
-    forms = {f"{100 * value:.1f}", f"{100 * value:+.1f}", f"{value:.3f}", f"{value:.0f}", "0.001"}
+    forms = {f"{value:.3f}", f"{value:.0f}", "0.001"}
+    for near in (value, value * (1 - 1e-5), value * (1 + 1e-5)):  # files have six digits
+        forms |= {f"{100 * near:.1f}", f"{100 * near:+.1f}"}
     thousands = {f"{value / 1000:.3g} k", f"{value / 1e6:.3g} M"}
     forms |= thousands | {f"{value:#.3g}".rstrip("."), "0.0" if abs(value) < 0.0005 else ""}
     return forms

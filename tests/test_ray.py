@@ -76,6 +76,7 @@ def test_ray_writes_the_same_bytes(tmp_path, cluster, small_groups):
     assert not ray_processes("ray::Worker")
 
 
+@pytest.mark.slow
 @needs_ray
 def test_nothing_of_this_disk_is_needed(tmp_path, cluster, registered, monkeypatch):
     """Whatever the run names is gone before the workers begin."""

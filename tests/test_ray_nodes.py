@@ -104,6 +104,7 @@ def run_and_compare(tmp_path, settings, work):
     assert session["cells"] == len(cells_of(tmp_path / "ray")) == len(set(session["made"]))
 
 
+@pytest.mark.slow
 def test_two_nodes_without_a_shared_folder(tmp_path, nodes, settings):
     seen = set()
 

@@ -37,8 +37,10 @@ def print_results(run: Run, *, file: TextIO | None = None) -> None:
     if not boards:
         console.print("no cells: nothing to summarise")
         return
+    several = len({board.backbone for board in boards}) > 1
     for board in boards:
-        found = verdicts(board)
+        # Of classifiers alone, one compared with itself is no verdict.
+        found = verdicts(board) if board.others or not several else []
         table = method_table(board)
         console.print(table.caption, style="bold")
         console.print()
@@ -49,6 +51,9 @@ def print_results(run: Run, *, file: TextIO | None = None) -> None:
             print_text(console, verdict.sentence(board.reference))
         for note in _notes(board, table):
             print_text(console, note, "dim")
+        console.print()
+    if several:
+        print_text(console, f"`robobench rank {run.folder}` compares the classifiers.")
         console.print()
 
 

@@ -160,6 +160,9 @@ def test_the_command_ranks_runs_made_apart(tmp_path, monkeypatch):
     ):
         done = runner.invoke(cli, [*common.split(), *arguments])
         assert done.exit_code == 0, done.output
+        alone = "--models" not in arguments
+        assert ("compares the classifiers" in done.output) != alone
+        assert ("no method beside" in done.output) == alone
     table = tmp_path / "ranking.csv"
     both = runner.invoke(cli, ["rank", f"{tmp_path}/both", "--csv", str(table)])
     assert both.exit_code == 0, both.output

@@ -128,8 +128,10 @@ def refuse_if_worse(task: TrainingTask, figures: Mapping[str, float]) -> None:
     here, none = figures["fidelity"], figures["untreated fidelity"]
     if here > none or task.keep_anyway:
         return
+    kept, alone = figures["agreement"], figures["untreated agreement"]
     raise RobobenchError(
-        f"{task.method}@{task.trained_on} is worse than no module on the images held out: fidelity "
-        f"{here:.1%}, {none:.1%} without it; it is not stored. More images, --recipe long or another "
-        "--layer may help; --keep-anyway stores it as it is"
+        f"{task.method}@{task.trained_on} is worse than no module on degraded views of the images held "
+        f"out: {kept:.1%} get the class of the clean view, {alone:.1%} without it (answers as close as "
+        f"{here:.1%} and {none:.1%}); it is not stored. More images, --recipe long or another --layer "
+        "may help; --keep-anyway stores it as it is"
     )

@@ -128,7 +128,7 @@ def spread(groups: Iterable[Group], place: Place, take: Callable[[Outcome], None
                     worker.stop()
                     attempts[id(group)] = attempts.get(id(group), 0) + 1
                     if attempts[id(group)] < ATTEMPTS:
-                        waiting.appendleft(group)
+                        waiting.append(group)  # last: it may be what its workers die of
                         continue
                     reason = f"{ATTEMPTS} workers were lost over it: {place.why_lost(error)}"
                     failures += [Failure(cell, reason) for cell in group.cells]

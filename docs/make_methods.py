@@ -21,6 +21,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from robobench.contracts import Method
 from robobench.errors import RobobenchError
 from robobench.files import write_whole
 from robobench.registry import METHODS
@@ -125,7 +126,7 @@ def page(name: str, idea: str, measured: Sequence[str]) -> str:
     kind = METHODS[name]
     lines = [f"# `{called(name)}`", "", entry.summary, "", "## Idea", "", idea, ""]
     lines += ["## What it needs", "", *(f"- {line}" for line in needs(name)), ""]
-    if kind.fit.__func__ is not robobench_fit():
+    if kind.fit.__func__ is not Method.fit.__func__:
         lines += ["```sh", f"robobench train --method {name}", "```", ""]
     lines += ["## Measured", ""]
     lines += measured or [UNMEASURED.get(name, UNMEASURED[""])]
@@ -137,13 +138,6 @@ def page(name: str, idea: str, measured: Sequence[str]) -> str:
     place = entry.module.removeprefix("robobench.").replace(".", "/")
     lines += [f"`{place}.py`, class `{entry.qualname}`.", ""]
     return "\n".join(lines)
-
-
-def robobench_fit() -> object:
-    """`Method.fit` where nothing is trained."""
-    from robobench.contracts import Method
-
-    return Method.fit.__func__
 
 
 def measurements(run: Run) -> dict[str, str]:

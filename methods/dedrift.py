@@ -143,8 +143,7 @@ class Dedrift(robobench.Method):
             rows = torch.tensor([n for n, r in enumerate(routes) if r == route])
             rows = rows.to(images.device)
             network = self._network(route)
-            stem = _repaired(network, self._module(route), images[rows])
-            maps = [stem, *network.stages(stem)[0]]
+            maps = network.maps(_repaired(network, self._module(route), images[rows]))
             result = result or [m.new_empty(len(images), *m.shape[1:]) for m in maps]
             for whole, part in zip(result, maps, strict=True):
                 whole[rows] = part

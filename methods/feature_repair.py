@@ -78,8 +78,7 @@ class FeatureRepair(robobench.Method):
 
     def features(self, images: Tensor, context: Context) -> list[Tensor]:
         """The repaired features, and what the stages make of them."""
-        repaired = self._repaired(self.backbone.stem(images), images)
-        return [repaired, *self.backbone.stages(repaired)[0]]
+        return self.backbone.maps(self._repaired(self.backbone.stem(images), images))
 
     def _repaired(self, features: Tensor, images: Tensor) -> Tensor:
         assert self.module is not None

@@ -49,8 +49,7 @@ class Finetune(robobench.Method):
 
     def features(self, images: Tensor, context: Context) -> list[Tensor]:
         """Those of the tuned network."""
-        stem = self.classifier.stem(images)
-        return [stem, *self.classifier.stages(stem)[0]]
+        return self.classifier.maps(self.classifier.stem(images))
 
     def as_module(self) -> nn.Module:
         """The tuned network."""

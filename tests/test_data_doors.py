@@ -14,8 +14,8 @@ from refusals import refused
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 import robobench
+from robobench.backbones import hub
 from robobench.datasets import decoding, from_arrays, open_dataset
-from robobench.datasets import parquet as door
 from robobench.datasets.torch_data import from_torch
 from robobench.types import Geometry
 
@@ -85,7 +85,7 @@ def test_refused_parquet(tmp_path, monkeypatch):
     refused("is no Parquet file", open_dataset, name)
     refused("no such folder", open_dataset, "hf:./nowhere")
     refused("write hf:OWNER/NAME", open_dataset, "hf")
-    monkeypatch.setattr(door, "hub_folder", lambda *_, **told: tmp_path / str(told["download"]))
+    monkeypatch.setattr(hub, "hub_folder", lambda *_, **told: tmp_path / str(told["download"]))
     refused("no Parquet file", open_dataset, "hf:somebody/set")
 
 

@@ -178,7 +178,7 @@ def test_transformers_reads_a_local_folder(hf_folder):
 
 
 def test_transformers_takes_a_repository_of_the_hub(hf_folder, monkeypatch):
-    monkeypatch.setattr(transformers_networks, "hub_folder", lambda *_, **__: hf_folder[0])
+    monkeypatch.setattr(hub, "hub_folder", lambda *_, **__: hf_folder[0])
     assert load_backbone("hf:somebody/tiny-vit").name == "hf:somebody/tiny-vit"
 
 

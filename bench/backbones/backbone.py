@@ -163,6 +163,10 @@ class Backbone:
             maps, logits = run_stages(self.split, self._stages, features)
         return [one.float() for one in maps], logits.float()
 
+    def maps(self, features: Tensor) -> list[Tensor]:
+        """Features at the split point, followed by those at the ends of the `stages`."""
+        return [features, *self.stages(features)[0]]
+
     @property
     def stage_names(self) -> tuple[str, ...]:
         """Names of the layers whose outputs `stages` returns.
@@ -390,8 +394,7 @@ def cost_of(module: nn.Module, *inputs: Tensor) -> Cost:
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:  # inference mode would hide convolutions from the counter
         module(*inputs)
-    parameters = sum(p.numel() for p in module.parameters())
-    return Cost(parameters=parameters, macs=counter.get_total_flops() // 2)
+    return Cost(sum(p.numel() for p in module.parameters()), counter.get_total_flops() // 2)
 
 
 __all__ += ["class_names_for", "cost_of", "digest_of", "folded", "placed", "read_state"]

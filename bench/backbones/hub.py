@@ -8,12 +8,44 @@ from typing import Literal
 
 from robobench.errors import RobobenchError
 
-__all__ = ["hub_folder", "looks_like_a_path"]
+__all__ = ["hub_folder", "local_or_hub"]
 
 
-def looks_like_a_path(name: str) -> bool:
+def _looks_like_a_path(name: str) -> bool:
     """Whether a name can only be a path: the hub's names are OWNER/NAME or NAME, with @REVISION."""
     return name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name
+
+
+def local_or_hub(
+    argument: str,
+    *,
+    kind: Literal["model", "dataset"],
+    patterns: Sequence[str],
+    download: bool,
+    called: str,
+) -> tuple[Path, str]:
+    """What ``hf:ARGUMENT`` means: a folder, or the local copy of a repository.
+
+    Args:
+        argument: Path of a folder, or as for `hub_folder`, as the next four.
+        kind: Of the repository.
+        patterns: Which of its files are needed.
+        download: Whether it may be downloaded.
+        called: How the user referred to it, for messages.
+
+    Returns:
+        The folder, and the name in results, without the folder's path.
+
+    Raises:
+        RobobenchError: There is no such folder, or as `hub_folder`.
+    """
+    folder = Path(argument).expanduser()
+    if folder.is_dir():
+        return folder, f"hf:{folder.resolve().name}"
+    if _looks_like_a_path(argument):
+        raise RobobenchError(f"{called}: no such folder")
+    found = hub_folder(argument, kind=kind, patterns=patterns, download=download, called=called)
+    return found, f"hf:{argument}"
 
 
 def hub_folder(

@@ -46,7 +46,6 @@ class OpaqueNetwork(nn.Module):
 
     def __init__(self, path: str, kind: str) -> None:
         super().__init__()
-        self.kind = kind
         self.called = f"--backbone {kind}:{path}"
         self.file_name = f"{kind}:{Path(path).name}"
         if not Path(path).is_file():

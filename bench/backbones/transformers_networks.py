@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from robobench.backbones.hub import hub_folder, looks_like_a_path
+from robobench.backbones.hub import local_or_hub
 from robobench.backbones.networks import Network, class_names_for, fit_state
 from robobench.backbones.stored import read_state
 from robobench.backbones.vision import import_torchvision
@@ -59,15 +59,9 @@ def load_transformers(
         raise RobobenchError(
             f"{called} needs the extra `transformers`: pip install 'robobench[transformers]'"
         ) from error
-    folder = Path(argument).expanduser()
-    name = f"hf:{folder.resolve().name}"
-    if not folder.is_dir():
-        if looks_like_a_path(argument):
-            raise RobobenchError(f"{called}: no such folder")
-        folder = hub_folder(
-            argument, kind="model", patterns=_FILES, download=download, called=called
-        )
-        name = f"hf:{argument}"
+    folder, name = local_or_hub(
+        argument, kind="model", patterns=_FILES, download=download, called=called
+    )
     _check_config(folder, called)
     with _quiet(transformers):
         try:

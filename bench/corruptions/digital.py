@@ -108,6 +108,17 @@ def pixelate(images: Tensor, level: float, keys: Tensor) -> Tensor:
             f"pixelate {level:g} leaves nothing of {height} x {width} pixels: "
             f"expected at least {int(np.ceil(1 / level))} on each side"
         )
+    return shrunk_and_back(images, small)
+
+
+def shrunk_and_back(images: Tensor, small: tuple[int, int]) -> Tensor:
+    """Pillow's box filter to a smaller height and width and back, bit for bit.
+
+    Args:
+        images: uint8, N x C x H x W.
+        small: Height and width in between, at least 1.
+    """
+    height, width = images.shape[2:]
     if on_cpu(images):
         sizes = (width, small[1]), (height, small[0]), (small[1], width), (small[0], height)
         return run(_pixelate_kernel, images, *(box_windows(*size) for size in sizes))

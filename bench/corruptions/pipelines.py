@@ -20,6 +20,7 @@ from torch import Tensor
 
 from robobench.corruptions.c_bar_light import sampled
 from robobench.corruptions.c_bar_noise import drawn, places
+from robobench.corruptions.digital import shrunk_and_back
 from robobench.registry import corruption
 
 __all__ = ["resampled"]
@@ -122,7 +123,7 @@ def resample_nearest(images: Tensor, level: float, keys: Tensor) -> Tensor:
 )
 def resample_box(images: Tensor, level: float, keys: Tensor) -> Tensor:
     """Shrunk and enlarged again, both with the box filter."""
-    return _there_and_back(images, level, "box")
+    return shrunk_and_back(images, _smaller(images, level))
 
 
 @corruption(
@@ -165,10 +166,14 @@ def resample_lanczos(images: Tensor, level: float, keys: Tensor) -> Tensor:
 
 
 def _there_and_back(images: Tensor, level: float, name: str) -> Tensor:
-    height, width = images.shape[2:]
-    small = resampled(images, (max(int(height * level), 1), max(int(width * level), 1)), name)
-    back = resampled(small, (height, width), name)
+    small = resampled(images, _smaller(images, level), name)
+    back = resampled(small, (images.shape[2], images.shape[3]), name)
     return back.clone() if back is images else back
+
+
+def _smaller(images: Tensor, level: float) -> tuple[int, int]:
+    height, width = images.shape[2:]
+    return max(int(height * level), 1), max(int(width * level), 1)
 
 
 def _centred(images: Tensor, height: int, width: int) -> Tensor:

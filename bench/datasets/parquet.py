@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from robobench.backbones.hub import hub_folder, looks_like_a_path
+from robobench.backbones.hub import local_or_hub
 from robobench.datasets.classes import match_classes
 from robobench.datasets.encoded import EncodedDataset
 from robobench.datasets.places import check_split
@@ -52,15 +52,9 @@ def hf(
     if not argument:
         raise RobobenchError("dataset hf: the name is missing: write hf:OWNER/NAME or hf:FOLDER")
     called = f"dataset hf:{argument}"
-    folder = Path(argument).expanduser()
-    name = f"hf:{folder.resolve().name}"
-    if not folder.is_dir():
-        if looks_like_a_path(argument):
-            raise RobobenchError(f"{called}: no such folder")
-        folder = hub_folder(
-            argument, kind="dataset", patterns=_PATTERNS, download=download, called=called
-        )
-        name = f"hf:{argument}"
+    folder, name = local_or_hub(
+        argument, kind="dataset", patterns=_PATTERNS, download=download, called=called
+    )
     files = _files_of(folder, split, called)
     table = _table(files, called)
     image, label = _columns(table.schema, called)

@@ -71,16 +71,19 @@ def open_published(
 
     def open_copy(corruption: str, severity: int) -> FileDataset:
         opened = open_folder(copies[corruption, severity])
+        if opened.files == first.files:
+            opened.files = first.files  # one list of 50,000 names, not one per copy
+            return opened
         own = [identity(file) for file in opened.files]
         if odd := sorted({*own} ^ {*known}):
             raise RobobenchError(
                 f"{opened.root} and {first.root} hold different images, only one has {some(odd, 3)}: "
                 "unpack them again"
             )
-        if own == known and opened.files == first.files:
-            opened.files = first.files  # one list of 50,000 names, not one per copy
+        if own == known:
+            return opened
         places = {file: index for index, file in enumerate(own)}
-        return opened if own == known else opened.part(np.array([places[k] for k in known]))
+        return opened.part(np.array([places[k] for k in known]))
 
     opened = Degraded(
         name,

@@ -32,7 +32,7 @@ class Readout:
         self._matrix = torch.zeros(outputs, outputs)
         for column, members in zip(labels or range(len(groups)), groups, strict=True):
             self._matrix[list(members), column] = 1 / len(members)
-        self._counting = (self._matrix.sum(0) > 0).float()
+        self._least = _LEAST * (self._matrix.sum(0) > 0).float()
 
     @classmethod
     def of_some(cls, indices: Sequence[int], outputs: int) -> Readout:
@@ -45,7 +45,8 @@ class Readout:
         Args:
             probabilities: float, N x outputs; rows sum to one.
         """
-        device = probabilities.device
-        read = probabilities.float() @ self._matrix.to(device)
-        read = read + _LEAST * self._counting.to(device)
+        if self._matrix.device != probabilities.device:  # once for a run
+            self._matrix = self._matrix.to(probabilities.device)
+            self._least = self._least.to(probabilities.device)
+        read = probabilities.float() @ self._matrix + self._least
         return read / read.sum(1, keepdim=True)

@@ -179,5 +179,4 @@ def _rows(plan: Plan, images: int, advance: Callable[[int], None]) -> Iterator[d
 
 @torch.no_grad()
 def _maps(backbone: Backbone, images: Tensor) -> list[Tensor]:
-    stem = backbone.stem(images)
-    return [stem, *backbone.stages(stem)[0]]
+    return backbone.maps(backbone.stem(images))

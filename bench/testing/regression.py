@@ -42,10 +42,9 @@ def assert_no_regression(
     from robobench.checking.check import check
     from robobench.checking.verify import whole_outcomes
     from robobench.reports.verdicts import as_text
-    from robobench.results.run import load
 
     frozen = read_baseline(os.fspath(baseline))
-    loaded = _loaded(run, load)
+    loaded = _loaded(run)
     result = check(
         *(whole_outcomes(loaded.folder, missing=True), loaded.manifest, frozen),
         tolerance=tolerance,
@@ -70,12 +69,13 @@ def freeze_baseline(run: Run | str | os.PathLike[str], baseline: str | os.PathLi
     from robobench.checking.baseline import freeze
     from robobench.checking.verify import whole_outcomes
     from robobench.files import write_aside
-    from robobench.results.run import load
 
-    loaded = _loaded(run, load)
+    loaded = _loaded(run)
     write_aside(Path(baseline), freeze(whole_outcomes(loaded.folder), loaded.manifest))
 
 
-def _loaded(run: Any, load: Any) -> Run:
-    loaded: Run = load(run) if isinstance(run, str | os.PathLike) else run
+def _loaded(run: Any) -> Run:
+    from robobench.results.run import load
+
+    loaded: Run = load(os.fspath(run)) if isinstance(run, str | os.PathLike) else run
     return loaded

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from markdown_tables import markdown
 from numpy.typing import NDArray
 
 import robobench
@@ -255,11 +256,6 @@ def coverages(
                 row[name] = f"{100 * held[key] / sweeps:.1f} ({width:.2f})"
             rows.append(row)
     return pd.DataFrame(rows)
-
-
-def markdown(frame: pd.DataFrame) -> str:
-    lines = [list(frame.columns), ["--:"] * len(frame.columns), *frame.to_numpy().tolist()]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main() -> None:

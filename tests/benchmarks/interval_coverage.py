@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from markdown_tables import markdown
 from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import ndtri
@@ -234,11 +235,6 @@ def _told(covered: float, blank: float) -> str:
     return f"{100 * covered:.1f}" + (f" ({blank:.0%} blank)" if blank >= 0.005 else "")
 
 
-def _markdown(frame: pd.DataFrame) -> str:
-    lines = [list(frame.columns), ["--:"] * len(frame.columns), *frame.to_numpy().tolist()]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--replicates", type=int, default=1000)
@@ -265,11 +261,11 @@ def main() -> None:
         corruptions=CORRUPTIONS,
         severities=SEVERITIES,
         correlation=CORRELATION,
-        table=_markdown(pd.DataFrame(rows)),
+        table=markdown(pd.DataFrame(rows)),
         outside=", ".join(outside) or "none",
         hard=100 * hard[0],
         hard_500=100 * hard[1],
-        trainings=TEXT_ON_TRAININGS.format(table=_markdown(trainings), **numbers),
+        trainings=TEXT_ON_TRAININGS.format(table=markdown(trainings), **numbers),
     )
     write_whole(options.page, text.encode())
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from markdown_tables import markdown
 
 from robobench.cli._memory import keep_freed_memory
 from robobench.corruptions import catalogue
@@ -170,11 +171,6 @@ def table_of_reports(scratch: str) -> pd.DataFrame:
         for work, (few, many) in found.items()
     ]
     return pd.DataFrame(rows)
-
-
-def markdown(frame: pd.DataFrame) -> str:
-    lines = [list(frame.columns), ["--:"] * len(frame.columns), *frame.to_numpy().tolist()]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from robobench.analysis.comparison import Standing, adjust, pair_rows
 from robobench.analysis.draws import DRAWS
 from robobench.analysis.outcomes import Outcomes
+from robobench.analysis.pairwise import ALPHA
 from robobench.analysis.series import Series, series_of
-from robobench.analysis.statistics import CONFIDENCE
 from robobench.errors import RobobenchError
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _key(series: Series) -> _Key:
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     outcome = SAME
-    if row["p_holm"] <= 1 - CONFIDENCE:
+    if row["p_holm"] <= ALPHA:
         outcome = BETTER if row["difference"] > 0 else WORSE
     names = {"accuracy_a": "before", "accuracy_b": "after", "a": "method"}
     kept = {names.get(name, name): value for name, value in row.items() if name != "b"}

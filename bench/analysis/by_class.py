@@ -40,9 +40,10 @@ def counted_together(cells: Iterable[Predictions]) -> pd.DataFrame:
         raise RobobenchError("there are no predictions: no cell was chosen")
     classes = sorted({c for pair in pairs for c in pair if c >= 0})
     columns = [*classes, *([-1] if any(p < 0 for _, p in pairs) else [])]
+    place = {one: number for number, one in enumerate(columns)}  # the classes come first
     matrix = np.zeros((len(classes), len(columns)), np.int64)
     for (label, predicted), count in pairs.items():
-        matrix[classes.index(label), columns.index(predicted)] = count
+        matrix[place[label], place[predicted]] = count
     return pd.DataFrame(
         matrix,
         index=pd.Index(classes, name="true"),

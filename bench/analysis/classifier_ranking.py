@@ -14,8 +14,9 @@ from scipy.special import expit, logit
 from robobench.analysis.comparison import Standing, difference_between
 from robobench.analysis.corruption_error import SEVERITIES, corruption_error
 from robobench.analysis.normalizers import NORMALIZERS, Normalizer
+from robobench.analysis.pairwise import ALPHA
 from robobench.analysis.series import Series, reference_of
-from robobench.analysis.statistics import CONFIDENCE, Floats, holm
+from robobench.analysis.statistics import Floats, holm
 from robobench.analysis.summary import published_order
 from robobench.corruptions.catalogue import severity_of
 from robobench.errors import RobobenchError, unknown_name
@@ -153,7 +154,7 @@ def name_of(series: Series) -> str:
 
 def separated(p_values: Sequence[float]) -> NDArray[np.bool_]:
     """Which of all pairs differ, by Holm's method at the 5 % level."""
-    found: NDArray[np.bool_] = holm(p_values) <= 1 - CONFIDENCE
+    found: NDArray[np.bool_] = holm(p_values) <= ALPHA
     return found
 
 

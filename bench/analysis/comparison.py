@@ -1,6 +1,6 @@
 """Methods on the same images: how much two of them differ, and whether significantly."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -174,6 +174,11 @@ def pair_rows(first: Series, second: Series, known: dict[Any, Standing]) -> list
     return rows
 
 
+def decided_by(condition: str, corruptions: Collection[str]) -> str:
+    """The condition whose test decides: the mean of one corruption is that corruption."""
+    return MEAN if list(corruptions) == [condition] else condition
+
+
 def adjust(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The same rows with ``p_holm``: adjusted by Holm's method for all pairs that are compared.
 
@@ -183,17 +188,16 @@ def adjust(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """
     found = [dict(row) for row in rows]
     degraded = {row["corruption"] for row in found} - {CLEAN, MEAN}
-    single = degraded if len(degraded) == 1 else set()
     families: list[list[dict[str, Any]]] = [[], []]
     for row in found:
-        if row["corruption"] not in single:
+        if decided_by(row["corruption"], degraded) == row["corruption"]:
             families[row["corruption"] == MEAN].append(row)
     for family in families:
         for row, p in zip(family, holm([row["p"] for row in family]), strict=True):
             row["p_holm"] = float(p)
     of_means = {(row["a"], row["b"]): row["p_holm"] for row in families[True]}
     for row in found:
-        if row["corruption"] in single:
+        if decided_by(row["corruption"], degraded) != row["corruption"]:
             row["p_holm"] = of_means[row["a"], row["b"]]
     return found
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import combinations
 from math import nan
 
-from robobench.analysis.comparison import MEAN, Standing
+from robobench.analysis.comparison import MEAN, Standing, decided_by
 from robobench.analysis.series import Series
 from robobench.analysis.statistics import CONFIDENCE, holm
 from robobench.types import CLEAN, Degradation
@@ -69,8 +69,9 @@ class PairwiseTests:
 
     @cached_property
     def _others(self) -> dict[tuple[str, str, str], float]:
-        single = self._corruptions if len(self._corruptions) == 1 else []
-        return self._family([c for c in self.standings if c != MEAN and c not in single])
+        return self._family(
+            [c for c in self.standings if decided_by(c, self._corruptions) == c != MEAN]
+        )
 
     def _family(self, conditions: Iterable[str]) -> dict[tuple[str, str, str], float]:
         """The adjusted p of each condition and pair of a family."""
@@ -84,10 +85,8 @@ class PairwiseTests:
 
     def p(self, condition: str, a: str, b: str) -> float:
         """The adjusted p of a pair, the same in both directions; NaN where it is not compared."""
-        if condition == MEAN or [condition] == self._corruptions:
-            found, condition = self._means, MEAN
-        else:
-            found = self._others
+        condition = decided_by(condition, self._corruptions)
+        found = self._means if condition == MEAN else self._others
         return found.get((condition, a, b), found.get((condition, b, a), nan))
 
     def gain(self, condition: str, a: str, b: str) -> Difference | None:

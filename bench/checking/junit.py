@@ -8,18 +8,12 @@ from robobench.checking.check import MISSING, NOT_COMPARABLE, WORSE, CheckResult
 def as_junit(result: CheckResult) -> bytes:
     """JUnit XML: a test case for each method's mean and for each cell; failed where worse or missing."""
     everything = [*result.means, *result.cells]
-    failing = (WORSE,) if result.allow_missing else (WORSE, MISSING)
-    failures = sum(v.outcome in failing for v in everything)
-    skipped = sum(v.outcome in (NOT_COMPARABLE, MISSING) for v in everything)
-    skipped -= sum(v.outcome == MISSING for v in everything if MISSING in failing)
-    counts = {
-        "tests": str(len(everything)),
-        "failures": str(failures),
-        "errors": "0",
-        "skipped": str(skipped),
-    }
-    suites = ElementTree.Element("testsuites", {"name": "robobench", **counts})
-    suite = ElementTree.SubElement(suites, "testsuite", {"name": "robobench check", **counts})
+    failing = {WORSE} if result.allow_missing else {WORSE, MISSING}
+    skipping = {NOT_COMPARABLE, MISSING} - failing
+    failures, skipped = (
+        sum(v.outcome in outcomes for v in everything) for outcomes in (failing, skipping)
+    )
+    suites, suite = _suites(tests=len(everything), failures=failures, errors=0, skipped=skipped)
     for verdict in everything:
         name = {"classname": f"robobench.{verdict.method}", "name": verdict.what, "time": "0"}
         case = ElementTree.SubElement(suite, "testcase", name)
@@ -30,25 +24,32 @@ def as_junit(result: CheckResult) -> bytes:
         elif verdict.outcome in failing:
             message = {"message": verdict.remark, "type": verdict.outcome}
             ElementTree.SubElement(case, "failure", message)
-        elif verdict.outcome in (NOT_COMPARABLE, MISSING):
+        elif verdict.outcome in skipping:
             ElementTree.SubElement(case, "skipped", {"message": verdict.remark})
         else:
             ElementTree.SubElement(case, "system-out").text = told
     if result.notes:
         ElementTree.SubElement(suite, "system-out").text = "\n".join(result.notes)
-    ElementTree.indent(suites)
-    document: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
-    return document + b"\n"
+    return _document(suites)
 
 
 def refused_as_junit(reason: str) -> bytes:
     """JUnit XML of a check that could not be made: one test case, with an error."""
-    counts = {"tests": "1", "failures": "0", "errors": "1", "skipped": "0"}
-    suites = ElementTree.Element("testsuites", {"name": "robobench", **counts})
-    suite = ElementTree.SubElement(suites, "testsuite", {"name": "robobench check", **counts})
+    suites, suite = _suites(tests=1, failures=0, errors=1, skipped=0)
     name = {"classname": "robobench", "name": "comparable", "time": "0"}
     case = ElementTree.SubElement(suite, "testcase", name)
     ElementTree.SubElement(case, "error", {"message": reason, "type": "refused"})
+    return _document(suites)
+
+
+def _suites(**counts: int) -> tuple[ElementTree.Element, ElementTree.Element]:
+    """The document with its one suite, each with the numbers of test cases by outcome."""
+    told = {outcome: str(count) for outcome, count in counts.items()}
+    suites = ElementTree.Element("testsuites", {"name": "robobench", **told})
+    return suites, ElementTree.SubElement(suites, "testsuite", {"name": "robobench check", **told})
+
+
+def _document(suites: ElementTree.Element) -> bytes:
     ElementTree.indent(suites)
     document: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
     return document + b"\n"

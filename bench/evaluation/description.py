@@ -85,6 +85,7 @@ def describe(plan: Plan, before: dict[str, Any] | None) -> dict[str, Any]:
         "notes": list(dict.fromkeys([*plan.notes, *(n for m in methods for n in m["notes"])])),
         "cells": len(plan.grid.cells()),
         "samples": earlier.get("samples", []),
+        "thumbnails": earlier.get("thumbnails", {}),
         "environments": earlier.get("environments", []),
         "sessions": earlier.get("sessions", []),
         "outdated": earlier.get("outdated", []),

@@ -122,39 +122,58 @@ class _Measured:
     layers: list[_Sums] = field(default_factory=list)
 
 
+def _is_for(method: SelectedMethod, degradation: Degradation) -> bool:
+    return degradation.is_clean or not method.refuses(degradation.corruption)
+
+
+def _add(
+    one: _Measured,
+    plan: Plan,
+    degradation: Degradation,
+    begin: int,
+    degraded: Tensor,
+    untreated: list[Tensor],
+    clean: list[Tensor],
+) -> None:
+    """Add some images, from a position on, to the sums of a method."""
+    method = one.method.method
+    indices = plan.source.order[begin : begin + len(degraded)]
+    context = context_for(method, plan.source, degradation, indices, len(degraded))
+    with torch.no_grad():
+        maps = method.features(degraded, context) or []
+    one.layers = one.layers or [_Sums() for _ in maps]
+    for sums, *three in zip(one.layers, maps, untreated, clean, strict=True):
+        sums.add(*three)
+
+
 def _rows(plan: Plan, images: int, advance: Callable[[int], None]) -> Iterator[dict[str, Any]]:
     repairing = _repairing(plan)
     if not repairing:
         return
-    for degradation, seed in _conditions(plan):
-        told = [
-            _Measured(m)
-            for m in repairing
-            if degradation.is_clean or not m.refuses(degradation.corruption)
-        ]
-        count = min(images, len(plan.source))
-        size = chunk_size(plan.source.side)
-        for begin in range(0, count, size):
-            end = min(begin + size, count)
+    told = [
+        (degradation, seed, [_Measured(m) for m in repairing if _is_for(m, degradation)])
+        for degradation, seed in _conditions(plan)
+    ]
+    count = min(images, len(plan.source))
+    size = chunk_size(plan.source.side)
+    for begin in range(0, count, size):
+        end = min(begin + size, count)
+        own: dict[int, list[Tensor]] = {}  # features of the clean images, by classifier
+        for degradation, seed, measured in told:
             clean, degraded = plan.source.batch(begin, end, degradation, seed)
-            before: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
-            for one in told:
+            before: dict[int, list[Tensor]] = {}
+            for one in measured:
                 backbone = one.method.backbone
+                if id(backbone) not in own:
+                    own[id(backbone)] = _maps(backbone, clean)
                 if id(backbone) not in before:
-                    before[id(backbone)] = _maps(backbone, clean), _maps(backbone, degraded)
-                indices = plan.source.order[begin:end]
-                context = context_for(
-                    one.method.method, plan.source, degradation, indices, end - begin
+                    before[id(backbone)] = _maps(backbone, degraded)
+                _add(
+                    one, plan, degradation, begin, degraded, before[id(backbone)], own[id(backbone)]
                 )
-                with torch.no_grad():
-                    maps = one.method.method.features(degraded, context) or []
-                one.layers = one.layers or [_Sums() for _ in maps]
-                for sums, *three in zip(
-                    one.layers, maps, *reversed(before[id(backbone)]), strict=True
-                ):
-                    sums.add(*three)
             advance(end - begin)
-        for one in told:
+    for degradation, _, measured in told:
+        for one in measured:
             backbone = one.method.backbone
             for layer, sums in zip(
                 (backbone.layer, *backbone.stage_names), one.layers, strict=True

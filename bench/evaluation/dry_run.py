@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,7 +13,8 @@ from torch import Tensor
 from robobench.contracts import Method
 from robobench.errors import RobobenchError
 from robobench.evaluation.plan import Plan
-from robobench.evaluation.runner import chunk_size, context_for, missing_cells, predict_chunk
+from robobench.evaluation.runner import context_for, first_clean, missing_cells, predict_chunk
+from robobench.evaluation.timing import images_at_once
 from robobench.results.store import Store
 from robobench.types import Cell, Degradation
 
@@ -108,8 +110,7 @@ class _Trial:
 
     def _measure(self, method: Method, cell: Cell) -> None:
         source = self._source
-        size = method.batch_size(source.side) if method.adapts else chunk_size(source.side)
-        indices = source.order[: min(size, len(source))]
+        indices = source.order[: images_at_once(method, source.side)]
         clean, images = source.batch(0, len(indices), cell.degradation, cell.seed)
         context = context_for(method, source, cell.degradation, indices, len(indices))
         stems: dict[int, Tensor] = {}
@@ -120,7 +121,7 @@ class _Trial:
 
         try:
             with torch.inference_mode():
-                method.begin(lambda count: source.clean(0, min(count, len(source))))
+                method.begin(partial(first_clean, source))
                 predict()  # fills `stems`
                 self._own[id(method)] = _timed(predict) / len(images)
                 if _uses_stem(method) and id(method.backbone) not in self._stem:

@@ -12,7 +12,7 @@ from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.locking import changing_manifest, writing_to
 from robobench.evaluation.plan import prepare
 from robobench.evaluation.progress import run_progress
-from robobench.evaluation.session import Session, begin, manifest_of
+from robobench.evaluation.session import Session, begin
 from robobench.results.manifest import COPY, MANIFEST, write_manifest
 from robobench.results.run import Run, write_tables
 from robobench.results.store import Store
@@ -189,19 +189,17 @@ def _finish(plan: Plan) -> Run:
     from robobench.evaluation.samples import save_samples, save_thumbnails
 
     folder = plan.configuration.folder
-    if plan.configuration.shard is not None and not Run(folder).is_complete:
-        return Run(folder)
-    manifest = manifest_of(folder)
+    done = Run(folder)
+    if plan.configuration.shard is not None and not done.is_complete:
+        return done
+    manifest = done.manifest
     shown = [*manifest["samples"], *save_samples(plan, folder)]
     manifest["samples"] = list({sample["file"]: sample for sample in shown}.values())
-    manifest["thumbnails"] = save_thumbnails(plan, folder)
-    write_manifest(folder, manifest)
-    done = Run(folder)
+    manifest["thumbnails"] = save_thumbnails(plan, folder, manifest["thumbnails"])
     manifest["tables"] = write_tables(done)
     if told := [*_invalid(done), *_without_ranks(done)]:
         manifest["notes"] = [*(n for n in manifest["notes"] if n not in told), *told]
     write_manifest(folder, manifest)
-    done.manifest = manifest
     return done
 
 

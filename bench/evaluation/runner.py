@@ -30,7 +30,7 @@ from robobench.errors import RobobenchError
 from robobench.evaluation.column import Column, judge, predictions_of, stored_part
 from robobench.evaluation.grid import Grid
 from robobench.results.store import Store
-from robobench.types import CLEAN, Cell, Context, Degradation
+from robobench.types import Cell, Context, Degradation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -189,7 +189,7 @@ def first_clean(source: ImageSource, count: int) -> Tensor:
     Raises:
         ValueError: There are none.
     """
-    if not source.has(Degradation(CLEAN)):
+    if not source.has_clean:
         raise ValueError(f"needs undegraded images, which {source.dataset.name} does not have")
     return source.clean(0, min(count, len(source)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,13 @@ def _restorers(plan: Plan) -> dict[str, SelectedMethod]:
     return named
 
 
-def save_thumbnails(plan: Plan, folder: Path) -> dict[str, Any]:
+def save_thumbnails(plan: Plan, folder: Path, known: Mapping[str, Any]) -> dict[str, Any]:
     """Write ``samples/thumbnails.webp``, small copies of the first clean images, and describe it.
+
+    Args:
+        plan: The run.
+        folder: Its folder.
+        known: What the manifest says of the file that is there; if that holds, nothing is read.
 
     Returns:
         file, side (pixels), columns (images in a row) and index (of each image in the data set);
@@ -74,8 +80,12 @@ def save_thumbnails(plan: Plan, folder: Path) -> dict[str, Any]:
     count = min(THUMBNAILS, len(plan.source))
     if not plan.source.has_clean or not count:
         return {}
+    side = min(_SIDE, plan.source.side)
+    index = [int(i) for i in plan.source.order[:count]]
+    told = {"file": _THUMBNAILS, "side": side, "columns": _COLUMNS, "index": index}
+    if known == told and (folder / _THUMBNAILS).is_file():
+        return told
     images = plan.source.clean(0, count)
-    side = min(_SIDE, int(images.shape[-1]))
     sheet = Image.new("RGB", (_COLUMNS * side, -(-count // _COLUMNS) * side))
     for place, image in enumerate(images.cpu()):
         small = Image.fromarray(image.permute(1, 2, 0).numpy())
@@ -85,8 +95,7 @@ def save_thumbnails(plan: Plan, folder: Path) -> dict[str, Any]:
     file = io.BytesIO()
     sheet.save(file, "WEBP", quality=90)
     write_aside(folder / _THUMBNAILS, file.getvalue())
-    index = [int(i) for i in plan.source.order[:count]]
-    return {"file": _THUMBNAILS, "side": side, "columns": _COLUMNS, "index": index}
+    return told
 
 
 def _shown(plan: Plan) -> list[tuple[Degradation, int]]:

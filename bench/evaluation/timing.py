@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 
+from robobench.contracts import Method
 from robobench.evaluation.grid import Grid
 from robobench.evaluation.images import ImageSource
 from robobench.evaluation.runner import chunk_size, context_for, first_clean, padded
@@ -23,8 +25,10 @@ from robobench.results.store import Store
 from robobench.types import Context, Degradation
 from robobench.weights.selection import SelectedMethod
 
+_Read = Callable[[int, int, Degradation, int], tuple[Tensor, Tensor]]
+
 _CALLS: Final = 3
-_SECONDS: Final = 1.0  # per condition, beyond which the first call has to do
+_SECONDS: Final = 1.0  # of timed calls per condition, after which there is no other
 
 
 def time_methods(grid: Grid, source: ImageSource, store: Store) -> list[dict[str, Any]]:
@@ -42,9 +46,10 @@ def time_methods(grid: Grid, source: ImageSource, store: Store) -> list[dict[str
         [_Trial(selected, condition) for condition in _conditions(grid, selected, source, store)]
         for selected in grid.methods
     ]
+    read = cache(source.batch)  # methods share the images of a condition
     for _ in range(1 + _CALLS):
         for trial in chain.from_iterable(trials):
-            trial.call(source)
+            trial.call(source, read)
     return [
         {
             "backbone": own[0].selected.backbone.label,
@@ -73,6 +78,11 @@ def _conditions(
     return list(dict.fromkeys((missing[0], missing[-1]))) if missing and len(source) else []
 
 
+def images_at_once(method: Method, side: int) -> int:
+    """Number of images of this side that a method gets together."""
+    return method.batch_size(side) if method.adapts else chunk_size(side)
+
+
 @dataclass
 class _Trial:
     """A method under one condition.
@@ -92,14 +102,14 @@ class _Trial:
     _spent: float = 0.0
     _failed: bool = False
 
-    def call(self, source: ImageSource) -> None:
+    def call(self, source: ImageSource, read: _Read) -> None:
         """Predict once; the first time to compile and fill caches, later to be timed."""
         if self._spent > _SECONDS or self._failed:
             return
         try:
             with torch.inference_mode():
                 if self._input is None:
-                    self._input = self._prepare(source)
+                    self._input = self._prepare(source, read)
                     self._predict(*self._input)
                     return
                 seconds = self._predict(*self._input)
@@ -109,13 +119,13 @@ class _Trial:
         self._spent += seconds
         self.fastest = min(self.fastest, seconds / len(self._input[0]))
 
-    def _prepare(self, source: ImageSource) -> tuple[Tensor, Context]:
+    def _prepare(self, source: ImageSource, read: _Read) -> tuple[Tensor, Context]:
         """Images and context, as in the run."""
         method = self.selected.method
-        size = method.batch_size(source.side) if method.adapts else chunk_size(source.side)
+        size = images_at_once(method, source.side)
         self.size, count = size, min(size, len(source))
         degradation, seed = self.condition
-        _, images = source.batch(0, count, degradation, seed)
+        _, images = read(0, count, degradation, seed)
         if method.adapts:  # such a method gets fewer images at the end, others get padding
             method.begin(partial(first_clean, source))
         else:

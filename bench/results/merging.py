@@ -61,8 +61,9 @@ def merge(runs: Sequence[str | Path], out: Path) -> tuple[Run, list[str]]:
     sources, notes = _choose(opened)
     taken = [{c.digest[:16] for c, source in sources.items() if source is run} for run in opened]
     manifest = _join([run.manifest for run in opened], taken)
+    listed = ListedCells(manifest)
     manifest["cells"] = max(
-        len([cell for cell in sources if cell in ListedCells(manifest)]),
+        sum(cell in listed for cell in sources),
         *(int(run.manifest["cells"]) for run in opened),
     )
     notes += [

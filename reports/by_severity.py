@@ -32,14 +32,17 @@ def mean_over(
         corruptions: Which corruptions.
         severity: The only severity to take, or None for all levels.
     """
-    series = board.series[row.label]
+    series, profile = board.series[row.label], str(board.run.manifest.get("profile", ""))
     parts = [
-        [d for d in series.degradations(name) if severity in (None, _severity(board, d))]
+        [
+            degradation
+            for degradation in series.degradations(name)
+            if severity in (None, severity_in_table(degradation, profile))
+        ]
         for name in corruptions
     ]
-    whole = all(board.complete(row, name) for name in corruptions)
-    if not parts or not all(parts) or not whole:
-        lacking = next((n for n in corruptions if not board.complete(row, n)), "")
+    lacking = next((name for name in corruptions if not board.complete(row, name)), "")
+    if lacking or not parts or not all(parts):
         return Value(None, why=board.reason(row, lacking) if lacking else "not evaluated")
     if len(parts) == 1:
         means = series.mean(parts[0])
@@ -48,12 +51,10 @@ def mean_over(
     return Value(float(means[0]), *series.sampling.interval(means, (0.0, 1.0)))
 
 
-def _severity(board: Leaderboard, degradation: Degradation) -> int | None:
-    known: dict[Degradation, int | None] = vars(board).setdefault("_severities", {})
-    if degradation not in known:
-        profile = str(board.run.manifest.get("profile", ""))
-        known[degradation] = severity_in_table(degradation, profile)
-    return known[degradation]
+def strength(degradation: Degradation, profile: str) -> str:
+    """The name of a corruption's strength: its severity if the table has one, else its level."""
+    found = severity_in_table(degradation, profile)
+    return f"level {degradation.level:g}" if found is None else f"severity {found}"
 
 
 def groups_of(corruptions: Iterable[str]) -> dict[str, list[str]]:

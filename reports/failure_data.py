@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robobench.analysis.long_table import severity_in_table
+from robobench.reports.by_severity import strength
 from robobench.reports.leaderboard import MEAN, Leaderboard
 from robobench.reports.per_image import ABSENT, INVALID, PerImage, images_of
 
@@ -88,9 +88,8 @@ def _class_names(board: Leaderboard) -> list[str]:
 def _named(board: Leaderboard, degradation: Degradation) -> tuple[str, str]:
     if degradation.is_clean:
         return degradation.corruption, "as they are"
-    severity = severity_in_table(degradation, str(board.run.manifest.get("profile", "")))
-    shown = f"level {degradation.level:g}" if severity is None else f"severity {severity}"
-    return degradation.corruption, shown
+    profile = str(board.run.manifest.get("profile", ""))
+    return degradation.corruption, strength(degradation, profile)
 
 
 def _text(values: NDArray[Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property, reduce
+from functools import cached_property, partial, reduce
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,12 +161,11 @@ class JoinedRun(Run):
     @cached_property
     def _series_by_board(self) -> list[tuple[str, list[Series]]]:
         """The series of each leaderboard with its severity table; gaps in one affect no other."""
-        from robobench.analysis.series import make_series
+        from robobench.analysis.series import series_of
 
-        return [
-            (profile, make_series(self.each(cells), draws=self.draws, seed_sd=self.seed_sd))
-            for profile, cells in self._by_board()
-        ]
+        known = {one.cell: one for one in self.outcomes}
+        make = partial(series_of, draws=self.draws, seed_sd=self.seed_sd)
+        return [(name, make([known[cell] for cell in cells])) for name, cells in self._by_board()]
 
     @cached_property
     def _summary(self) -> pd.DataFrame:

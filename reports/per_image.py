@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robobench.reports.leaderboard import MEAN, Leaderboard
+from robobench.reports.leaderboard import Leaderboard
+from robobench.reports.ranking import leading
 from robobench.types import CLEAN, Predictions
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def _read(board: Leaderboard) -> PerImage:
     mine = (board.dataset, board.split, board.backbone)
     cells = [c for c in board.run.cells if (c.dataset, c.split, c.backbone) == mine]
     conditions = list(dict.fromkeys(c.degradation for c in sorted(cells, key=_order(board))))
-    kept = _most_telling(board)
+    kept = [row.label for row in leading(board, MOST_METHODS - 1)]
     common = next(iter(board.series.values())).aligned.index
     index = _candidates(board, common)
     truth = np.zeros(len(index), np.int64)
@@ -157,15 +158,6 @@ def _read(board: Leaderboard) -> PerImage:
 def _order(board: Leaderboard) -> Callable[[Cell], tuple[int, float]]:
     names = [CLEAN, *board.corruptions]
     return lambda cell: (names.index(cell.corruption), cell.level)
-
-
-def _most_telling(board: Leaderboard) -> list[str]:
-    """The reference and the methods with the highest mean, in the order of the tables."""
-    means: Mapping[str, float] = {
-        row.label: board.summed(row, MEAN, "accuracy").value or 0.0 for row in board.others
-    }
-    best = set(sorted(means, key=lambda label: -means[label])[: MOST_METHODS - 1])
-    return [label for label in board.labels if label == board.reference or label in best]
 
 
 def images_of(board: Leaderboard) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ from robobench.reports.line_plots import (
     short,
 )
 from robobench.reports.point_labels import label_points
-from robobench.reports.ranking import differences
+from robobench.reports.ranking import differences, leading
 from robobench.reports.style import (
     BACKGROUND,
     INK_ON_COLOR,
@@ -194,7 +194,7 @@ def paired_figure(board: Leaderboard) -> Chart:
     names = [name for name in board.conditions if any(name in found for found in gains.values())]
     if not names:
         raise nothing(board, "paired", "a method besides the reference", "--methods afd,ddp")
-    rows = in_panels(board)
+    rows = [r for r in leading(board, MOST_PANELS) if r.label != board.reference]
     columns = fitting(min(len(rows), 4), 1.5)
     lines = math.ceil(len(rows) / columns)
     size = (width() if columns > 1 else narrow_width(), lines * (0.45 + 0.15 * len(names)) + 0.3)
@@ -219,15 +219,6 @@ def paired_figure(board: Leaderboard) -> Chart:
         percent(axes, "x", signed=True, steps=9 if width() / columns > 2.5 else 4)
     figure.supxlabel(f"gain over {board.reference} (points of accuracy)", fontsize=8)
     return figure
-
-
-def in_panels(board: Leaderboard) -> list[MethodRow]:
-    """The methods with a panel of their own in `paired_figure`."""
-    if len(board.others) <= MOST_PANELS:
-        return board.others
-    means = {row.label: board.summed(row, MEAN, "accuracy").value for row in board.others}
-    best = sorted(board.others, key=lambda row: -(means[row.label] or 0.0))[:MOST_PANELS]
-    return [row for row in board.others if row in best]
 
 
 def _grey_dots(axes: Axes, names: Sequence[str], gains: Mapping[str, Difference]) -> None:

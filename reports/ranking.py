@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from robobench.analysis.pairwise import Difference
 from robobench.reports.blocks import LEVEL, Value
-from robobench.reports.leaderboard import Leaderboard
+from robobench.reports.leaderboard import MEAN, Leaderboard
 from robobench.reports.method_row import MethodRow
 
 if TYPE_CHECKING:
@@ -33,6 +33,18 @@ def bold_notes(frame: pd.DataFrame, along: str = "column") -> list[str]:
             "methods, adjusted by Holm's method)."
         )
     ]
+
+
+def leading(board: Leaderboard, most: int) -> list[MethodRow]:
+    """The reference and the methods with the highest means, in the order of the tables.
+
+    Args:
+        board: The leaderboard.
+        most: At most how many methods beside the reference.
+    """
+    means = {r.label: board.summed(r, MEAN, "accuracy").value or 0.0 for r in board.others}
+    best = {board.reference, *sorted(means, key=lambda label: -means[label])[:most]}
+    return [row for row in board.rows if row.label in best]
 
 
 def differences(board: Leaderboard, a: MethodRow, b: MethodRow) -> Mapping[str, Difference]:

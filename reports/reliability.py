@@ -12,7 +12,8 @@ from robobench.reports.blocks import Block, Plot, Table, Value
 from robobench.reports.leaderboard import Leaderboard
 from robobench.reports.line_plots import panels_of, short
 from robobench.reports.per_image import BINS, Reliability, per_image
-from robobench.reports.plots import MOST_PANELS, in_panels
+from robobench.reports.plots import MOST_PANELS
+from robobench.reports.ranking import leading
 from robobench.reports.style import BACKGROUND, REFERENCE, fitting, looks, percent
 from robobench.reports.svg import Chart, Spot, belongs_to
 
@@ -43,8 +44,7 @@ def reliability_figure(board: Leaderboard) -> Chart:
     """Share of right answers against confidence, one panel per method."""
     found = per_image(board).reliability
     drawn = looks(board.labels, board.reference)
-    chosen = {board.reference, *(row.label for row in in_panels(board))}
-    rows = [row for row in board.rows if row.label in chosen]
+    rows = leading(board, MOST_PANELS)
     columns = fitting(min(len(rows), 4), 1.5)
     figure, panels = panels_of(len(rows), columns, height=1.75)
     for axes, row in zip(panels, rows, strict=True):

@@ -8,11 +8,11 @@ import robobench
 from robobench.cli import _exit_code
 from robobench.corruptions import apply, catalogue
 from robobench.datasets import open_dataset
-from robobench.evaluation.drift import DRIFT
 from robobench.registry import METHODS
 from robobench.reports.builder import FORMATS, build, compose
 from robobench.reports.sections.drift import drift as drift_section
 from robobench.reports.sections.transfer import transfer
+from robobench.results.manifest import DRIFT
 from robobench.types import Context
 from robobench.weights import storage
 from robobench.weights.classifiers import load_backbone

@@ -22,6 +22,7 @@ from robobench.corruptions import catalogue
 from robobench.errors import RobobenchError
 from robobench.evaluation.runner import chunk_size, context_for
 from robobench.files import write_whole
+from robobench.results.manifest import DRIFT
 
 if TYPE_CHECKING:
     from robobench.backbones.backbone import Backbone
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from robobench.types import Degradation
     from robobench.weights.selection import SelectedMethod
 
-DRIFT: Final = "drift.csv"
 IMAGES: Final = 200
 
 

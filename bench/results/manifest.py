@@ -15,6 +15,7 @@ from robobench.types import Cell
 MANIFEST_FORMAT = 2
 MANIFEST, COPY = "manifest.json", "manifest.copy.json"
 TABLES = ("results.parquet", "results.csv")
+DRIFT = "drift.csv"  # of the features, where it was measured
 # Of a method in a manifest and in its cells: what its numbers depend on beside its weights.
 IDENTITY = ("normalisation", "layer", "method_version", "backbone_version")
 

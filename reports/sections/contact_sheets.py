@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from robobench import section
 from robobench.reports.blocks import Block, Gallery, Picture, Text, name_in_files
+from robobench.reports.by_severity import strength
 from robobench.reports.style import width
 from robobench.types import CLEAN, Degradation
 
@@ -20,7 +21,6 @@ _SHOWN = 3  # images of each strip
 _PER_PLOT = 8  # corruptions in one plot: about a page
 
 _Entry = Mapping[str, Any]
-_Line = tuple[str, list[_Entry]]
 
 
 @section("samples", order=80, title="Sample images")
@@ -56,14 +56,15 @@ def _sheets(run: Run, label: str, entries: Sequence[_Entry], caption: str) -> li
     for place in range(0, len(names), _PER_PLOT):
         part = names[place : place + _PER_PLOT]
         lines = [(name, clean + [e for e in entries if e["corruption"] == name]) for name in part]
+        pictures = [(name, [_picture(run, entry) for entry in line]) for name, line in lines]
         number = "" if len(names) <= _PER_PLOT else f"-{place // _PER_PLOT + 1}"
         of = f"Images restored by {label}" if label else "Sample images"
         found.append(
             Gallery(
                 f"samples{f'-{name_in_files(label)}' if label else ''}{number}",
                 caption,
-                [(name, [_picture(run, entry) for entry in line]) for name, line in lines],
-                partial(_contact_sheet, run, lines),
+                pictures,
+                partial(_contact_sheet, pictures),
                 f"{of} under {', '.join(part)}.",
             )
         )
@@ -85,15 +86,14 @@ def _picture(run: Run, entry: _Entry) -> Picture:
     return Picture(title, file.getvalue(), count)
 
 
-def _contact_sheet(run: Run, lines: Sequence[_Line]) -> Figure:
+def _contact_sheet(pictures: Sequence[tuple[str, Sequence[Picture]]]) -> Figure:
     """All in one axes, whose unit is an inch: axes of their own for hundreds of images take long."""
-    columns = max(len(entries) for _, entries in lines)
-    pictures = [(name, [_picture(run, entry) for entry in entries]) for name, entries in lines]
+    columns = max(len(row) for _, row in pictures)
     left, gap, caption = 1.25, 0.05, 0.2
     whole_width = width()
     side = (whole_width - left) / columns - gap
     height = side / pictures[0][1][0].count
-    whole = len(lines) * (height + caption + gap)
+    whole = len(pictures) * (height + caption + gap)
     figure = Figure(figsize=(whole_width, whole))
     axes = figure.add_axes((0, 0, 1, 1), frameon=False)
     axes.set_axis_off()
@@ -122,11 +122,8 @@ def _pixels(png: bytes) -> Any:
 
 def _strength(run: Run, entry: Mapping[str, Any]) -> str:
     """The name of a corruption's strength: its severity if it has one, else its level."""
-    from robobench.analysis.long_table import severity_in_table
-
-    level, profile = float(entry["level"]), str(run.manifest.get("profile", ""))
-    found = severity_in_table(Degradation(str(entry["corruption"]), level), profile)
-    return f"level {level:g}" if found is None else f"severity {found}"
+    degradation = Degradation(str(entry["corruption"]), float(entry["level"]))
+    return strength(degradation, str(run.manifest.get("profile", "")))
 
 
 def _broken(name: str) -> str:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from robobench import section
-from robobench.evaluation.drift import DRIFT
 from robobench.reports.blocks import Block, Plot, Table, Text, Value
 from robobench.reports.drift_plot import drift_figure
 from robobench.reports.leaderboard import Leaderboard, leaderboards
+from robobench.results.manifest import DRIFT
 from robobench.types import CLEAN
 
 if TYPE_CHECKING:
@@ -25,13 +25,12 @@ def drift(run: Run) -> list[Block]:
         return []
     blocks: list[Block] = []
     for board in leaderboards(run):
-        rows = [row for row in board.rows if len(row.of(found))]
         mine = found[found["backbone"] == board.backbone]
-        if not rows or mine.empty:
+        parts = {row.label: part for row in board.rows if len(part := row.of(mine))}
+        if not parts:
             continue
         if not board.alone:
             blocks.append(Text(board.title, "heading"))
-        parts = {row.label: row.of(mine) for row in rows}
         graded = mine[mine["severity"].notna()]
         if len(graded):
             blocks.append(

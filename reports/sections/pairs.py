@@ -9,7 +9,8 @@ import pandas as pd
 from robobench import section
 from robobench.reports.blocks import DASH, Block, Table, Text
 from robobench.reports.leaderboard import Leaderboard, leaderboards
-from robobench.reports.plots import MOST_PANELS, in_panels
+from robobench.reports.plots import MOST_PANELS
+from robobench.reports.ranking import leading
 
 if TYPE_CHECKING:
     from robobench.results.run import Run
@@ -29,8 +30,7 @@ def pairs(run: Run) -> list[Block]:
 
 
 def _table(board: Leaderboard) -> Table:
-    chosen = {board.reference, *(row.label for row in in_panels(board))}
-    rows = [row for row in board.rows if row.label in chosen]
+    rows = leading(board, MOST_PANELS)
     frame = pd.DataFrame(
         {
             other.heading: [

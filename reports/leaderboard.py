@@ -39,6 +39,11 @@ class Point:
     low: float
     high: float
 
+    @property
+    def shown(self) -> Value:
+        """The accuracy in a table."""
+        return Value(self.value, self.low, self.high)
+
 
 @dataclass(frozen=True)
 class _Cell:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from robobench.errors import RobobenchError
-from robobench.reports.blocks import Value
 from robobench.reports.by_severity import SEVERITIES, mean_over
 from robobench.reports.leaderboard import MEAN, Leaderboard, Point
 from robobench.reports.method_row import MethodRow
@@ -244,7 +243,7 @@ def _draw_all(
         _line(axes, line, row.label, drawn[row.label], colored=row.label in colored)
         if spots is None or row.label in spots:
             for point in line:
-                value = Value(point.value, point.low, point.high)
+                value = point.shown
                 at = (
                     "clean"
                     if point.x == 0 and where.endswith("severity")

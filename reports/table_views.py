@@ -48,7 +48,7 @@ def _at(board: Leaderboard, severity: int) -> pd.DataFrame:
 def _single(board: Leaderboard, row: MethodRow, corruption: str, severity: int) -> Value:
     for point in board.points(row, corruption, "severity"):
         if point.x == severity:
-            return Value(point.value, point.low, point.high)
+            return point.shown
     return Value(None, why=board.reason(row, corruption))
 
 

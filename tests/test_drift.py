@@ -92,6 +92,11 @@ def test_the_report_shows_it_and_leaves_out_what_is_of_other_weights(folder, tmp
     try:
         table.assign(weights="0" * 64).to_csv(folder / DRIFT, index=False)
         assert drift_section(robobench.load(folder)) == []
+        elsewhere = table["backbone"].mask(table["method"] == "dedrift", "another")
+        table.assign(backbone=elsewhere).to_csv(folder / DRIFT, index=False)
+        here = [b.frame for b in drift_section(robobench.load(folder)) if hasattr(b, "frame")]
+        assert all(list(frame.index) == ["afd"] for frame in here)
+        assert len(here) == 2
     finally:
         (folder / DRIFT).write_bytes(kept)
 

@@ -14,7 +14,7 @@ Conventions, so that results do not depend on accidents of a file:
 """
 
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -30,6 +30,7 @@ __all__ = [
     "image_size",
     "in_one_line",
     "to_rgb",
+    "upright",
 ]
 
 # fmt: off
@@ -77,9 +78,7 @@ def decode(path: Path) -> Image.Image:
     """
     check_regular(path)
     try:
-        with Image.open(path) as image:
-            ImageOps.exif_transpose(image, in_place=True)
-            return to_rgb(image)
+        return upright(path)
     except RobobenchError:
         raise
     except FileNotFoundError:
@@ -93,6 +92,18 @@ def decode(path: Path) -> Image.Image:
     # Each decoder reports a broken file in its own way.
     except Exception as error:
         raise RobobenchError(in_one_line(error)) from error
+
+
+def upright(source: Path | BinaryIO) -> Image.Image:
+    """An RGB image with its EXIF orientation applied.
+
+    Raises:
+        RobobenchError: The mode has no agreed range of values.
+        Exception: Whatever the decoder says of a broken file.
+    """
+    with Image.open(source) as image:
+        ImageOps.exif_transpose(image, in_place=True)
+        return to_rgb(image)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from robobench.corruptions.catalogue import nearest_profile
-from robobench.datasets.decoding import in_one_line, to_rgb
+from robobench.datasets.decoding import in_one_line, upright
 from robobench.datasets.geometry import check_geometry, fit_geometry
 from robobench.errors import RobobenchError
 from robobench.types import Geometry
@@ -129,9 +129,7 @@ class EncodedDataset:
 
     def _decoded(self, index: int) -> Image.Image:
         try:
-            with Image.open(io.BytesIO(self._contents(index))) as image:
-                ImageOps.exif_transpose(image, in_place=True)
-                return to_rgb(image)
+            return upright(io.BytesIO(self._contents(index)))
         except RobobenchError:
             raise
         except Exception as error:  # each decoder reports a broken file in its own way

@@ -15,7 +15,6 @@ import numpy as np
 from robobench.errors import RobobenchError, unknown_name
 from robobench.evaluation.configuration import Configuration, check_setting
 from robobench.evaluation.plan import Plan, prepare
-from robobench.weights.classifiers import default_backbone
 
 if TYPE_CHECKING:
     from robobench.evaluation.images import ImageSource
@@ -194,8 +193,3 @@ def _distinct(found: Sequence[Configuration]) -> list[Configuration]:
             "--models file"
         )
     return list(found)
-
-
-def shown_name(configuration: Configuration) -> str:
-    """The name of the one classifier of a configuration in the results."""
-    return configuration.label or configuration.backbone or default_backbone(configuration.dataset)

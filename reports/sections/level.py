@@ -51,10 +51,7 @@ def _by_level(board: Leaderboard, corruption: str) -> list[Block]:
     levels = sorted({point.x for line in lines.values() for point in line})
     if len(levels) > _MOST_LEVELS:
         return []
-    found = {
-        label: {point.x: Value(point.value, point.low, point.high) for point in line}
-        for label, line in lines.items()
-    }
+    found = {label: {point.x: point.shown for point in line} for label, line in lines.items()}
     why = {row.label: board.reason(row, corruption) for row in rows}
     columns = {
         f"{x:g}": [found[r.label].get(x, Value(None, why=why[r.label])) for r in rows]

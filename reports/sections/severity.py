@@ -99,7 +99,4 @@ def _table(board: Leaderboard, corruption: str, *, folded: bool) -> Table:
 
 
 def _points(board: Leaderboard, row: MethodRow, corruption: str) -> dict[int, Value]:
-    return {
-        int(point.x): Value(point.value, point.low, point.high)
-        for point in board.points(row, corruption, "severity")
-    }
+    return {int(point.x): point.shown for point in board.points(row, corruption, "severity")}

@@ -203,12 +203,15 @@ def test_forty_mistakes_are_tried():
     assert len(MISTAKES) >= 40
 
 
-def test_a_cut_cell_is_one_helpful_line(finished, tmp_path, capsys):
+@pytest.mark.parametrize("progress", ["shown", "hidden"])
+def test_a_cut_cell_is_one_helpful_line(progress, finished, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("CI", "1" if progress == "shown" else "")
     broken = tmp_path / "run"
     shutil.copytree(finished, broken)
     path = next((broken / "cells").glob("*.npz"))
     path.write_bytes(path.read_bytes()[:50])
     assert "run again, which keeps" in complain(["report", str(broken)], capsys)
+    assert _exit_code([*RUN.format(out=broken).split(), "--dry-run"]) == 0
     assert _exit_code(RUN.format(out=broken).split()) == 0
     assert f"cells/{path.name}: damaged, kept as" in capsys.readouterr().out
     assert _exit_code(["report", str(broken)]) == 0

@@ -216,12 +216,12 @@ def _failing_alone(column: Column, can_halve: bool = False) -> Iterator[None]:
 
 
 def missing_cells(grid: Grid, source: ImageSource, store: Store) -> list[tuple[Method, Cell, int]]:
-    """What `evaluate` would compute: method, cell and number of predictions."""
+    """What a run would compute: method, cell and number of predictions; it mends damaged cells first."""
     chunk = chunk_size(source.side)
     return [
         (column.method, column.cell, len(one.source) - column.start)
         for degradation, seed in grid.conditions()
-        for one in [_missing(grid, source, store, degradation, seed, chunk)]
+        for one in [_missing(grid, source, store, degradation, seed, chunk, mended=False)]
         for column in one.columns
     ]
 
@@ -233,6 +233,7 @@ def _missing(
     degradation: Degradation,
     seed: int,
     chunk: int,
+    mended: bool = True,
 ) -> _Pass:
     """The cells of a condition that are not stored, or stored for fewer images."""
     if not source.has(degradation):
@@ -245,10 +246,10 @@ def _missing(
         cell = grid.cell(selected, degradation, seed)
         if cell is None:
             continue
-        if not store.has(cell):
+        stored = store.find(cell, mended=mended)
+        if stored is None:
             columns.append(Column(cell, selected.method, 0, len(source)))
             continue
-        stored = store.get(cell)
         known = len(stored)
         shared = source.order[: min(known, len(source))]
         continues = bool(np.isin(shared, stored.index).all())

@@ -13,6 +13,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,20 @@ class Store:
         if found != cell:
             raise _misnamed(self.path(cell))
         return predictions
+
+    def find(self, cell: Cell, *, mended: bool = True) -> Predictions | None:
+        """The predictions of a cell, None if there are none.
+
+        Args:
+            cell: Which cell.
+            mended: Whether damaged files have been kept aside; before that they count as missing.
+
+        Raises:
+            RobobenchError: See `get`.
+        """
+        with suppress(*(() if mended else (DamagedCell,))):
+            return self.get(cell) if self.has(cell) else None
+        return None
 
     def cells(self) -> list[Cell]:
         """All stored cells, sorted, clean ones first; only their headers are read.

@@ -4,7 +4,6 @@ import os
 import platform
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -23,11 +22,17 @@ def out_of(capsys, arguments, code=0):
 @pytest.mark.parametrize("arguments", [["--help"], ["list", "methods"]])
 def test_help_and_lists_answer_at_once(arguments):
     def once():
-        began = time.perf_counter()
+        """Seconds of a processor: other work on the machine does not count."""
+        began = os.times()
         subprocess.run(
             [sys.executable, "-m", "robobench", *arguments], check=True, capture_output=True
         )
-        return time.perf_counter() - began
+        ended = os.times()
+        return (
+            ended.children_user
+            + ended.children_system
+            - (began.children_user + began.children_system)
+        )
 
     assert min(once() for _ in range(4)) < 0.5
 

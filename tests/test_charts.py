@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
+from robobench.corruptions.catalogue import GROUPS
 from robobench.reports import style
 from robobench.reports.builder import compose
 from robobench.reports.by_severity import groups_of, mean_over
+from robobench.reports.console_summary import headings
 from robobench.reports.leaderboard import leaderboards
 from robobench.reports.line_plots import in_color, methods_figure, severity_figure, short
 from robobench.reports.per_image import per_image
@@ -146,6 +148,14 @@ def test_means_over_corruptions(board):
     assert groups_of(["fog", "frost", "gaussian_noise", "mine"]) == {
         "noise": ["gaussian_noise"], "weather": ["fog", "frost"], "others": ["mine"],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("group", sorted(set(GROUPS) - {"common", "all", "codecs"}))
+def test_published_groups_have_their_name_on_pages_and_on_the_console(group):
+    assert groups_of(GROUPS[group]) == {group: list(GROUPS[group])}
+    many = [*GROUPS["all"], *GROUPS[group]]
+    assert list(headings(many)) == list(groups_of(many))
+    assert group in headings(many)
 
 
 def test_reliability_counts_every_prediction(board, run):

@@ -8,11 +8,12 @@ import pandas as pd
 
 from robobench.corruptions.catalogue import native
 from robobench.reports.blocks import Block, Plot, Table, Value
+from robobench.reports.chart import Chart, belongs_to
 from robobench.reports.leaderboard import Leaderboard
 from robobench.reports.line_plots import panels_of, short, unit_of
 from robobench.reports.per_image import Estimate, per_image
 from robobench.reports.style import REFERENCE, fitting, looks
-from robobench.reports.svg import Chart, Spot, belongs_to
+from robobench.reports.svg import Spot
 
 _Known = Mapping[tuple[str, str], Sequence[Estimate]]
 

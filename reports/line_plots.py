@@ -11,6 +11,7 @@ import numpy as np
 
 from robobench.errors import RobobenchError
 from robobench.reports.by_severity import SEVERITIES, mean_over
+from robobench.reports.chart import Chart, belongs_to
 from robobench.reports.leaderboard import MEAN, Leaderboard, Point
 from robobench.reports.method_row import MethodRow
 from robobench.reports.style import (
@@ -26,7 +27,7 @@ from robobench.reports.style import (
     percent,
     width,
 )
-from robobench.reports.svg import Chart, Spot, belongs_to
+from robobench.reports.svg import Spot
 from robobench.types import CLEAN
 
 if TYPE_CHECKING:

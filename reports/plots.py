@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from robobench.reports.blocks import DASH, MINUS, Value
+from robobench.reports.chart import Chart, belongs_to
 from robobench.reports.leaderboard import MEAN, Leaderboard
 from robobench.reports.line_plots import (
     in_color,
@@ -36,7 +37,7 @@ from robobench.reports.style import (
     percent,
     width,
 )
-from robobench.reports.svg import Chart, Spot, belongs_to
+from robobench.reports.svg import Spot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,6 +1,8 @@
 """Charts of a page: real text, colours of light and dark, labels apart, numbers of the tables."""
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -176,3 +178,17 @@ def test_long_names_keep_both_ends():
     assert short("org") == "org"
     assert short("restore:a-long-file-name.pt", 12) == "restor\N{HORIZONTAL ELLIPSIS}me.pt"
     assert len(short("x" * 50)) == 12
+
+
+def test_a_report_without_plots_loads_nothing_that_draws(folder, tmp_path):
+    code = (
+        "import sys\n"
+        "from robobench.reports.builder import build\n"
+        "from robobench.results.run import load\n"
+        "build(load(sys.argv[1]), sys.argv[2], ['html', 'csv'], ['summary'])\n"
+        "drawing = {'matplotlib.figure', 'matplotlib.pyplot', 'seaborn'} & set(sys.modules)\n"
+        "assert not drawing, drawing\n"
+    )
+    command = [sys.executable, "-c", code, str(folder), str(tmp_path)]
+    subprocess.run(command, check=True, timeout=60)
+    assert (tmp_path / "index.html").is_file()

@@ -51,7 +51,7 @@ def estimates_figure(board: Leaderboard, known: _Known) -> Chart:
     """Estimated against true level, one panel for each method and corruption."""
     drawn = looks(board.labels, board.reference)
     columns = fitting(min(len(known), 3), 2.0)
-    figure, panels = panels_of(len(known), columns, height=2.0, shared=False)
+    figure, panels = panels_of(len(known), columns, height=2.0, sharey=False)
     for axes, ((label, corruption), found) in zip(panels, known.items(), strict=True):
         look, x = drawn[label], [one.level for one in found]
         axes.set_title(short(f"{label}, {corruption}", 30), color=look.letters)

@@ -107,8 +107,8 @@ def inline(svg: bytes, alt: str, width: float, figure: Figure, variables: Mappin
     for element in root.iter():  # most are no link's aim
         if element.tag.endswith("}g") and element.get("id") not in used:
             element.attrib.pop("id", None)
-    spots: Sequence[Spot] | None = getattr(figure, "spots", None)
-    if spots is not None:
+    spots: Sequence[Spot] = getattr(figure, "spots", ())
+    if spots:
         root.append(_circles(spots, figure))
     text: str = ElementTree.tostring(root, encoding="unicode")
     return re.sub(r">\s+<", "><", text)

@@ -121,9 +121,7 @@ def build(
     runs = [run] if not isinstance(run, Sequence) else run
     printed = paper_style(paper)
     looks = {name: printed if name == "latex" else PLAIN for name in wanted}
-    made = {
-        look: compose(runs, sections, normalizer, look) for look in dict.fromkeys(looks.values())
-    }
+    made = _compose_each(runs, sections, normalizer, looks.values())
     write({name: made[look] for name, look in looks.items()}, Path(out))
     return Path(out) / FIRST[wanted[0]]
 
@@ -174,13 +172,26 @@ def compose(
     Raises:
         RobobenchError: See `build`.
     """
+    return _compose_each(runs, sections, normalizer, [paper])[paper]
+
+
+def _compose_each(
+    runs: Sequence[Run],
+    sections: Iterable[str] | None,
+    normalizer: str | None,
+    papers: Iterable[PaperStyle],
+) -> dict[PaperStyle, Report]:
+    """A report for each style, all of the same numbers."""
+    names, asked = _chosen(sections), sections is not None
+    run = _joined(runs, normalizer)
+    return {paper: _composed(run, names, asked, paper) for paper in dict.fromkeys(papers)}
+
+
+def _composed(run: Run, names: Sequence[str], asked: bool, paper: PaperStyle) -> Report:
     import robobench
 
-    names = _chosen(sections)
-    run = _joined(runs, normalizer)
     with style.room(paper):
         parts = [_call(name, run) for name in names]
-    asked = sections is not None
     _refuse_same_names(parts)
     found = leaderboards(run)
     told = ", ".join(dict.fromkeys(f"`{s.dataset}` ({s.split})" for s in found))

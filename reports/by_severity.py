@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from robobench.types import Degradation
 
 SEVERITIES = (1, 2, 3, 4, 5)
-_DISJOINT = ("noise", "blur", "weather", "digital", "extra")
+_DISJOINT = ("noise", "blur", "weather", "digital", "extra", "c-bar", "geometry")
 OTHERS = "others"
 
 
@@ -58,7 +58,7 @@ def strength(degradation: Degradation, profile: str) -> str:
 
 
 def groups_of(corruptions: Iterable[str]) -> dict[str, list[str]]:
-    """Corruptions by their group (noise, blur, weather, digital, extra, others), in this order."""
+    """Corruptions by their group, in the order of the catalogue: noise first, others last."""
     home = {name: group for group in _DISJOINT for name in GROUPS[group]}
     found: dict[str, list[str]] = {}
     for name in corruptions:

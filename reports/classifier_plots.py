@@ -11,9 +11,10 @@ from scipy.special import expit, logit
 
 from robobench.analysis.classifier_ranking import Ranking, name_of
 from robobench.reports.blocks import Value
+from robobench.reports.chart import Chart, belongs_to
 from robobench.reports.point_labels import label_points
 from robobench.reports.style import BACKGROUND, INK_ON_COLOR, fix_layout, looks, width
-from robobench.reports.svg import Chart, Spot, belongs_to
+from robobench.reports.svg import Spot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 import pandas as pd
 
 from robobench.reports.blocks import LEVEL, Table, Value
+from robobench.reports.by_severity import groups_of
 from robobench.reports.joined import join
 from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
 from robobench.reports.method_row import MethodRow
@@ -97,16 +98,7 @@ def headings(corruptions: Sequence[str]) -> dict[str, list[str]]:
         short = {name: _short(name) for name in corruptions}
         unique = len(set(short.values())) == len(short)
         return {(short[name] if unique else name): [name] for name in corruptions}
-    from robobench.corruptions.catalogue import GROUPS
-
-    found: dict[str, list[str]] = {}
-    for group in ("noise", "blur", "weather", "digital", "extra", "c-bar", "geometry"):
-        if names := [name for name in corruptions if name in GROUPS.get(group, ())]:
-            found[group] = names
-    grouped = {name for names in found.values() for name in names}
-    if others := [name for name in corruptions if name not in grouped]:
-        found["others"] = others
-    return found
+    return groups_of(corruptions)
 
 
 def _short(name: str) -> str:

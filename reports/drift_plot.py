@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from robobench.reports.style import BACKGROUND, REFERENCE, fitting, looks, width
+from robobench.reports.chart import Chart
+from robobench.reports.line_plots import outer_labels, panels_of
+from robobench.reports.style import BACKGROUND, REFERENCE, fitting, looks
 from robobench.types import CLEAN
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _MOST_NAMED = 7  # lines that a reader can tell apart; of more, those with the l
 _OTHERS = "other methods"
 
 
-def drift_figure(parts: Mapping[str, pd.DataFrame], everything: pd.DataFrame) -> Figure:
+def drift_figure(parts: Mapping[str, pd.DataFrame], everything: pd.DataFrame) -> Chart:
     """Drift against severity, one panel per layer; of many methods most are grey.
 
     Args:
@@ -29,14 +30,12 @@ def drift_figure(parts: Mapping[str, pd.DataFrame], everything: pd.DataFrame) ->
     """
     layers = list(dict.fromkeys(everything["layer"]))
     columns = fitting(2 if len(layers) == 4 else min(len(layers), _PANELS_IN_A_ROW), 1.5)
-    lines = -(-len(layers) // columns)
-    figure = Figure(figsize=(width(), 1.75 * lines + 0.5), layout="constrained")
-    panels = list(figure.subplots(lines, columns, squeeze=False).flat)
+    figure, panels = panels_of(len(layers), columns, height=1.75, below=0.5, sharey=False)
     named = sorted(parts, key=lambda label: float(parts[label]["drift"].mean()))
     named = named if len(named) <= _MOST_NAMED else named[: _MOST_NAMED - 1]
     drawn = looks([label for label in parts if label in named])
     handles: dict[str, Line2D] = {}
-    for place, (axes, layer) in enumerate(zip(panels, layers, strict=False)):
+    for axes, layer in zip(panels, layers, strict=True):
         axes.set_title(layer)
         here = everything[everything["layer"] == layer]
         untreated = here.groupby("severity")["untreated"].mean()
@@ -56,12 +55,7 @@ def drift_figure(parts: Mapping[str, pd.DataFrame], everything: pd.DataFrame) ->
             handles[label if label in drawn else _OTHERS] = line
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if place % columns == 0:
-            axes.set_ylabel("drift / variance")
-        if place + columns >= len(layers):
-            axes.set_xlabel("severity (0: clean)")
-    for axes in panels[len(layers) :]:
-        axes.set_visible(False)
+    outer_labels(panels, columns, "severity (0: clean)", "drift / variance")
     figure.legend(
         list(handles.values()),
         list(handles),

@@ -8,11 +8,12 @@ import pandas as pd
 
 from robobench.corruptions.catalogue import native
 from robobench.reports.blocks import Block, Plot, Table, Value
+from robobench.reports.chart import Chart, belongs_to
 from robobench.reports.leaderboard import Leaderboard
 from robobench.reports.line_plots import panels_of, short, unit_of
 from robobench.reports.per_image import Estimate, per_image
 from robobench.reports.style import REFERENCE, fitting, looks
-from robobench.reports.svg import Chart, Spot, belongs_to
+from robobench.reports.svg import Spot
 
 _Known = Mapping[tuple[str, str], Sequence[Estimate]]
 
@@ -50,7 +51,7 @@ def estimates_figure(board: Leaderboard, known: _Known) -> Chart:
     """Estimated against true level, one panel for each method and corruption."""
     drawn = looks(board.labels, board.reference)
     columns = fitting(min(len(known), 3), 2.0)
-    figure, panels = panels_of(len(known), columns, height=2.0, shared=False)
+    figure, panels = panels_of(len(known), columns, height=2.0, sharey=False)
     for axes, ((label, corruption), found) in zip(panels, known.items(), strict=True):
         look, x = drawn[label], [one.level for one in found]
         axes.set_title(short(f"{label}, {corruption}", 30), color=look.letters)

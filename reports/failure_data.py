@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from robobench.reports import markup
 from robobench.reports.by_severity import strength
 from robobench.reports.leaderboard import MEAN, Leaderboard
 from robobench.reports.per_image import ABSENT, INVALID, PerImage, images_of
@@ -51,8 +51,7 @@ def failure_data(board: Leaderboard, found: PerImage) -> tuple[str, int]:
         "counts": _text(found.better.astype("<u4")),
         "atlas": _atlas(board, index),
     }
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=True)
-    return text.replace("<", "\\u003c"), len(kept)
+    return markup.script_json(data), len(kept)
 
 
 def _most_disputed(found: PerImage, bytes_of_one: int) -> NDArray[np.int64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 
@@ -66,7 +65,7 @@ def views_json(table: Table) -> str:
         ]
         for name, frame in table.views.items()
     }
-    return json.dumps(shown, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
+    return markup.script_json(shown)
 
 
 def _ends(cell: TableCell) -> list[str]:

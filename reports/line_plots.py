@@ -11,10 +11,12 @@ import numpy as np
 
 from robobench.errors import RobobenchError
 from robobench.reports.by_severity import SEVERITIES, mean_over
+from robobench.reports.chart import Chart, belongs_to
 from robobench.reports.leaderboard import MEAN, Leaderboard, Point
 from robobench.reports.method_row import MethodRow
 from robobench.reports.style import (
     BACKGROUND,
+    LOWEST,
     REFERENCE,
     Look,
     fitting,
@@ -26,7 +28,7 @@ from robobench.reports.style import (
     percent,
     width,
 )
-from robobench.reports.svg import Chart, Spot, belongs_to
+from robobench.reports.svg import Spot
 from robobench.types import CLEAN
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def severity_figure(board: Leaderboard) -> Chart:
         told = None if len(board.rows) <= _MOST_TOLD else list(colored)
         _draw_all(figure, axes, board, lines[name], colored, f"{name}, severity", spots=told)
         _severity_axis(axes)
-    _outer_labels(panels, columns, "severity", "accuracy (%)")
+    outer_labels(panels, columns, "severity", "accuracy (%)")
     _label_ends(figure, board, dict(zip(panels, lines.values(), strict=True)))
     return figure
 
@@ -89,7 +91,7 @@ def methods_figure(board: Leaderboard) -> Chart:
         colored = {board.reference, row.label}
         _draw_all(figure, axes, board, lines, colored, "mean, severity", spots=[row.label])
         _severity_axis(axes)
-    _outer_labels(panels, columns, "severity", "accuracy (%)")
+    outer_labels(panels, columns, "severity", "accuracy (%)")
     return figure
 
 
@@ -117,7 +119,7 @@ def level_figure(board: Leaderboard) -> Chart:
         axes.set_xlabel(unit_of(name))
         axes.margins(x=0.02)
         percent(axes)
-    _outer_labels(panels, columns, "", "accuracy (%)")
+    outer_labels(panels, columns, "", "accuracy (%)")
     _label_ends(figure, board, dict(zip(panels, lines.values(), strict=True)))
     return figure
 
@@ -180,21 +182,39 @@ def short(label: str, letters: int = _LETTERS) -> str:
 
 
 def panels_of(
-    count: int, columns: int, height: float, *, shared: bool = True
+    count: int,
+    columns: int,
+    height: float,
+    *,
+    least: float = LOWEST,
+    below: float = 0.3,
+    sharex: bool = False,
+    sharey: bool = True,
 ) -> tuple[Chart, list[Axes]]:
-    """A figure of so many panels in so many columns, whose axes of y are shared or not."""
+    """A figure of so many panels in so many columns.
+
+    Args:
+        count: Number of panels.
+        columns: Panels side by side.
+        height: Of a panel in inches, where the page has room for all.
+        least: Of a panel in inches, where it has not.
+        below: Height in inches for what stands below all panels.
+        sharex: Whether all panels have one horizontal axis.
+        sharey: Whether all panels have one vertical axis.
+    """
     lines = math.ceil(count / columns)
-    height = panel_height(height, lines)
     inches = width() if columns > 1 else narrow_width()
-    figure = Chart(figsize=(inches, lines * height + 0.3), layout="constrained")
-    grid = figure.subplots(lines, columns, sharey=shared, squeeze=False)
+    size = inches, lines * panel_height(height, lines, least) + below
+    figure = Chart(figsize=size, layout="constrained")
+    grid = figure.subplots(lines, columns, sharex=sharex, sharey=sharey, squeeze=False)
     panels = list(grid.flat)
     for axes in panels[count:]:
         axes.set_visible(False)
     return figure, panels[:count]
 
 
-def _outer_labels(panels: Sequence[Axes], columns: int, below: str, left: str) -> None:
+def outer_labels(panels: Sequence[Axes], columns: int, below: str, left: str) -> None:
+    """Name the axes of panels at the edges: below the lowest, beside the first of each row."""
     for place, axes in enumerate(panels):
         if place % columns == 0:
             axes.set_ylabel(left)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import html as _html
+import json
 import re
 import unicodedata
 from collections.abc import Callable
+from typing import Any
 
 _CODE = re.compile(r"`([^`]*)`")
 _PERCENT = re.compile(r"(\d) %")  # must not be broken across lines
@@ -76,6 +78,11 @@ _LONG_WORD = re.compile(r"[^\W_]{16,}")
 def html(text: str) -> str:
     """For HTML, names in ``<code>``."""
     return _split(text, _html.escape, lambda name: f"<code>{_html.escape(name)}</code>")
+
+
+def script_json(data: Any) -> str:
+    """Data as JSON in ASCII that no text in it can end the page's script element with."""
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
 
 
 def latex(text: str) -> str:

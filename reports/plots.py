@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,12 +10,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from robobench.reports.blocks import DASH, MINUS, Value
+from robobench.reports.chart import Chart, belongs_to
 from robobench.reports.leaderboard import MEAN, Leaderboard
 from robobench.reports.line_plots import (
     in_color,
     level_figure,
     methods_figure,
     nothing,
+    panels_of,
     severity_figure,
     short,
 )
@@ -32,11 +33,10 @@ from robobench.reports.style import (
     fitting,
     fix_layout,
     looks,
-    narrow_width,
     percent,
     width,
 )
-from robobench.reports.svg import Chart, Spot, belongs_to
+from robobench.reports.svg import Spot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -196,14 +196,10 @@ def paired_figure(board: Leaderboard) -> Chart:
         raise nothing(board, "paired", "a method besides the reference", "--methods afd,ddp")
     rows = [r for r in leading(board, MOST_PANELS) if r.label != board.reference]
     columns = fitting(min(len(rows), 4), 1.5)
-    lines = math.ceil(len(rows) / columns)
-    size = (width() if columns > 1 else narrow_width(), lines * (0.45 + 0.15 * len(names)) + 0.3)
-    figure = Chart(figsize=size, layout="constrained")
-    grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+    height = 0.45 + 0.15 * len(names)  # whose labels need all of it
+    figure, panels = panels_of(len(rows), columns, height, least=height, sharex=True)
     drawn = looks(board.labels, board.reference)
-    for axes in list(grid.flat)[len(rows) :]:
-        axes.set_visible(False)
-    for axes, row in zip(grid.flat, rows, strict=False):
+    for axes, row in zip(panels, rows, strict=True):
         axes.set_title(short(row.heading, 22), color=drawn[row.label].letters)
         for y in range(1, len(names), 2):
             axes.axhspan(y - 0.5, y + 0.5, color=STRIPE, zorder=0, linewidth=0)

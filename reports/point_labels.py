@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from robobench.reports.chart import belongs_to
 from robobench.reports.line_plots import short
-from robobench.reports.svg import belongs_to
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

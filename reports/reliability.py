@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from robobench.reports.blocks import Block, Plot, Table, Value
+from robobench.reports.chart import Chart, belongs_to
 from robobench.reports.leaderboard import Leaderboard
-from robobench.reports.line_plots import panels_of, short
+from robobench.reports.line_plots import outer_labels, panels_of, short
 from robobench.reports.per_image import BINS, Reliability, per_image
 from robobench.reports.plots import MOST_PANELS
 from robobench.reports.ranking import leading
 from robobench.reports.style import BACKGROUND, REFERENCE, fitting, looks, percent
-from robobench.reports.svg import Chart, Spot, belongs_to
+from robobench.reports.svg import Spot
 
 _FEWEST = 10  # images of a point
 _NAMES = {True: "clean", False: "degraded"}
@@ -75,11 +76,7 @@ def reliability_figure(board: Leaderboard) -> Chart:
         axes.set_ylim(0, 1.03)
         percent(axes, "x", steps=5)
         percent(axes, steps=5)
-    for place, axes in enumerate(panels):
-        if place % columns == 0:
-            axes.set_ylabel("right (%)")
-        if place + columns >= len(panels):
-            axes.set_xlabel("confidence (%)")
+    outer_labels(panels, columns, "confidence (%)", "right (%)")
     return figure
 
 

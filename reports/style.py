@@ -21,7 +21,7 @@ Format = Literal["svg", "pdf", "png"]
 FORMATS: tuple[Format, ...] = ("svg", "pdf", "png")
 
 TALLEST = 0.8  # of a figure, as a share of the height of the text: the caption needs some
-_LOWEST = 0.95  # inches, of a legible panel
+LOWEST = 0.95  # inches, of most legible panels
 _PAPER: ContextVar[PaperStyle] = ContextVar("paper", default=PLAIN)
 
 # Okabe and Ito (2008), without yellow and black: distinguishable with any common colour vision, and
@@ -123,12 +123,18 @@ def on_screen() -> bool:
     return _PAPER.get() == PLAIN
 
 
-def panel_height(wanted: float, lines: int) -> float:
-    """Height in inches of each of so many rows of panels, which have to fit a paper's page."""
+def panel_height(wanted: float, lines: int, least: float = LOWEST) -> float:
+    """Height in inches of each of so many rows of panels, which have to fit a paper's page.
+
+    Args:
+        wanted: Where there is room.
+        lines: Number of rows.
+        least: What a panel needs even where that is too much for the page.
+    """
     paper = _PAPER.get()
     if on_screen():  # which scrolls
         return wanted
-    return min(wanted, max(_LOWEST, (TALLEST * paper.height - 0.3) / lines))
+    return min(wanted, max(least, (TALLEST * paper.height - 0.3) / lines))
 
 
 def fitting(columns: int, least: float) -> int:

@@ -1,7 +1,8 @@
 """Figures as parts of an HTML page: colours that follow light and dark, numbers on hover.
 
-Matplotlib writes the SVG. Artists named by `belongs_to` can be isolated, and each `Spot` of a
-`Chart` becomes a circle with its numbers as a title, which browsers show without any script.
+Matplotlib writes the SVG, and is not needed to import this. Artists with the name of a `SERIES` can
+be isolated, and each `Spot` of a figure becomes a circle with its numbers as a title, which browsers
+show without any script.
 """
 
 from __future__ import annotations
@@ -9,21 +10,19 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from matplotlib.figure import Figure
-
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _POINTS = 72  # Matplotlib's unit in an SVG: points per inch
-_SERIES = "series:"
+SERIES = "series:"  # before the name of a method, as the identifier of an artist
 _COLOR = re.compile(r"#[0-9a-f]{6}")
 _DECIMALS = re.compile(r"(\d+\.\d)\d{3,}")  # a tenth of a point is below what a screen shows
 _FONT = "'DejaVu Sans'"
@@ -50,32 +49,15 @@ class Spot:
     text: str
 
 
-class Chart(Figure):
-    """A figure that knows its numbers.
-
-    Attributes:
-        spots: Where they are.
-    """
-
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self.spots: list[Spot] = []
-
-
-def belongs_to(artist: Artist, series: str) -> None:
-    """Say which method an artist is of, so that a page can isolate it."""
-    artist.set_gid(f"{_SERIES}{series}")
-
-
 def with_own_ids(svg: bytes, name: str) -> bytes:
     """An SVG whose identifiers start with a name, so that several can share a page."""
     root = _parsed(svg)
     known = set()
     for element in root.iter():
         for key, value in list(element.attrib.items()):
-            if key == "id" and value.startswith(_SERIES):
+            if key == "id" and value.startswith(SERIES):
                 del element.attrib[key]
-                element.set("data-series", value.removeprefix(_SERIES))
+                element.set("data-series", value.removeprefix(SERIES))
             elif key == "id" and value in known:  # which Matplotlib before 3.11 repeats
                 del element.attrib[key]
             elif key == "id":
@@ -103,7 +85,7 @@ def inline(svg: bytes, alt: str, width: float, figure: Figure, variables: Mappin
         svg: The file.
         alt: What it shows.
         width: Width as a share of the column.
-        figure: What it was made from.
+        figure: What it was made from; a `robobench.reports.chart.Chart` knows its spots.
         variables: CSS variables that take the place of colours.
     """
     root = _parsed(svg)
@@ -125,8 +107,9 @@ def inline(svg: bytes, alt: str, width: float, figure: Figure, variables: Mappin
     for element in root.iter():  # most are no link's aim
         if element.tag.endswith("}g") and element.get("id") not in used:
             element.attrib.pop("id", None)
-    if isinstance(figure, Chart):
-        root.append(_spots(figure))
+    spots: Sequence[Spot] = getattr(figure, "spots", ())
+    if spots:
+        root.append(_circles(spots, figure))
     text: str = ElementTree.tostring(root, encoding="unicode")
     return re.sub(r">\s+<", "><", text)
 
@@ -138,13 +121,13 @@ def _styled(style: str, variables: Mapping[str, str]) -> str:
     return _COLOR.sub(variable, style.replace(_FONTS, "var(--font)"))
 
 
-def _spots(chart: Chart) -> ElementTree.Element:
-    """The numbers of a chart as circles that a page leaves transparent, with titles."""
+def _circles(spots: Sequence[Spot], figure: Figure) -> ElementTree.Element:
+    """The numbers of a figure as circles that a page leaves transparent, with titles."""
     group = ElementTree.Element(f"{{{_SVG}}}g", {"class": "spots"})
-    height = chart.get_figheight() * _POINTS
-    for spot in chart.spots:
+    height = figure.get_figheight() * _POINTS
+    for spot in spots:
         x, y = (
-            float(v) * _POINTS / chart.dpi for v in spot.axes.transData.transform((spot.x, spot.y))
+            float(v) * _POINTS / figure.dpi for v in spot.axes.transData.transform((spot.x, spot.y))
         )
         attributes = {"cx": f"{x:.1f}", "cy": f"{height - y:.1f}", "data-series": spot.series}
         circle = ElementTree.SubElement(group, f"{{{_SVG}}}circle", attributes)

@@ -1,14 +1,18 @@
 """Charts of a page: real text, colours of light and dark, labels apart, numbers of the tables."""
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
+from robobench.corruptions.catalogue import GROUPS
 from robobench.reports import style
 from robobench.reports.builder import compose
 from robobench.reports.by_severity import groups_of, mean_over
+from robobench.reports.console_summary import headings
 from robobench.reports.leaderboard import leaderboards
 from robobench.reports.line_plots import in_color, methods_figure, severity_figure, short
 from robobench.reports.per_image import per_image
@@ -148,6 +152,14 @@ def test_means_over_corruptions(board):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("group", sorted(set(GROUPS) - {"common", "all", "codecs"}))
+def test_published_groups_have_their_name_on_pages_and_on_the_console(group):
+    assert groups_of(GROUPS[group]) == {group: list(GROUPS[group])}
+    many = [*GROUPS["all"], *GROUPS[group]]
+    assert list(headings(many)) == list(groups_of(many))
+    assert group in headings(many)
+
+
 def test_reliability_counts_every_prediction(board, run):
     found = per_image(board)
     for row in board.rows:
@@ -166,3 +178,17 @@ def test_long_names_keep_both_ends():
     assert short("org") == "org"
     assert short("restore:a-long-file-name.pt", 12) == "restor\N{HORIZONTAL ELLIPSIS}me.pt"
     assert len(short("x" * 50)) == 12
+
+
+def test_a_report_without_plots_loads_nothing_that_draws(folder, tmp_path):
+    code = (
+        "import sys\n"
+        "from robobench.reports.builder import build\n"
+        "from robobench.results.run import load\n"
+        "build(load(sys.argv[1]), sys.argv[2], ['html', 'csv'], ['summary'])\n"
+        "drawing = {'matplotlib.figure', 'matplotlib.pyplot', 'seaborn'} & set(sys.modules)\n"
+        "assert not drawing, drawing\n"
+    )
+    command = [sys.executable, "-c", code, str(folder), str(tmp_path)]
+    subprocess.run(command, check=True, timeout=60)
+    assert (tmp_path / "index.html").is_file()

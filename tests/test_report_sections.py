@@ -252,6 +252,17 @@ def test_normalizer_changes_the_reference(run):
         compose([run], normalizer="twins")
 
 
+def test_formats_of_other_styles_share_the_numbers(registered, tmp_path, write_run):
+    given = []
+    robobench.section("kept")(lambda run: given.append(run) or [])
+    runs = [
+        load(write_run(tmp_path / name, ("org", name), shown=False)) for name in ("afd", "twin")
+    ]
+    build(runs, tmp_path / "out", ["html", "latex"], ["kept"], paper="cvpr")
+    in_page, in_latex = given
+    assert in_page is in_latex
+
+
 # Sections of others ------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """Values, markup, looks, and tables in every format."""
 
 import io
+import json
 import re
 
 import pandas as pd
@@ -31,6 +32,13 @@ from robobench.reports.tables import plain
 )
 def test_values_as_readers_see_them(value, text, interval):
     assert (value.text, value.interval) == (text, interval)
+
+
+def test_no_text_ends_the_script_element_that_holds_it():
+    made = markup.script_json({"name": "</script><b>名"})
+    assert "<" not in made
+    assert made.isascii()
+    assert json.loads(made) == {"name": "</script><b>名"}
 
 
 def test_markup():

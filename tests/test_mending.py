@@ -121,6 +121,12 @@ def test_a_damaged_copy_is_written_anew(folder):
     assert "is itself damaged" in verify(folder).problems[0]
     go_on(folder)
     assert verify(folder).problems == []
+    (folder / "manifest.copy.json").unlink()
+    found = verify(folder)
+    assert found.problems == [], "nothing that the run says is in doubt"
+    assert any("manifest.copy.json" in note and "is missing" in note for note in found.notes)
+    go_on(folder)
+    assert not any("is missing" in note for note in verify(folder).notes)
 
 
 def test_without_manifest_and_copy_nothing_is_guessed(folder):

@@ -149,7 +149,7 @@ def verify(folder: str | Path, dataset: Dataset | None = None) -> Verification:
         f"{path.relative_to(folder)} is left over from an interrupted write: remove it"
         for path in sorted(folder.rglob("*.tmp"))
     ]
-    found.problems += _about_copy(folder)
+    _look_at_copy(folder, found)
     found.problems += _about_tables(folder, manifest)
     found.notes += _about_sessions(folder, manifest)
     found.claims += _claims(found, manifest, unrecorded, dataset)
@@ -298,12 +298,14 @@ def _gone(cells: Sequence[Cell], manifest: Mapping[str, Any]) -> list[str]:
     return [f"{said} (their files end in {', '.join(list(gone)[:3])}): computed anew by {how}"]
 
 
-def _about_copy(folder: Path) -> list[str]:
+def _look_at_copy(folder: Path, found: Verification) -> None:
+    """Is there an intact copy of the manifest? Without any the run is whole, but less safe."""
+    told = f"{COPY}, from which a damaged manifest is restored, is"
     try:
-        parse_manifest(folder / COPY)
+        if parse_manifest(folder / COPY) is None:
+            found.notes.append(f"{told} missing: run again")
     except DamagedManifest:
-        return [f"{COPY}, from which a damaged manifest is restored, is itself damaged: run again"]
-    return []
+        found.problems.append(f"{told} itself damaged: run again")
 
 
 def _about_tables(folder: Path, manifest: Mapping[str, Any]) -> list[str]:

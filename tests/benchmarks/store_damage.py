@@ -1,7 +1,10 @@
-"""Is a store that is killed and damaged the same afterwards? ``python tests/benchmarks/store_damage.py``.
+"""Is a store that is killed and damaged the same afterwards? The numbers of docs/store.md.
+
+    python tests/benchmarks/store_damage.py [--kills 100] [--damages 50] [--limit 16] [--into docs/store.md]
 
 SIGKILLs at random moments of a run, from its first look at the folder to its tables; then random damage to a
 file of a finished run (a bit flipped, the end cut off, the file deleted; cells, manifest, its copy, tables).
+Runs show progress every second time, as where CI is set, since other code looks through the folder then.
 After each completed run cells and tables must be the bytes of a run that nobody disturbed. Damage that
 `verify` does not notice must leave every number in the tables as it was.
 """
@@ -18,6 +21,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 
 import pandas as pd
@@ -35,8 +39,12 @@ SETTINGS = {"methods": "org,median", "corruptions": "jpeg,shot_noise", "severiti
 KINDS = ("flip", "cut", "delete")
 
 
+_SHOWN = cycle(["", "1"])
+
+
 def start(out: Path, limit: int) -> int:
     """Fork a process that runs; it imports nothing again, so most of its time is the run's own."""
+    os.environ["CI"] = next(_SHOWN)
     child = os.fork()
     if child:
         return child
@@ -126,11 +134,12 @@ def spoil(folder: Path, luck: random.Random) -> tuple[str, str]:
 
 
 def noticed(folder: Path) -> bool:
-    """Whether `verify` finds anything."""
+    """Whether `verify` says that anything is damaged or missing."""
     try:
-        return bool(verify(folder).problems)
+        found = verify(folder)
     except RobobenchError:
         return True
+    return bool(found.problems) or any("is missing" in note for note in found.notes)
 
 
 def damage(
@@ -171,13 +180,22 @@ def measure(kills: int, damages: int, limit: int, seed: int = 0) -> Iterator[str
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=KILLS)
     parser.add_argument("--damages", type=int, default=DAMAGES)
-    parser.add_argument("--limit", type=int, default=64)
+    parser.add_argument("--limit", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--into", type=Path, help="page whose block `damage` becomes the result")
     given = parser.parse_args()
     began = time.perf_counter()
+    said = []
     for line in measure(given.kills, given.damages, given.limit, given.seed):
         print(line, flush=True)
+        said.append(f"- {line}.")
     print(f"{time.perf_counter() - began:.0f} s on {sys.platform}")
+    if given.into:
+        begin, end = "<!-- begin damage -->", "<!-- end damage -->"
+        before, _, rest = given.into.read_text(encoding="utf-8").partition(begin)
+        after = rest.partition(end)[2]
+        text = "\n".join([begin, "", *said, "", end])
+        given.into.write_text(f"{before}{text}{after}", encoding="utf-8")

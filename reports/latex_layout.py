@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from robobench.reports import markup
 from robobench.reports.blocks import MINUS
 from robobench.reports.paper_styles import PaperStyle
 from robobench.reports.tables import Layout, Line, TableCell
@@ -232,6 +233,8 @@ class _Measured:
 
     def width(self, text: str, size: float = SIZE) -> float:
         """Width of a text in points."""
+        # In Latin Modern a slash is as wide as a digit.
+        text = text.replace("/", "0") if self.paper.letters > 1 else text
         return text_width(text, size) * self.paper.letters * _SAFE
 
     def row_height(self, line: Line, columns: Sequence[Column]) -> float:
@@ -276,7 +279,10 @@ def text_width(text: str, size: float) -> float:
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextToPath
 
-    letters = "".join(letter if letter < "\u2e80" else "MM" for letter in text)  # as U+540D
+    letters = "".join(  # those of a typewriter are narrower than M, and there are two more: U+540D
+        "M" * (len(markup.code_point(letter)) - 2) if markup.is_lacking(letter) else letter
+        for letter in text
+    )
     letters = re.sub(
         "[\N{MINUS SIGN}\N{PLUS-MINUS SIGN}]", "W", letters
     )  # of mathematics, as wide at 6 pt

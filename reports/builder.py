@@ -203,7 +203,7 @@ def _composed(run: Run, names: Sequence[str], asked: bool, paper: PaperStyle) ->
         parts = [_call(name, run) for name in names]
     _refuse_same_names(parts)
     found = leaderboards(run)
-    figures = [b.figure for part in parts for b in part.blocks if isinstance(b, Plot | Gallery)]
+    figures = [b.figure for part in parts for b in part.blocks if isinstance(b, Plot)]
     told = ", ".join(dict.fromkeys(f"`{s.dataset}` ({s.split})" for s in found))
     backbones = ", ".join(dict.fromkeys(f"`{s.backbone}`" for s in found))
     methods = len({label for s in found for label in s.labels})

@@ -183,15 +183,15 @@ class Method:
         from robobench.backbones.counting import cost_of_predicting
         from robobench.types import Context
 
-        told: dict[str, Any] = {"corruption": "jpeg_compression", "severity": 3, "level": 50.0}
-
         def predict(images: Tensor) -> Tensor:
-            told["header_quality"] = torch.full((len(images),), 50, device=images.device)
-            context = Context(
-                **{name: value for name, value in told.items() if name in self.needs},
+            known = Context(
+                corruption="jpeg_compression",
+                severity=3,
+                level=50.0,
+                header_quality=torch.full((len(images),), 50, device=images.device),
                 indices=torch.arange(len(images), device=images.device),
             )
-            return self.predict(images, context)
+            return self.predict(images, known.told(self.needs))
 
         try:
             return cost_of_predicting(predict, self.backbone)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from robobench.errors import RobobenchError
@@ -28,6 +27,11 @@ MATCHED = "matched"
 def is_matched(trained_on: str) -> bool:
     """Whether `Cell.trained_on` says that the corruption selects the weights."""
     return trained_on.partition("#")[0] == MATCHED
+
+
+def method_label(method: str, trained_on: str) -> str:
+    """A method as on the command line: ``afd`` or ``afd@jpeg_compression``."""
+    return f"{method}@{trained_on}" if trained_on else method
 
 
 @dataclass(frozen=True, order=True)
@@ -109,6 +113,16 @@ class Cell:
     def degradation(self) -> Degradation:
         """The degradation of the images."""
         return Degradation(self.corruption, self.level, self.profile)
+
+    @property
+    def label(self) -> str:
+        """Its method as on the command line: ``afd`` or ``afd@jpeg_compression``."""
+        return method_label(self.method, self.trained_on)
+
+    @property
+    def title(self) -> str:
+        """What it is, in a sentence: ``afd@jpeg_compression on fog 3``."""
+        return f"{self.label} on {self.degradation.label}"
 
     @property
     def digest(self) -> str:
@@ -214,8 +228,7 @@ class Context:
         level: True level in the corruption's own unit, when it needs ``level``.
         header_quality: int tensor N, JPEG quality in the file's header (0 where there is none),
             when it needs ``header_quality``.
-        indices: int64 tensor N, each image's index in its data set, which its random numbers
-            depend on.
+        indices: int64 tensor N, each image's index in its data set, for its random numbers.
     """
 
     corruption: str | None = None
@@ -223,6 +236,10 @@ class Context:
     level: float | None = None
     header_quality: Tensor | None = None
     indices: Tensor | None = None
+
+    def told(self, needs: Collection[str]) -> Context:
+        """What a method with these `Method.needs` gets of it."""
+        return Context(**{k: v for k, v in vars(self).items() if k in (*needs, "indices")})
 
 
 @dataclass(frozen=True)
@@ -355,17 +372,11 @@ class Recipe:
                 are averaged than exist, or several where the best weights are kept.
         """
         firsts = [0, *(first for first, _ in self.restarts), self.steps]
-        if any(a >= b for a, b in pairwise(firsts)):
+        if firsts != sorted(set(firsts)):
             raise ValueError(f"restarts within {self.steps} steps are expected, got {firsts[1:-1]}")
         most = len(firsts) - 1 if self.keep == "last" else 1
         if not 1 <= self.averaged <= most:
             raise ValueError(f"1 to {most} averaged cycles are expected, got {self.averaged}")
-
-    @property
-    def averaged_ends(self) -> tuple[int, ...]:
-        """The steps after which weights enter the mean; empty if nothing is averaged."""
-        ends = (*(first for first, _ in self.restarts), self.steps)
-        return ends[-self.averaged :] if self.averaged > 1 else ()
 
     def with_options(self, **options: Any) -> Recipe:
         """The same recipe with some options changed."""
@@ -374,17 +385,6 @@ class Recipe:
     def in_one_cycle(self, **changes: Any) -> Recipe:
         """The same recipe without restarts, with some fields changed."""
         return replace(self, restarts=(), averaged=1, **changes)
-
-    def rate_at(self, step: int) -> float:
-        """Learning rate of a step: each cycle has a linear warm-up and a half-cosine decay."""
-        cycles = [(0, self.rate), *self.restarts, (self.steps, 0.0)]
-        place = max(p for p, (first, _) in enumerate(cycles[:-1]) if first <= step)
-        (first, peak), (end, _) = cycles[place : place + 2]
-        step, steps = step - first, end - first
-        rise = max(1, round(self.warmup * steps))
-        if step < rise:
-            return peak * (step + 1) / rise
-        return peak * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
     def in_lengths(self) -> dict[str, Recipe]:
         """The usual three: ``standard``, ``quick`` (1/5 of the steps) and ``long`` (4 times)."""

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 from robobench.errors import RobobenchError, unknown_name
 from robobench.files import write_aside
 from robobench.registry import SECTIONS
-from robobench.reports import data_files, html_tables, latex_tables, markup, style, svg, tables
+from robobench.reports import (
+    data_files,
+    fonts,
+    html_tables,
+    latex_tables,
+    markup,
+    style,
+    svg,
+    tables,
+)
 from robobench.reports.blocks import (
     Block,
     Browser,
@@ -194,6 +203,7 @@ def _composed(run: Run, names: Sequence[str], asked: bool, paper: PaperStyle) ->
         parts = [_call(name, run) for name in names]
     _refuse_same_names(parts)
     found = leaderboards(run)
+    figures = [b.figure for part in parts for b in part.blocks if isinstance(b, Plot)]
     told = ", ".join(dict.fromkeys(f"`{s.dataset}` ({s.split})" for s in found))
     backbones = ", ".join(dict.fromkeys(f"`{s.backbone}`" for s in found))
     methods = len({label for s in found for label in s.labels})
@@ -202,7 +212,7 @@ def _composed(run: Run, names: Sequence[str], asked: bool, paper: PaperStyle) ->
         subtitle="; ".join(
             (told, backbones, counted(methods, "method"), counted(len(run.cells), "cell"))
         ),
-        notices=notices(run),
+        notices=[*notices(run), *fonts.missing_letters(figures)],
         parts=[part for part in parts if part.blocks or asked],
         version=robobench.__version__,
         paper=paper,

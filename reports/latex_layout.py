@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from robobench.reports import markup
 from robobench.reports.blocks import MINUS
 from robobench.reports.paper_styles import PaperStyle
 from robobench.reports.tables import Layout, Line, TableCell
@@ -25,7 +26,6 @@ LINE, SMALL_LINE = 9.5, 7.5
 SEPARATION = 3.0  # left and right of each column
 NARROWEST = 3.25 * 72  # of captions and notes above and below
 _GAP = 3.0  # between a number and its interval
-_MARK = 4.0  # beside a number: raised, at about 5.6 pt
 _NAMES = 0.4  # share of the width that the headings of rows may have
 _LONG_TEXT, _LEAST_TEXT = 120.0, 60.0  # a wider column of text is broken into lines
 _FEWEST_ROWS = 4  # of a table that starts at the end of a page
@@ -218,7 +218,7 @@ class _Measured:
         intervals = [shown_interval(cell, self.form) for cell in cells]
         interval = max((self.width(text, SMALL) for text in intervals), default=0.0)
         if self.form == "beside" and interval:
-            mark = _MARK if any(cell.level for cell in cells) else 0.0
+            mark = self.paper.mark if any(cell.level for cell in cells) else 0.0
             width = number + mark + _GAP + interval
         else:
             width = max(number, interval)
@@ -232,7 +232,10 @@ class _Measured:
 
     def width(self, text: str, size: float = SIZE) -> float:
         """Width of a text in points."""
-        return text_width(text, size) * self.paper.letters * _SAFE
+        # In Latin Modern a slash is as wide as a digit.
+        text = text.replace("/", "0") if self.paper.letters > 1 else text
+        wider = self.paper.small_letters if size == SMALL else self.paper.letters
+        return text_width(text, size) * wider * _SAFE
 
     def row_height(self, line: Line, columns: Sequence[Column]) -> float:
         """Height of a row in points."""
@@ -276,7 +279,10 @@ def text_width(text: str, size: float) -> float:
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextToPath
 
-    letters = "".join(letter if letter < "\u2e80" else "MM" for letter in text)  # as U+540D
+    letters = "".join(  # those of a typewriter are narrower than M, and there are two more: U+540D
+        "M" * (len(markup.code_point(letter)) - 2) if markup.is_lacking(letter) else letter
+        for letter in text
+    )
     letters = re.sub(
         "[\N{MINUS SIGN}\N{PLUS-MINUS SIGN}]", "W", letters
     )  # of mathematics, as wide at 6 pt

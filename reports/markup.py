@@ -7,6 +7,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 _CODE = re.compile(r"`([^`]*)`")
@@ -71,6 +72,7 @@ _GREEK_AS_LATIN = (
 )  # fmt: skip
 # Where a long name may go on in the next line: after punctuation inside a word.
 _BREAK = re.compile(r"(?<=\w)[/_,:;=+@-](?=\w)")
+_CODE_POINTS = re.compile(r"\\texttt\{U\+[0-9A-F]+\}(?=\\texttt\{U\+)")
 _PIECE = 10  # letters of a long word that stay together
 _LONG_WORD = re.compile(r"[^\W_]{16,}")
 
@@ -124,8 +126,8 @@ def latex_breakable(text: str) -> str:
 
 
 def _unjoined(text: str) -> str:
-    """Keep consecutive hyphens apart: LaTeX would set the two before an option as one dash."""
-    return text.replace("--", "-{}-")
+    """Keep hyphens apart, of which LaTeX would make a dash; break lines between code points."""
+    return _CODE_POINTS.sub(r"\g<0>\\allowbreak{}", text.replace("--", "-{}-"))
 
 
 def _letter(letter: str) -> str:
@@ -137,8 +139,19 @@ def _letter(letter: str) -> str:
     if " " <= letter <= "~" or "\u00c0" <= letter <= "\u00ff":
         return letter
     if letter.isprintable():
-        return _accented(letter) or _greek(letter) or rf"\texttt{{U+{ord(letter):04X}}}"
+        return _accented(letter) or _greek(letter) or rf"\texttt{{{code_point(letter)}}}"
     return ""
+
+
+def code_point(letter: str) -> str:
+    """What LaTeX shows in place of a letter that it lacks: ``U+540D``."""
+    return f"U+{ord(letter):04X}"
+
+
+@lru_cache(maxsize=8192)
+def is_lacking(letter: str) -> bool:
+    """Whether LaTeX lacks a letter."""
+    return code_point(letter) in _letter(letter)
 
 
 def _accented(letter: str) -> str:

@@ -19,6 +19,8 @@ class PaperStyle:
         height: Height of the text in inches.
         columns: Columns of text on a page.
         letters: Width of its letters compared with those of Times.
+        small_letters: The same of those of intervals, which Latin Modern draws wider.
+        mark: Width in points of a raised mark beside a number.
         font: Family of the letters in figures; each comes with matplotlib.
         dashed: Whether the lines in a figure differ in their dashes too, for prints in grey.
     """
@@ -29,6 +31,8 @@ class PaperStyle:
     height: float
     columns: Literal[1, 2] = 1
     letters: float = 1.0
+    small_letters: float = 1.0
+    mark: float = 4.0
     font: str = "STIXGeneral"  # a Times
     dashed: bool = True
 
@@ -37,7 +41,17 @@ STYLES = {
     style.name: style
     for style in (
         # As wide as the figures of the HTML page, which are drawn only once for both.
-        PaperStyle("plain", 7.0, 4.62, 9.6, letters=1.1, font="DejaVu Sans", dashed=False),
+        PaperStyle(
+            "plain",
+            7.0,
+            4.62,
+            9.6,
+            letters=1.1,
+            small_letters=1.16,
+            mark=6.2,
+            font="DejaVu Sans",
+            dashed=False,
+        ),
         PaperStyle("cvpr", 6.875, 3.25, 8.875, columns=2),
         PaperStyle("neurips", 5.5, 3.25, 9.0),
     )

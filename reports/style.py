@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from robobench.reports import svg
+from robobench.reports import fonts, svg
 from robobench.reports.blocks import name_in_files
 from robobench.reports.paper_styles import PLAIN, PaperStyle
 
@@ -98,7 +98,7 @@ def room(paper: PaperStyle = PLAIN) -> Iterator[None]:
 
     token = _PAPER.set(paper)
     try:
-        with matplotlib.rc_context(_rc()):
+        with matplotlib.rc_context(_rc()), fonts.quiet():
             yield
     finally:
         _PAPER.reset(token)
@@ -204,7 +204,7 @@ def figure_file(figure: Figure, form: Format, name: str) -> bytes:
         "png": {"Software": None},
     }
     file = io.BytesIO()
-    with matplotlib.rc_context(_rc()):
+    with matplotlib.rc_context(_rc()), fonts.quiet():
         fix_layout(figure)
         figure.savefig(file, format=form, metadata=metadata[form])
     made = file.getvalue()
@@ -216,6 +216,7 @@ def fix_layout(figure: Figure) -> None:
 
     Each format measures letters differently and would otherwise compute a layout of its own.
     """
+    fonts.complete(figure)
     if figure.get_layout_engine() is not None:
         figure.draw_without_rendering()
         figure.set_layout_engine("none")

@@ -78,13 +78,8 @@ def method_outputs(spec, dataset, backbone_name, seed, device="cpu"):
         spec, dataset=dataset, backbone=backbone, corruptions=["jpeg_compression"], train_seed=seed
     )
     method, count = chosen.method, 4
-    context = Context(
-        corruption="jpeg_compression" if "corruption" in method.needs else None,
-        severity=3 if "severity" in method.needs else None,
-        level=40.0 if "level" in method.needs else None,
-        header_quality=torch.full((count,), 40) if "header_quality" in method.needs else None,
-        indices=torch.arange(count),
-    )
+    known = Context("jpeg_compression", 3, 40.0, torch.full((count,), 40), torch.arange(count))
+    context = known.told(method.needs)
     batch = images(count, 32).to(device)
     with torch.inference_mode():
         if method.adapts:  # the second answer depends on what was learned from the first batch

@@ -143,7 +143,7 @@ def test_mistakes(folder, tmp_path):
     refused("severities 1 to 5, got 1", folder, out, "--layout", "cifar-c", "--severities", "1")
     (folder / "class0" / "2.png").write_bytes(b"broken")
     (folder / "class0" / "2.bmp").unlink()
-    refused("2.png cannot be used: cannot identify", folder, out, "--corruptions", "fog")
+    refused("2.png cannot be used: not an image", folder, out, "--corruptions", "fog")
     (folder / "class0" / "2.png").unlink()
     (folder / "class0" / "0.png").write_bytes(b"twin")
     refused("the same name in the copy", folder, tmp_path / "new", "--profile", "cifar-c")

@@ -157,6 +157,24 @@ def test_milliseconds_are_measured_in_the_run_and_no_cell_depends_on_them(tmp_pa
     assert any("Time: measured in the run, on " in note for note in table.notes)
 
 
+@pytest.mark.parametrize(("slow", "calls"), [(60.0, 4), (0.1, 1)])
+def test_a_slow_method_is_called_once_to_be_timed(slow, calls, registered, tmp_path, monkeypatch):
+    began = []
+
+    @robobench.method("counted")
+    class Counted(Slow):
+        def predict(self, images, context):
+            began.append(len(images))
+            return super().predict(images, context)
+
+    for name in ("_SLOW", "_SECONDS"):
+        monkeypatch.setattr(f"robobench.evaluation.timing.{name}", slow)
+    done = robobench.run("counted", "contrast", severities="3", limit=64, out=tmp_path)
+    told = {entry["method"]: entry for entry in timed_methods(done.manifest)}
+    assert 4 < told["counted"]["milliseconds"] < 100
+    assert began.count(64) == 2 * (calls + 1), "on clean images and degraded ones, and in the run"
+
+
 @pytest.mark.usefixtures("plugged")
 def test_a_method_that_raises_has_no_time_and_its_cells_are_named(tmp_path):
     with pytest.raises(robobench.errors.CellsFailed, match="broken on clean"):

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from robobench.datasets.decoding import decode, header_quality
+from robobench.datasets.encoded import EncodedDataset
 from robobench.errors import RobobenchError
 
 RAMP = np.arange(48, dtype=np.uint8).reshape(4, 4, 3) * 5
@@ -192,3 +193,16 @@ def test_foreign_tables_give_the_nearest_quality(tmp_path):
 def test_quality_goes_by_the_content_not_the_name(tmp_path):
     assert header_quality(save(tmp_path / "a.jpg", RAMP, format="PNG")) == 0
     assert header_quality(save(tmp_path / "b.png", RAMP, format="JPEG", quality=30)) == 30
+
+
+def test_the_quality_of_images_inside_other_files(tmp_path):
+    forms = {"a": {"format": "JPEG", "quality": 30}, "b": {"format": "PNG"}}
+    files = [save(tmp_path / name, RAMP, **how).read_bytes() for name, how in forms.items()]
+    inside = EncodedDataset(
+        "mine", "test", contents=files.__getitem__, called="image {}".format,
+        labels=np.zeros(2, np.int64), class_names=["one"],
+    )  # fmt: skip
+    assert inside.header_quality(np.array([1, 0])).tolist() == [0, 30]
+    files[0] = b"nothing"
+    with pytest.raises(RobobenchError, match=r"^image 0: not an image that Pillow can read$"):
+        inside.header_quality(np.arange(2))

@@ -16,7 +16,13 @@ import torch
 from torch import nn
 
 from robobench.errors import RobobenchError
-from robobench.training.fitting import LoopSettings, TimeLimitReached, batch_positions, fit_network
+from robobench.training.fitting import (
+    LoopSettings,
+    TimeLimitReached,
+    batch_positions,
+    fit_network,
+    rate_at,
+)
 from robobench.training.recipes import recorded
 from robobench.types import Recipe
 
@@ -182,7 +188,7 @@ def test_a_training_survives_sigkill(tmp_path, monkeypatch):
 
 
 def test_the_rate_rises_and_falls():
-    rates = [RECIPE.rate_at(step) for step in range(RECIPE.steps)]
+    rates = [rate_at(RECIPE, step) for step in range(RECIPE.steps)]
     assert max(rates) == RECIPE.rate
     assert rates.index(max(rates)) in (1, 2)
     assert rates[-1] < 0.05 * RECIPE.rate
@@ -192,9 +198,9 @@ def test_the_rate_rises_and_falls():
 def test_the_rate_starts_over_at_each_restart():
     recipe = replace(RECIPE, steps=30, rate=0.2, warmup=0.2, restarts=((10, 0.1),))
     alone = replace(recipe, steps=20, rate=0.1, restarts=())
-    rates = [recipe.rate_at(step) for step in range(30)]
-    assert rates[:10] == [replace(recipe, steps=10, restarts=()).rate_at(s) for s in range(10)]
-    assert rates[10:] == [alone.rate_at(step) for step in range(20)]
+    rates = [rate_at(recipe, step) for step in range(30)]
+    assert rates[:10] == [rate_at(replace(recipe, steps=10, restarts=()), s) for s in range(10)]
+    assert rates[10:] == [rate_at(alone, step) for step in range(20)]
     assert max(rates[:10]) == 0.2
     assert max(rates[10:]) == 0.1
     assert recipe.in_lengths()["long"].restarts == ((40, 0.1),)

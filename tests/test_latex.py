@@ -11,7 +11,7 @@ import pytest
 
 import robobench.reports
 from robobench.errors import RobobenchError
-from robobench.reports import latex_tables, style
+from robobench.reports import fonts, latex_tables, style
 from robobench.reports.blocks import Table, Value
 from robobench.reports.builder import build, compose
 from robobench.reports.latex_layout import fit
@@ -116,6 +116,41 @@ def test_readers_see_names_as_they_are(write_run, tmp_path):
     assert name in seen
     assert "truth †" in seen
     assert "† oracle" in seen
+
+
+@needs_pdflatex
+@pytest.mark.parametrize("paper", STYLES)
+def test_names_in_chinese_and_russian_fit(paper, write_run, tmp_path):
+    methods = ("org", "去噪方法一", "图像修复网络-大型版本#10", "сеть", "truth")
+    run = load(
+        write_run(
+            tmp_path / "run", methods, images=40, backbone="视觉模型-小", dataset="我的数据集"
+        )
+    )
+    build(run, tmp_path / "out", ["latex"], paper=paper)
+    assert complaints(typeset(tmp_path / "out/report.tex")) == []
+    assert (
+        r"\texttt{U+53BB}\allowbreak{}\texttt{U+566A}" in (tmp_path / "out/report.tex").read_text()
+    )
+
+
+def test_letters_that_no_font_has_are_told_once(run, write_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(fonts, "_font_with", lambda letter: "")
+    chinese = load(write_run(tmp_path / "run", ("org", "去噪"), images=40, shown=False))
+    told = [
+        n.text for n in compose([chinese], ["severity", "recovered"]).notices if "boxes" in n.text
+    ]
+    assert len(told) == 1
+    assert "2 letters (去噪)" in told[0]
+    assert not [n for n in compose([run], ["severity"]).notices if "boxes" in n.text]
+
+
+def test_a_letter_comes_from_another_font(write_run, tmp_path):
+    """Georgian ones are in DejaVu Sans only, of the fonts that come with matplotlib."""
+    run = load(write_run(tmp_path / "run", ("org", "ქსელი"), images=40, shown=False))
+    build(run, tmp_path, ["latex"], ["severity"], paper="cvpr")
+    assert b"DejaVu" in (tmp_path / "figures/severity.pdf").read_bytes()
+    assert "boxes" not in (tmp_path / "report.tex").read_text()
 
 
 def numbers(rows, columns, interval=0.0, **more):

@@ -53,6 +53,11 @@ def flip(path):
     path.write_bytes(spoilt)
 
 
+def make_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
 def cut(path):
     path.write_bytes(path.read_bytes()[:-40])
 
@@ -90,11 +95,12 @@ def test_bytes_that_mean_nothing_are_mended_too(whole, folder):
     assert files(folder) == files(whole)
 
 
-@pytest.mark.parametrize("damage", [flip, cut, os.unlink])
+@pytest.mark.parametrize("damage", [flip, cut, os.unlink, make_folder])
 @pytest.mark.parametrize("name", ["results.csv", "results.parquet"])
 def test_a_damaged_table_is_written_anew(damage, name, whole, folder):
     damage(folder / name)
-    assert any(p.startswith(f"{name} is") for p in verify(folder).problems)
+    what = "damaged" if (folder / name).exists() else "missing"
+    assert any(p.startswith(f"{name} is {what}") for p in verify(folder).problems)
     told = go_on(folder)
     assert told[0].startswith(f"{name}: ")
     assert told[0].endswith("it is written anew")

@@ -42,6 +42,7 @@ def test_each_training_of_a_restorer_is_shown_under_all_corruptions(tmp_path, wr
             for _, pictures in block.rows:
                 for picture in pictures:
                     assert np.unique(Image.open(io.BytesIO(picture.png))) == [shade]
+    assert not any("figure" in vars(b) for b in blocks), "drawn in the style of what is written"
     assert blocks[0].figure.get_axes()
 
 

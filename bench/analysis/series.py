@@ -17,7 +17,7 @@ from robobench.analysis.outcomes import Aligned, Outcomes, align, outcomes_of
 from robobench.analysis.sampling import Sampling, pseudo_images
 from robobench.analysis.statistics import Floats, bootstrap_accuracies, wilson
 from robobench.errors import RobobenchError, unknown_name
-from robobench.types import CLEAN, Cell, Degradation, Predictions
+from robobench.types import CLEAN, Cell, Degradation, Predictions, method_label
 
 THESE = "these trained networks"
 
@@ -63,7 +63,7 @@ class Series:
     @property
     def label(self) -> str:
         """As on the command line: ``afd`` or ``afd@jpeg_compression``."""
-        return f"{self.method}@{self.trained_on}" if self.trained_on else self.method
+        return method_label(self.method, self.trained_on)
 
     @property
     def count(self) -> int:
@@ -265,7 +265,7 @@ def _indistinct(one: Cell, other: Cell) -> RobobenchError:
         f"{name} {getattr(one, name)!r} and {getattr(other, name)!r}" for name in differ
     )
     return RobobenchError(
-        f"two cells of {one.method} on {one.degradation.label} differ only in {told or 'nothing'}: "
+        f"two cells of {one.title} differ only in {told or 'nothing'}: "
         "averaging would hide this; give each its own run (--out)"
     )
 

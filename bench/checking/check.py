@@ -291,14 +291,10 @@ def _labels(cells: Sequence[Cell]) -> dict[Cell, str]:
         trained[cell.method].add(cell.trained_on)
     several = len({cell.backbone for cell in cells}) > 1
     return {
-        cell: (f"{cell.method}@{cell.trained_on}" if len(trained[cell.method]) > 1 else cell.method)
+        cell: (cell.label if len(trained[cell.method]) > 1 else cell.method)
         + (f" of {cell.backbone}" if several else "")
         for cell in cells
     }
-
-
-def _label(cell: Cell) -> str:
-    return f"{cell.method}@{cell.trained_on}" if cell.trained_on else cell.method
 
 
 def _pair(
@@ -327,7 +323,7 @@ def _pair(
         if key in table:
             raise RobobenchError(
                 f"two cells of the run differ only in {' or '.join(ignored)}: "
-                f"{_named(outcomes.cell)}; give each its own run (--out) and check one at a time"
+                f"{outcomes.cell.title}; give each its own run (--out) and check one at a time"
             )
         table[key] = outcomes
     pairs: list[tuple[Outcomes, Outcomes]] = []
@@ -340,7 +336,7 @@ def _pair(
             pairs.append((old, new))
     for name in ("method_version", "backbone_version"):
         changed = {
-            f"{_label(new.cell)}: {name.replace('_', ' ')} {getattr(new.cell, name) or 'none'} now, "
+            f"{new.cell.label}: {name.replace('_', ' ')} {getattr(new.cell, name) or 'none'} now, "
             f"{getattr(old.cell, name) or 'none'} in the baseline"
             for old, new in pairs
             if getattr(old.cell, name) != getattr(new.cell, name)
@@ -352,7 +348,7 @@ def _pair(
             how = "all levels, or more per image" if new.cell.sweep else ""
             raise RobobenchError(
                 f"not comparable: {len(absent)} of the baseline's {len(old.index)} images are "
-                f"missing from {_named(new.cell)}; run with {how or f'--limit {len(old.index)} or more'}"
+                f"missing from {new.cell.title}; run with {how or f'--limit {len(old.index)} or more'}"
             )
     more = max((len(new.index) - len(old.index) for old, new in pairs), default=0)
     if more:
@@ -377,10 +373,6 @@ def _renewed(now: Sequence[Outcomes], before: Sequence[Outcomes]) -> dict[str, t
 def _key(cell: Cell, ignored: Sequence[str], renewed: Mapping[str, Any]) -> tuple[Any, ...]:
     skipped = {*ignored, "seed"} if cell.corruption in renewed else ignored
     return tuple(value for name, value in asdict(cell).items() if name not in skipped)
-
-
-def _named(cell: Cell) -> str:
-    return f"{_label(cell)} on {cell.degradation.label}"
 
 
 def _differences(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:

@@ -26,8 +26,9 @@ from robobench.results.manifest import (
     recorded_checksums,
     row_of,
 )
+from robobench.results.mending import wrong_tables
 from robobench.results.store import OPTIONAL, Store, file_checksum, read_cell
-from robobench.types import Cell, Predictions
+from robobench.types import Cell, Predictions, method_label
 
 # Bounds of a column of a cell file, beyond which it is not unpacked.
 _HEADER_BYTES, _IMAGES_IF_UNKNOWN, _MOST_COLUMNS = 65_536, 10**8, 1000
@@ -261,7 +262,7 @@ def _incomplete(cells: Sequence[Cell], manifest: Mapping[str, Any]) -> list[str]
     lacking: Counter[str] = Counter()
     examples: dict[str, str] = {}
     for backbone, method, trained_on, train_seed in methods:
-        label = f"{method}@{trained_on}" if trained_on else method
+        label = method_label(method, trained_on)
         for degradation, seed in conditions:
             if (method, degradation.corruption) in refused:
                 continue
@@ -310,17 +311,13 @@ def _look_at_copy(folder: Path, found: Verification) -> None:
 
 def _about_tables(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
     """Tables that are not those of the manifest."""
-    problems = []
-    for name, written in manifest.get("tables", {}).items():
-        path = folder / name
-        if not path.is_file():
-            problems.append(f"{name} is missing: {how_to_repeat(manifest)} writes it anew")
-        elif file_checksum(path) != written:
-            problems.append(
-                f"{name} is damaged or was edited: {how_to_repeat(manifest)} keeps it aside and "
-                "writes it anew"
-            )
-    return problems
+    how = how_to_repeat(manifest)
+    return [
+        f"{name} is missing: {how} writes it anew"
+        if why == "missing"
+        else f"{name} is damaged or was edited: {how} keeps it aside and writes it anew"
+        for name, why in wrong_tables(folder, manifest).items()
+    ]
 
 
 def _about_sessions(folder: Path, manifest: Mapping[str, Any]) -> list[str]:

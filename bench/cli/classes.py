@@ -99,7 +99,7 @@ def _chosen(
     if corruption in CORRUPTIONS:
         corruption = CORRUPTIONS.canonical(corruption)
     cells = _named("classifier", backbone, run.cells, lambda c: (c.backbone,))
-    cells = _named("method", method, cells, lambda c: (_label(c), c.method))
+    cells = _named("method", method, cells, lambda c: (c.label, c.method))
     cells = _named("corruption", corruption, cells, lambda c: (c.corruption,))
     if level is not None:
         levels = sorted({c.level for c in cells})
@@ -109,7 +109,7 @@ def _chosen(
             raise RobobenchError(f"--level: expected one of {told}, got {level:g}")
     for what, option, values in (
         ("classifiers", "--backbone", {c.backbone for c in cells}),
-        ("methods", "--method", {_label(c) for c in cells}),
+        ("methods", "--method", {c.label for c in cells}),
     ):
         if len(values) > 1:
             raise RobobenchError(f"{what} {', '.join(sorted(values))}: name one with {option}")
@@ -128,7 +128,3 @@ def _named(
     if not found:
         raise unknown_name(f"{what} of this run", name, {names(cell)[0] for cell in cells})
     return found
-
-
-def _label(cell: Cell) -> str:
-    return f"{cell.method}@{cell.trained_on}" if cell.trained_on else cell.method

@@ -44,6 +44,7 @@ _OTHERS: Final = frozenset((
     ".arw", ".bpg", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".j2c", ".j2k", ".jp2", ".jpc", ".jpf", ".jpx", ".jxl", ".jxr", ".nef", ".orf", ".psd", ".raf", ".rw2", ".svg",
 ))
 # fmt: on
+_NO_IMAGE: Final = "not an image that Pillow can read"
 
 
 def _reads_heif() -> bool:
@@ -84,9 +85,7 @@ def decode(path: Path) -> Image.Image:
     except FileNotFoundError:
         raise RobobenchError("no such file") from None
     except UnidentifiedImageError:
-        raise RobobenchError(
-            "not an image that Pillow can read" if path.stat().st_size else "empty"
-        ) from None
+        raise RobobenchError(_NO_IMAGE if path.stat().st_size else "empty") from None
     except Image.DecompressionBombError:
         raise RobobenchError("more pixels than Pillow accepts") from None
     # Each decoder reports a broken file in its own way.
@@ -140,10 +139,13 @@ def image_size(path: Path) -> tuple[int, int]:
         raise RobobenchError(in_one_line(error)) from error
 
 
-def header_quality(path: Path) -> int:
+def header_quality(source: Path | BinaryIO) -> int:
     """The JPEG quality, 1 to 100, with the quantisation tables nearest to the file's.
 
     See `robobench.corruptions.jpeg_quality.quality_of_tables`. Only the header is read.
+
+    Args:
+        source: An encoded image.
 
     Returns:
         The quality, or 0 if the file is not a JPEG.
@@ -153,9 +155,10 @@ def header_quality(path: Path) -> int:
     """
     from robobench.corruptions.jpeg_quality import quality_of_tables
 
-    check_regular(path)
+    if isinstance(source, Path):
+        check_regular(source)
     try:
-        with Image.open(path) as image:
+        with Image.open(source) as image:
             tables = (
                 getattr(image, "quantization", None) if image.format in {"JPEG", "MPO"} else None
             )
@@ -168,5 +171,7 @@ def header_quality(path: Path) -> int:
 
 def in_one_line(error: Exception) -> str:
     """What a decoder says, without line breaks; the exception's name if it says nothing."""
+    if isinstance(error, UnidentifiedImageError):  # whose text names the file, or a place in memory
+        return _NO_IMAGE
     text = " ".join(str(error).split())
     return text or type(error).__name__

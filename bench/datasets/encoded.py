@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from robobench.corruptions.catalogue import nearest_profile
-from robobench.datasets.decoding import in_one_line, upright
+from robobench.datasets.decoding import header_quality, in_one_line, upright
 from robobench.datasets.geometry import check_geometry, fit_geometry
 from robobench.errors import RobobenchError
 from robobench.types import Geometry
@@ -117,15 +116,18 @@ class EncodedDataset:
         return np.array(self._decoded(index))
 
     def header_quality(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The JPEG quality in each image's header, 1 to 100; 0 if it is not a JPEG."""
-        from robobench.corruptions.jpeg_quality import quality_of_tables
+        """The JPEG quality in each image's header, 1 to 100; 0 if it is not a JPEG.
 
-        def quality(index: int) -> int:
-            with Image.open(io.BytesIO(self._contents(index))) as image:
-                tables: Any = getattr(image, "quantization", None)
-                return quality_of_tables(tables).quality if tables else 0
-
-        return np.array([quality(index) for index in indices.tolist()], dtype=np.int64)
+        Raises:
+            RobobenchError: A header cannot be read.
+        """
+        found = []
+        for index in indices.tolist():
+            try:
+                found.append(header_quality(io.BytesIO(self._contents(index))))
+            except RobobenchError as error:
+                raise RobobenchError(f"{self._called(index)}: {error}") from error
+        return np.array(found, dtype=np.int64)
 
     def _decoded(self, index: int) -> Image.Image:
         try:

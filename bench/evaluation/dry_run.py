@@ -70,11 +70,7 @@ def estimate(plan: Plan) -> Estimate:
         predictions=predictions,
         seconds=seconds,
         megabytes=sum(n * _bytes(method, plan.grid.keep_logits) for method, _, n in missing) / 1e6,
-        missing=[
-            f"{c.method}{f'@{c.trained_on}' if c.trained_on else ''} on {c.degradation.label}: "
-            f"{images} images"
-            for _, c, images in missing
-        ],
+        missing=[f"{cell.title}: {images} images" for _, cell, images in missing],
     )
 
 

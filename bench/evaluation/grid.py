@@ -178,6 +178,14 @@ class Grid:
     keep_logits: bool = False
     designs: Mapping[str, LevelDesign] = field(default_factory=dict)
 
+    def part(self, shard: str | None) -> Grid:
+        """The part that a shard, such as ``3/8``, has of this grid; all of it without one.
+
+        Raises:
+            RobobenchError: See `parse_shard`.
+        """
+        return self if shard is None else replace(self, shard=parse_shard(shard))
+
     def conditions(self) -> list[tuple[Degradation, int]]:
         """Degradation and seed, clean first; deterministic corruptions run once, with seed 0."""
         number, count = self.shard

@@ -73,7 +73,7 @@ class Plan:
     @property
     def part(self) -> Grid:
         """The cells of this session: all, or those of its shard."""
-        return self.grid if self.shard is None else replace(self.grid, shard=self.shard)
+        return self.grid.part(self.configuration.shard)
 
     @property
     def shard(self) -> tuple[int, int] | None:

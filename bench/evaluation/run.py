@@ -217,8 +217,8 @@ def _evaluate(
         for cell, content in outcome.cells:
             if cell not in expected:
                 raise RobobenchError(
-                    f"a worker computed {cell.method} on {cell.degradation.label} with other code or "
-                    "weights than are here: install the same everywhere"
+                    f"a worker computed {cell.title} with other code or weights than are here: install "
+                    "the same everywhere"
                 )
             store.put_file(cell, content)
             finished(cell)
@@ -275,7 +275,7 @@ def _without_ranks(done: Run) -> list[str]:
 
 
 def _name_failures(failures: list[Failure]) -> str:
-    named = ", ".join(f"{f.cell.method} on {f.cell.degradation.label}" for f in failures[:5])
+    named = ", ".join(f.cell.title for f in failures[:5])
     more = f" and {len(failures) - 5} more" if len(failures) > 5 else ""
     cells = "1 cell" if len(failures) == 1 else f"{len(failures)} cells"
     return f"{cells} failed ({named}{more}), the rest are stored; first error: {failures[0].reason}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from robobench.environment import command_line
 from robobench.errors import RobobenchError
 from robobench.evaluation.description import describe
-from robobench.evaluation.grid import parse_shard
 from robobench.evaluation.locking import changing_manifest
 from robobench.results.manifest import ListedCells, read_manifest, write_manifest
 from robobench.results.mending import Damage, mend_cells, mend_tables, restore_manifest
@@ -146,8 +145,7 @@ def _own_files(plan: Plan, shard: str | None = None) -> set[Path]:
     shard = shard or plan.configuration.shard
     if shard is None:
         return found
-    part = replace(plan.grid, shard=parse_shard(shard))
-    return found & {store.path(cell) for cell in part.cells()}
+    return found & {store.path(cell) for cell in plan.grid.part(shard).cells()}
 
 
 def _remove_strays(plan: Plan) -> None:

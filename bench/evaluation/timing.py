@@ -29,13 +29,15 @@ _Read = Callable[[int, int, Degradation, int], tuple[Tensor, Tensor]]
 
 _CALLS: Final = 3
 _SECONDS: Final = 1.0  # of timed calls per condition, after which there is no other
+_SLOW: Final = 10.0  # seconds of a first call beside which compiling and filling caches is little
 
 
 def time_methods(grid: Grid, source: ImageSource, store: Store) -> list[dict[str, Any]]:
     """Time every method that has cells to fill, on its first condition and its last.
 
-    The images are those of the run, as many at once as in it. The fastest of three calls counts;
-    methods take turns, so that other load on the machine affects all alike.
+    The images are those of the run, as many at once as in it. The fastest of three calls after a
+    first one counts, or the first where it took over ten seconds; methods take turns, so that other
+    load on the machine affects all alike.
 
     Returns:
         For each method ``backbone``, ``method``, ``trained_on``, ``train_seed`` (as in the manifest's
@@ -103,18 +105,18 @@ class _Trial:
     _failed: bool = False
 
     def call(self, source: ImageSource, read: _Read) -> None:
-        """Predict once; the first time to compile and fill caches, later to be timed."""
+        """Predict once; the first time to compile and fill caches, unless it is slow, then timed."""
         if self._spent > _SECONDS or self._failed:
             return
         try:
             with torch.inference_mode():
-                if self._input is None:
-                    self._input = self._prepare(source, read)
-                    self._predict(*self._input)
-                    return
+                first = self._input is None
+                self._input = self._input or self._prepare(source, read)
                 seconds = self._predict(*self._input)
         except (Exception, SystemExit):  # noqa: BLE001 - foreign code, whose cells fail by name
             self.fastest, self._failed = math.inf, True
+            return
+        if first and seconds < _SLOW:
             return
         self._spent += seconds
         self.fastest = min(self.fastest, seconds / len(self._input[0]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from robobench.errors import RobobenchError
 from robobench.files import write_aside
@@ -126,13 +126,23 @@ def mend_cells(
     return damages, unclaimed
 
 
-def mend_tables(folder: Path, manifest: Mapping[str, Any]) -> list[Damage]:
-    """Keep tables aside that are not what the manifest says."""
-    damages = []
+def wrong_tables(
+    folder: Path, manifest: Mapping[str, Any]
+) -> dict[str, Literal["missing", "damaged"]]:
+    """The tables that are not what the manifest says, by name."""
+    found: dict[str, Literal["missing", "damaged"]] = {}
     for name, written in manifest.get("tables", {}).items():
         path = folder / name
         if not path.exists():
-            damages.append(Damage(name, "missing"))
+            found[name] = "missing"
         elif not path.is_file() or file_checksum(path) != written:
-            damages.append(_aside(folder, path, "damaged"))
-    return damages
+            found[name] = "damaged"
+    return found
+
+
+def mend_tables(folder: Path, manifest: Mapping[str, Any]) -> list[Damage]:
+    """Keep tables aside that are not what the manifest says."""
+    return [
+        Damage(name, why) if why == "missing" else _aside(folder, folder / name, why)
+        for name, why in wrong_tables(folder, manifest).items()
+    ]

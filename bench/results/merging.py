@@ -136,12 +136,11 @@ def _choose(runs: Sequence[Run]) -> tuple[dict[Cell, Run], list[str]]:
                 sources[cell] = run
                 continue
             theirs = sources[cell].predictions(cell)
-            name = f"{cell.method} on {cell.degradation.label}"
             who = f"{sources[cell].label} and {run.label}"
             if not np.array_equal(mine.index, theirs.index):
-                conflicts.append(f"{name} ({who} have other images)")
+                conflicts.append(f"{cell.title} ({who} have other images)")
             elif count := int((mine.predicted != theirs.predicted).sum()):
-                conflicts.append(f"{name} ({who} differ on {count} of {len(mine)} images)")
+                conflicts.append(f"{cell.title} ({who} differ on {count} of {len(mine)} images)")
             elif not np.array_equal(mine.confidence, theirs.confidence, equal_nan=True):
                 differing += 1
                 gaps = np.abs(mine.confidence - theirs.confidence)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 from unittest import SkipTest
@@ -45,13 +45,9 @@ class Subject:
 
     def told(self, method: Method, device: str = "cpu") -> Context:
         """What a run tells this method."""
-        values: dict[str, Any] = {
-            field.name: getattr(self.context, field.name)
-            for field in fields(Context)
-            if field.name in (*method.needs, "indices")
-        }
+        told = vars(self.context.told(method.needs))
         placed: dict[str, Any] = {
-            k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()
+            k: v.to(device) if isinstance(v, Tensor) else v for k, v in told.items()
         }
         return Context(**placed)
 

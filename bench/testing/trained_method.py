@@ -69,11 +69,9 @@ class Subject:
         classifier = load_backbone(self.backbone, dataset=self.dataset)
         images = open_dataset(self.dataset).read(np.arange(6), classifier.geometry)
         method = METHODS[self.name](classifier, weights)
-        told: dict[str, Any] = {"corruption": "jpeg_compression", "severity": 3, "level": 30.0}
-        needed = {name: value for name, value in told.items() if name in method.needs}
-        context = Context(**needed, indices=torch.arange(6))
+        known = Context("jpeg_compression", severity=3, level=30.0, indices=torch.arange(6))
         with torch.inference_mode():
-            found: torch.Tensor = method.predict(images, context)
+            found: torch.Tensor = method.predict(images, known.told(method.needs))
         return found
 
 

@@ -135,7 +135,7 @@ def _train(state: _TrainingState, objective: Objective, validate: Validation) ->
                 figures = dict(validate())
             network.train()
             state.judge(figures, float(loss))
-        if state.average is not None and state.step in recipe.averaged_ends:
+        if state.average is not None and state.step in averaged_ends(recipe):
             state.average.update_parameters(network)
         now = time.monotonic()
         state.seconds += now - clock
@@ -159,6 +159,24 @@ def _train(state: _TrainingState, objective: Objective, validate: Validation) ->
     state.store()
 
 
+def averaged_ends(recipe: Recipe) -> tuple[int, ...]:
+    """The steps after which weights enter the mean; empty if nothing is averaged."""
+    ends = (*(first for first, _ in recipe.restarts), recipe.steps)
+    return ends[-recipe.averaged :] if recipe.averaged > 1 else ()
+
+
+def rate_at(recipe: Recipe, step: int) -> float:
+    """Learning rate of a step: each cycle has a linear warm-up and a half-cosine decay."""
+    cycles = [(0, recipe.rate), *recipe.restarts, (recipe.steps, 0.0)]
+    place = max(p for p, (first, _) in enumerate(cycles[:-1]) if first <= step)
+    (first, peak), (end, _) = cycles[place : place + 2]
+    step, steps = step - first, end - first
+    rise = max(1, round(recipe.warmup * steps))
+    if step < rise:
+        return peak * (step + 1) / rise
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+
 class _TrainingState:
     """A training in progress: everything that a checkpoint holds."""
 
@@ -171,7 +189,7 @@ class _TrainingState:
         # some devices.
         self.average = (
             AveragedModel(network, multi_avg_fn=get_swa_multi_avg_fn())  # type: ignore[no-untyped-call]
-            if recipe.averaged_ends
+            if averaged_ends(recipe)
             else None
         )
         self.step = 0
@@ -194,7 +212,7 @@ class _TrainingState:
         """Take one optimizer step and return its loss."""
         self.seed_step(self.step)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.rate_at(self.step)
+            group["lr"] = rate_at(self.recipe, self.step)
         with _autocast(self.settings.device, self.precision):
             loss = objective(self.step)
         if not torch.isfinite(loss):

@@ -8,8 +8,9 @@ import pandas as pd
 
 from robobench import section
 from robobench.registry import METRICS
-from robobench.reports.blocks import Block, Table, Text, Unit, Value
-from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
+from robobench.reports.blocks import Block, Table, Unit, Value
+from robobench.reports.by_board import by_board
+from robobench.reports.leaderboard import MEAN, Leaderboard
 from robobench.reports.method_row import MethodRow
 from robobench.reports.reliability import reliability_blocks
 from robobench.types import CLEAN
@@ -23,12 +24,11 @@ _EXPLAINED = ("ece", "nll")  # by the caption
 @section("calibration", order=70)
 def calibration(run: Run) -> list[Block]:
     """Expected calibration error, likelihood, metrics of plug-ins and worst case."""
-    blocks: list[Block] = []
-    for board in leaderboards(run):
-        if not board.alone:
-            blocks.append(Text(board.title, "heading"))
-        blocks += [*reliability_blocks(board), _table(board)]
-    return blocks
+    return by_board(run, _blocks)
+
+
+def _blocks(board: Leaderboard) -> list[Block]:
+    return [*reliability_blocks(board), _table(board)]
 
 
 def _table(board: Leaderboard) -> Table:

@@ -8,8 +8,9 @@ import pandas as pd
 
 from robobench import section
 from robobench.errors import RobobenchError
-from robobench.reports.blocks import Block, Plot, Table, Text, Value
-from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
+from robobench.reports.blocks import Block, Plot, Table, Value
+from robobench.reports.by_board import by_board
+from robobench.reports.leaderboard import MEAN, Leaderboard
 from robobench.reports.method_row import MethodRow
 from robobench.reports.plots import cost_figure
 
@@ -20,27 +21,28 @@ if TYPE_CHECKING:
 @section("cost", order=60)
 def cost(run: Run) -> list[Block]:
     """Parameters, multiply-adds and measured time of each method."""
+    return by_board(run, _blocks)
+
+
+def _blocks(board: Leaderboard) -> list[Block]:
     blocks: list[Block] = []
-    for board in leaderboards(run):
-        if all(row.parameters is None and row.macs is None for row in board.rows):
-            continue
-        if not board.alone:
-            blocks.append(Text(board.title, "heading"))
-        try:
-            figure = cost_figure(board)
-        except RobobenchError:  # no degraded cell was evaluated: the table is still shown
-            pass
-        else:
-            blocks.append(
-                Plot(
-                    f"cost{board.suffix}",
-                    "Mean accuracy on degraded images against the cost of a method; bars: 95 % "
-                    "intervals. Towards the upper left is better.",
-                    figure,
-                    f"Accuracy against multiply-adds and parameters for {', '.join(board.labels)}.",
-                )
+    if all(row.parameters is None and row.macs is None for row in board.rows):
+        return []
+    try:
+        figure = cost_figure(board)
+    except RobobenchError:  # no degraded cell was evaluated: the table is still shown
+        pass
+    else:
+        blocks.append(
+            Plot(
+                f"cost{board.suffix}",
+                "Mean accuracy on degraded images against the cost of a method; bars: 95 % "
+                "intervals. Towards the upper left is better.",
+                figure,
+                f"Accuracy against multiply-adds and parameters for {', '.join(board.labels)}.",
             )
-        blocks.append(_table(board))
+        )
+    blocks.append(_table(board))
     return blocks
 
 

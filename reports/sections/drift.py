@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from robobench import section
-from robobench.reports.blocks import Block, Plot, Table, Text, Value
+from robobench.reports.blocks import Block, Plot, Table, Value
+from robobench.reports.by_board import by_board
 from robobench.reports.drift_plot import drift_figure
-from robobench.reports.leaderboard import Leaderboard, leaderboards
+from robobench.reports.leaderboard import Leaderboard
 from robobench.results.manifest import DRIFT
 from robobench.types import CLEAN
 
@@ -23,30 +25,29 @@ def drift(run: Run) -> list[Block]:
     found = _measured(run)
     if found is None:
         return []
+    return by_board(run, partial(_blocks, found=found))
+
+
+def _blocks(board: Leaderboard, found: pd.DataFrame) -> list[Block]:
+    mine = found[found["backbone"] == board.backbone]
+    parts = {row.label: part for row in board.rows if len(part := row.of(mine))}
+    if not parts:
+        return []
     blocks: list[Block] = []
-    for board in leaderboards(run):
-        mine = found[found["backbone"] == board.backbone]
-        parts = {row.label: part for row in board.rows if len(part := row.of(mine))}
-        if not parts:
-            continue
-        if not board.alone:
-            blocks.append(Text(board.title, "heading"))
-        graded = mine[mine["severity"].notna()]
-        if len(graded):
-            blocks.append(
-                Plot(
-                    f"drift{board.suffix}",
-                    "Drift of the features at each severity, averaged over corruptions: squared "
-                    "distance to the features of the clean image, as a share of their variance; "
-                    "severity 0: clean images, where a repair should change nothing. Grey: without a "
-                    f"repair. First {int(mine['images'].max())} images.",
-                    drift_figure(parts, graded),
-                    f"Drift against severity for {', '.join(parts)}, one panel per layer.",
-                )
+    graded = mine[mine["severity"].notna()]
+    if len(graded):
+        blocks.append(
+            Plot(
+                f"drift{board.suffix}",
+                "Drift of the features at each severity, averaged over corruptions: squared "
+                "distance to the features of the clean image, as a share of their variance; "
+                "severity 0: clean images, where a repair should change nothing. Grey: without a "
+                f"repair. First {int(mine['images'].max())} images.",
+                drift_figure(parts, graded),
+                f"Drift against severity for {', '.join(parts)}, one panel per layer.",
             )
-        blocks.append(_by_layer(board, parts))
-        blocks.append(_by_corruption(board, parts))
-    return blocks
+        )
+    return [*blocks, _by_layer(board, parts), _by_corruption(board, parts)]
 
 
 def _measured(run: Run) -> pd.DataFrame | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from robobench import section
-from robobench.reports.blocks import Block, Browser, Text
+from robobench.reports.blocks import Block, Browser
+from robobench.reports.by_board import by_board
 from robobench.reports.failure_data import failure_data
-from robobench.reports.leaderboard import Leaderboard, leaderboards
+from robobench.reports.leaderboard import Leaderboard
 from robobench.reports.per_image import PerImage, images_of, per_image
 
 if TYPE_CHECKING:
@@ -17,23 +18,22 @@ if TYPE_CHECKING:
 @section("failures", order=55, title="Who errs where")
 def failures(run: Run) -> list[Block]:
     """Images that one method gets right and another wrong; to choose from in HTML."""
-    blocks: list[Block] = []
-    for board in leaderboards(run):
-        found = per_image(board)
-        if len(found.labels) < 2 or not len(found.index):
-            continue
-        if not board.alone:
-            blocks.append(Text(board.title, "heading"))
-        data, count = failure_data(board, found)
-        blocks.append(
-            Browser(
-                f"failures{board.suffix}",
-                _caption(board, found, count),
-                data,
-                "Choosing images needs a browser that runs scripts.",
-            )
-        )
-    return blocks
+    return by_board(run, _blocks)
+
+
+def _blocks(board: Leaderboard) -> list[Block]:
+    found = per_image(board)
+    if len(found.labels) < 2 or not len(found.index):
+        return []
+    data, count = failure_data(board, found)
+    return [
+        Browser(
+            f"failures{board.suffix}",
+            _caption(board, found, count),
+            data,
+            "Choosing images needs a browser that runs scripts.",
+        ),
+    ]
 
 
 def _caption(board: Leaderboard, found: PerImage, count: int) -> str:

@@ -9,7 +9,8 @@ import pandas as pd
 
 from robobench import section
 from robobench.reports.blocks import Block, Plot, Table, Text, Value, name_in_files
-from robobench.reports.leaderboard import Leaderboard, leaderboards
+from robobench.reports.by_board import by_board
+from robobench.reports.leaderboard import Leaderboard
 from robobench.reports.line_plots import level_figure, unit_of
 
 if TYPE_CHECKING:
@@ -22,25 +23,26 @@ _INTERVAL = re.compile(r"Acc\((\d+),\s*(\d+)\)$")
 @section("level", order=30, title="Accuracy by level")
 def level(run: Run) -> list[Block]:
     """Accuracy along sweeps of levels (JPEG quality, noise sigma), with interval means."""
+    return by_board(run, _blocks)
+
+
+def _blocks(board: Leaderboard) -> list[Block]:
     blocks: list[Block] = []
-    for board in leaderboards(run):
-        if not board.sweeps:
-            continue
-        if not board.alone:
-            blocks.append(Text(board.title, "heading"))
-        blocks.append(
-            Plot(
-                f"level{board.suffix}",
-                "Accuracy by level. Bands: pointwise 95 % Wilson intervals."
-                + "".join(f" {told}" for name in board.sweeps if (told := board.divided(name))),
-                level_figure(board),
-                f"Accuracy against level for {', '.join(board.labels)}, one panel for each of "
-                f"{', '.join(board.sweeps)}.",
-            )
+    if not board.sweeps:
+        return []
+    blocks.append(
+        Plot(
+            f"level{board.suffix}",
+            "Accuracy by level. Bands: pointwise 95 % Wilson intervals."
+            + "".join(f" {told}" for name in board.sweeps if (told := board.divided(name))),
+            level_figure(board),
+            f"Accuracy against level for {', '.join(board.labels)}, one panel for each of "
+            f"{', '.join(board.sweeps)}.",
         )
-        for name in board.sweeps:
-            blocks += _intervals(board, name)
-            blocks += _by_level(board, name)
+    )
+    for name in board.sweeps:
+        blocks += _intervals(board, name)
+        blocks += _by_level(board, name)
     return blocks
 
 

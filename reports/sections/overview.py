@@ -8,8 +8,9 @@ import pandas as pd
 
 from robobench import section
 from robobench.reports.blocks import Block, Card, Table, Text, Value, counted
+from robobench.reports.by_board import by_board
 from robobench.reports.facts import fact_of
-from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
+from robobench.reports.leaderboard import MEAN, Leaderboard
 from robobench.reports.method_row import MethodRow, headings
 from robobench.reports.method_verdicts import verdicts
 from robobench.reports.ranking import bold_notes, marked
@@ -25,16 +26,17 @@ _INTERVALS = "Brackets: 95 % intervals (bootstrap over images, the same draws fo
 @section("summary", order=10)
 def summary(run: Run) -> list[Block]:
     """The findings in words, and the two central tables."""
+    return by_board(run, _blocks)
+
+
+def _blocks(board: Leaderboard) -> list[Block]:
     blocks: list[Block] = []
-    for board in leaderboards(run):
-        if not board.alone:
-            blocks.append(Text(board.title, "heading"))
-        blocks.append(_sentences(board))
-        blocks.append(_headline(board))
-        if len(board.corruptions) > 1:
-            blocks += by_group(board, (_INTERVALS,))
-            blocks.append(with_views(board, _by_corruption(board)))
-        blocks += _published(board)
+    blocks.append(_sentences(board))
+    blocks.append(_headline(board))
+    if len(board.corruptions) > 1:
+        blocks += by_group(board, (_INTERVALS,))
+        blocks.append(with_views(board, _by_corruption(board)))
+    blocks += _published(board)
     return blocks
 
 

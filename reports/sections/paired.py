@@ -10,8 +10,9 @@ import pandas as pd
 from robobench import section
 from robobench.analysis.pairwise import Difference
 from robobench.analysis.series import scope
-from robobench.reports.blocks import Block, Plot, Table, Text, Value
-from robobench.reports.leaderboard import Leaderboard, leaderboards
+from robobench.reports.blocks import Block, Plot, Table, Value
+from robobench.reports.by_board import by_board
+from robobench.reports.leaderboard import Leaderboard
 from robobench.reports.method_row import MethodRow
 from robobench.reports.plots import MOST_PANELS, paired_figure
 from robobench.reports.ranking import differences, judged
@@ -23,29 +24,28 @@ if TYPE_CHECKING:
 @section("paired", order=50, title="Gain over the reference")
 def paired(run: Run) -> list[Block]:
     """Paired differences from the reference, with intervals and tests."""
-    blocks: list[Block] = []
-    for board in leaderboards(run):
-        if board.reference_row is None or not board.others:
-            continue
-        gains = {row.label: differences(board, board.reference_row, row) for row in board.others}
-        if not any(gains.values()):
-            continue
-        if not board.alone:
-            blocks.append(Text(board.title, "heading"))
-        names = ", ".join(row.label for row in board.others)
-        blocks.append(
-            Plot(
-                f"paired{board.suffix}",
-                f"Gain of each method over `{board.reference}` on the same images, in points of "
-                "accuracy; bars: 95 % intervals of the paired difference, each for itself. Which "
-                f"differences are established, the p-values below say. Of {_of(board)}.{_shown(board)}",
-                paired_figure(board),
-                f"Gains over {board.reference} with intervals for {names}.",
-            )
-        )
-        blocks.append(_table(board, gains))
-        blocks.append(_chances(board))
-    return blocks
+    return by_board(run, _blocks)
+
+
+def _blocks(board: Leaderboard) -> list[Block]:
+    if board.reference_row is None or not board.others:
+        return []
+    gains = {row.label: differences(board, board.reference_row, row) for row in board.others}
+    if not any(gains.values()):
+        return []
+    names = ", ".join(row.label for row in board.others)
+    return [
+        Plot(
+            f"paired{board.suffix}",
+            f"Gain of each method over `{board.reference}` on the same images, in points of "
+            "accuracy; bars: 95 % intervals of the paired difference, each for itself. Which "
+            f"differences are established, the p-values below say. Of {_of(board)}.{_shown(board)}",
+            paired_figure(board),
+            f"Gains over {board.reference} with intervals for {names}.",
+        ),
+        _table(board, gains),
+        _chances(board),
+    ]
 
 
 def _shown(board: Leaderboard) -> str:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from robobench import section
-from robobench.reports.blocks import DASH, Block, Table, Text
-from robobench.reports.leaderboard import Leaderboard, leaderboards
+from robobench.reports.blocks import DASH, Block, Table
+from robobench.reports.by_board import by_board
+from robobench.reports.leaderboard import Leaderboard
 from robobench.reports.plots import MOST_PANELS
 from robobench.reports.ranking import leading
 
@@ -19,14 +20,13 @@ if TYPE_CHECKING:
 @section("pairs", order=52, title="Every pair of methods")
 def pairs(run: Run) -> list[Block]:
     """Wins, ties and losses of every pair of methods over the corruptions."""
-    blocks: list[Block] = []
-    for board in leaderboards(run):
-        if len(board.rows) < 3 or not board.corruptions:  # of two, the gains say it all
-            continue
-        if not board.alone:
-            blocks.append(Text(board.title, "heading"))
-        blocks.append(_table(board))
-    return blocks
+    return by_board(run, _blocks)
+
+
+def _blocks(board: Leaderboard) -> list[Block]:
+    if len(board.rows) < 3 or not board.corruptions:  # of two, the gains say it all
+        return []
+    return [_table(board)]
 
 
 def _table(board: Leaderboard) -> Table:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from robobench import section
-from robobench.reports.blocks import Block, Plot, Table, Text
-from robobench.reports.leaderboard import Leaderboard, leaderboards
+from robobench.reports.blocks import Block, Plot, Table
+from robobench.reports.by_board import by_board
+from robobench.reports.leaderboard import Leaderboard
 from robobench.reports.plots import heatmap_figure
 
 if TYPE_CHECKING:
@@ -18,29 +19,28 @@ if TYPE_CHECKING:
 @section("recovered", order=40, title="Share of the loss recovered")
 def recovered(run: Run) -> list[Block]:
     """Share of the reference's loss that each method recovers, as a heat map."""
-    blocks: list[Block] = []
-    for board in leaderboards(run):
-        rows = board.others
-        shares = [
-            board.summed(row, name, "recovered").value for row in rows for name in board.corruptions
-        ]
-        if not any(share is not None for share in shares):
-            continue
-        if not board.alone:
-            blocks.append(Text(board.title, "heading"))
-        blocks.append(
-            Plot(
-                f"recovered{board.suffix}",
-                f"Share of the loss of `{board.reference}` that a method recovers, in percent: 100 "
-                "is as good as on clean images, below 0 is worse than no remedy. Blank where the "
-                "loss itself is within noise, or the method is not applicable.",
-                heatmap_figure(board),
-                f"Heat map of the share recovered: {', '.join(r.label for r in rows)} by "
-                f"{', '.join(board.corruptions)}.",
-            )
-        )
-        blocks.append(_table(board))
-    return blocks
+    return by_board(run, _blocks)
+
+
+def _blocks(board: Leaderboard) -> list[Block]:
+    rows = board.others
+    shares = [
+        board.summed(row, name, "recovered").value for row in rows for name in board.corruptions
+    ]
+    if not any(share is not None for share in shares):
+        return []
+    return [
+        Plot(
+            f"recovered{board.suffix}",
+            f"Share of the loss of `{board.reference}` that a method recovers, in percent: 100 "
+            "is as good as on clean images, below 0 is worse than no remedy. Blank where the "
+            "loss itself is within noise, or the method is not applicable.",
+            heatmap_figure(board),
+            f"Heat map of the share recovered: {', '.join(r.label for r in rows)} by "
+            f"{', '.join(board.corruptions)}.",
+        ),
+        _table(board),
+    ]
 
 
 def _table(board: Leaderboard) -> Table:

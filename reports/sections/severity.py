@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from robobench import section
-from robobench.reports.blocks import Block, Plot, Table, Text, Value, name_in_files
-from robobench.reports.leaderboard import Leaderboard, leaderboards
+from robobench.reports.blocks import Block, Plot, Table, Value, name_in_files
+from robobench.reports.by_board import by_board
+from robobench.reports.leaderboard import Leaderboard
 from robobench.reports.line_plots import MOST_COLORED, in_color, methods_figure, severity_figure
 from robobench.reports.method_row import MethodRow
 
@@ -21,26 +22,27 @@ _FOLD_FROM = 3  # tables beyond this many are shown on demand in HTML: the plot 
 @section("severity", order=20, title="Accuracy by severity")
 def severity(run: Run) -> list[Block]:
     """Accuracy at every severity, by corruption."""
+    return by_board(run, _blocks)
+
+
+def _blocks(board: Leaderboard) -> list[Block]:
     blocks: list[Block] = []
-    for board in leaderboards(run):
-        if not board.graded:
-            continue
-        if not board.alone:
-            blocks.append(Text(board.title, "heading"))
-        if len(board.others) > MOST_COLORED:
-            blocks.append(_by_method(board))
-        blocks.append(
-            Plot(
-                f"severity{board.suffix}",
-                "Accuracy on clean images and at each severity. Bands: pointwise 95 % Wilson "
-                f"intervals{_seeds(board)}. {_grey(board)}".rstrip(),
-                severity_figure(board),
-                f"Accuracy against severity for {', '.join(board.labels)}, one panel for each "
-                f"of {', '.join(board.graded)}.",
-            )
+    if not board.graded:
+        return []
+    if len(board.others) > MOST_COLORED:
+        blocks.append(_by_method(board))
+    blocks.append(
+        Plot(
+            f"severity{board.suffix}",
+            "Accuracy on clean images and at each severity. Bands: pointwise 95 % Wilson "
+            f"intervals{_seeds(board)}. {_grey(board)}".rstrip(),
+            severity_figure(board),
+            f"Accuracy against severity for {', '.join(board.labels)}, one panel for each "
+            f"of {', '.join(board.graded)}.",
         )
-        folded = len(board.graded) >= _FOLD_FROM
-        blocks += [_table(board, name, folded=folded) for name in board.graded]
+    )
+    folded = len(board.graded) >= _FOLD_FROM
+    blocks += [_table(board, name, folded=folded) for name in board.graded]
     return blocks
 
 

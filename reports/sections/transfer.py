@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from robobench import section
-from robobench.reports.blocks import Block, Table, Text
-from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
+from robobench.reports.blocks import Block, Table
+from robobench.reports.by_board import by_board
+from robobench.reports.leaderboard import MEAN, Leaderboard
 from robobench.types import is_matched
 from robobench.weights.coverage import trained_corruptions
 
@@ -21,23 +22,21 @@ if TYPE_CHECKING:
 @section("transfer", order=46, title="Trained on one corruption, evaluated on another")
 def transfer(run: Run) -> list[Block]:
     """The share of the loss that each training of a method recovers, by corruption evaluated."""
-    blocks: list[Block] = []
-    for board in leaderboards(run):
-        if not board.degraded:
-            continue
-        several: dict[str, list[MethodRow]] = {}
-        for row in board.others:
-            if row.trained_on and not is_matched(row.trained_on):
-                several.setdefault(row.method, []).append(row)
-        tables = [
-            _table(board, method, rows)
-            for method, rows in several.items()
-            if len({row.trained_on for row in rows}) > 1
-        ]
-        if tables and not board.alone:
-            blocks.append(Text(board.title, "heading"))
-        blocks += tables
-    return blocks
+    return by_board(run, _blocks)
+
+
+def _blocks(board: Leaderboard) -> list[Block]:
+    if not board.degraded:
+        return []
+    several: dict[str, list[MethodRow]] = {}
+    for row in board.others:
+        if row.trained_on and not is_matched(row.trained_on):
+            several.setdefault(row.method, []).append(row)
+    return [
+        _table(board, method, rows)
+        for method, rows in several.items()
+        if len({row.trained_on for row in rows}) > 1
+    ]
 
 
 def _table(board: Leaderboard, method: str, rows: list[MethodRow]) -> Table:

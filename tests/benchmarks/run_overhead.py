@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
+from benchmarked_networks import add_arguments, networks
 from markdown_tables import markdown, write_block
 from torch import Tensor
 
@@ -147,53 +148,24 @@ def measure(settings: Mapping[str, Any], turns: int) -> dict[str, str]:
     return row
 
 
-def cases(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The runs: a network of small images and one of large ones, each on two lists of corruptions."""
-    if options.shipped:
-        networks = [({"dataset": "shapes10"}, options.small_images)]
-    else:
-        small = {
-            "dataset": "cifar10",
-            "weights": str(options.weights / "cifar10-resnet56.safetensors"),
-        }
-        large = {
-            "dataset": f"folder:{options.photographs}",
-            "backbone": "torchvision:resnet18",
-            "weights": str(options.weights / "imagenet-resnet18.safetensors"),
-        }
-        networks = [(small, options.small_images), (large, options.large_images)]
-    return [
-        {
-            **network,
-            "limit": images,
-            "corruptions": corruptions,
-            "severities": 3,
-            "device": options.device,
-        }
-        for network, images in networks
-        for corruptions in SELECTORS.values()
-    ]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--weights", type=Path, help="folder of the networks' weights")
-    parser.add_argument("--photographs", type=Path, help="folder of ImageNet-like photographs")
-    parser.add_argument("--shipped", action="store_true", help="shapes10, with nothing to download")
+    add_arguments(parser)
     parser.add_argument("--small-images", type=int, default=1000, help="of 32 pixels")
     parser.add_argument("--large-images", type=int, default=250, help="of 224 pixels")
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--device", default="cpu")
     parser.add_argument("--into", type=Path, help="page whose block `overhead` becomes the table")
     options = parser.parse_args()
-    if not options.shipped and None in (options.weights, options.photographs):
-        parser.error("--weights FOLDER and --photographs FOLDER are expected, or --shipped")
-    if options.device.startswith("cuda") and not torch.cuda.is_available():
-        print("skipped: there is no GPU here")
-        return
     torch.set_num_threads(1)
     keep_freed_memory()  # as the command line does, for both
-    every = cases(options)
+    counts = options.small_images, options.large_images
+    every = [
+        {**network, "limit": images, "corruptions": corruptions, "severities": 3}
+        for network, images in zip(networks(parser, options), counts, strict=False)
+        for corruptions in SELECTORS.values()
+    ]
+    if not every:
+        return
     measure({**every[0], "limit": 20}, 1)  # compiles and imports
     text = markdown(pd.DataFrame([measure(case, options.turns) for case in every]))
     print(text)

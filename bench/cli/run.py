@@ -99,6 +99,7 @@ _PATH = _options.PATH
     "--compile",
     is_flag=False,
     flag_value="auto",
+    shell_complete=_names.of_compilation,
     help="Compile networks: always, never, or auto (the plain --compile): if it pays. [default: never]",
 )
 @_options.batch_size

@@ -100,7 +100,7 @@ def test_a_wrong_compiler_is_found_out(tmp_path, monkeypatch):
     monkeypatch.setattr(compilation, "compiled", Broken())
     with pytest.raises(RobobenchError, match="org says something else once compiled"):
         robobench.run(compile="always", out=tmp_path / "run", **SETTINGS, **toy())
-    assert not list((tmp_path / "run" / "cells").iterdir())
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_cannot_be_compiled_is_told_in_a_line(tmp_path, monkeypatch):
@@ -113,6 +113,7 @@ def test_what_cannot_be_compiled_is_told_in_a_line(tmp_path, monkeypatch):
     ) as e:
         robobench.run(compile="always", out=tmp_path / "run", **SETTINGS, **toy())
     assert "\n" not in str(e.value)
+    assert not (tmp_path / "run").exists()
 
 
 def test_without_a_compiler_nothing_begins(tmp_path, monkeypatch, capsys):

@@ -18,8 +18,11 @@ from robobench.contracts import Method
 from robobench.errors import RobobenchError
 from robobench.evaluation.automatic_precision import manifest_before
 from robobench.evaluation.configuration import Configuration
-from robobench.evaluation.runner import chunk_size
+from robobench.evaluation.grid import Grid
+from robobench.evaluation.images import ImageSource
+from robobench.evaluation.runner import chunk_size, padded
 from robobench.results.manifest import compilation_of
+from robobench.results.store import Store
 from robobench.types import Context, Cost
 from robobench.weights.selection import SelectedMethod
 
@@ -170,6 +173,33 @@ def compiled_where_possible(
     return found, [note] if left else []
 
 
+def compile_ahead(grid: Grid, source: ImageSource, store: Store) -> None:
+    """Compile the methods that have cells to fill, so that nothing is written if one cannot be.
+
+    Args:
+        grid: The cells and their methods.
+        source: The images, of which the first serve as an example.
+        store: What is there already.
+
+    Raises:
+        RobobenchError: A method cannot be compiled, or says something else once it is.
+    """
+    before = manifest_before(store.folder)
+    if before is not None and compilation_of(before) != ALWAYS:
+        return  # a folder that the session refuses
+    for selected in grid.methods:
+        if not isinstance(selected, CompiledSelection):
+            continue
+        missing = (
+            (degradation, seed)
+            for degradation, seed in grid.conditions()
+            if (cell := grid.cell(selected, degradation, seed)) and not store.has(cell)
+        )
+        if condition := next(missing, None):
+            some = source.batch(0, min(selected.chunk, len(source)), *condition)[1]
+            selected.method.predict(padded(some, selected.chunk), Context())
+
+
 class _CompiledMethod(Method):
     """A method whose predictions for whole chunks come from its compiled network.
 
@@ -193,21 +223,21 @@ class _CompiledMethod(Method):
         if len(images) != self._chunk:
             return self._plain.predict(images, context)
         if self._run is None:
-            network = self._plain.as_module()
-            assert network is not None  # see `can_be_compiled`
-            run = _compiled_pass(network, self.backbone, images, self._name)
-            self._check(run(images), images, context)
-            self._run = run
+            self._run = self._compiled(images)
         return self._run(images)
 
-    def _check(self, found: Tensor, images: Tensor, context: Context) -> None:
+    def _compiled(self, images: Tensor) -> Callable[[Tensor], Tensor]:
+        network = self._plain.as_module()
+        assert network is not None  # see `can_be_compiled`
+        run = _compiled_pass(network, self.backbone, images, self._name)
         with torch.inference_mode():
-            most = float((found - self._plain.predict(images, context)).abs().max())
+            most = float((run(images) - self._plain.predict(images, Context())).abs().max())
         if not most <= _TOLERANCE[self.backbone.precision]:  # nor NaN
             raise RobobenchError(
                 f"--compile: {self._name} says something else once compiled (probabilities differ by up "
                 f"to {most:.2g}): leave out --compile"
             )
+        return run
 
     def columns(self, images: Tensor, clean: Tensor, context: Context) -> dict[str, Tensor]:
         """Those of the method."""

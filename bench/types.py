@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CLEAN = "clean"
 MATCHED = "matched"
+_IF_ANY: Final = ("compiled", "sweep")  # fields that files have only where there is one
 
 
 def is_matched(trained_on: str) -> bool:
@@ -84,6 +85,7 @@ class Cell:
         corruption_version: Version of the corruption; of the parts of a mixture, joined by ``+``.
         dataset_version: Version of what reads and resizes the images.
         backbone_version: Version of the classifier's code, unless built in or a library's.
+        compiled: What compiled the method's network (``inductor``), which changes the last digits.
         sweep: The levels that the images are divided among (``1-100``), where a cell has only some
             of them; how many levels each image is evaluated at is no part of a cell's identity.
     """
@@ -107,6 +109,7 @@ class Cell:
     corruption_version: str = ""
     dataset_version: str = ""
     backbone_version: str = ""
+    compiled: str = ""
     sweep: str = ""
 
     @property
@@ -130,14 +133,14 @@ class Cell:
         return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
 
     def as_dict(self) -> dict[str, Any]:
-        """All fields, as files have them: `sweep` only where there is one."""
-        return {name: value for name, value in asdict(self).items() if name != "sweep" or value}
+        """All fields, as files have them: `compiled` and `sweep` only where there is one."""
+        return {n: value for n, value in asdict(self).items() if n not in _IF_ANY or value}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Cell:
         """The inverse of `as_dict`; unknown or missing fields are refused."""
         names = {f.name for f in fields(cls)}
-        if {*values, "sweep"} != names:
+        if {*values, *_IF_ANY} != names:
             told = f"a cell has the fields {sorted(names)}, this one has {sorted(values)}"
             raise RobobenchError(f"{told}: it was written by another version of robobench")
         return cls(**values)
@@ -368,8 +371,7 @@ class Recipe:
         """Refuse cycles that cannot be run.
 
         Raises:
-            ValueError: The restarts are not ascending or not all within the steps; or more cycles
-                are averaged than exist, or several where the best weights are kept.
+            ValueError: Restarts that do not ascend within the steps, or too many averaged cycles.
         """
         firsts = [0, *(first for first, _ in self.restarts), self.steps]
         if firsts != sorted(set(firsts)):
@@ -388,7 +390,6 @@ class Recipe:
 
     def in_lengths(self) -> dict[str, Recipe]:
         """The usual three: ``standard``, ``quick`` (1/5 of the steps) and ``long`` (4 times)."""
-        lengths = {"standard": 1.0, "quick": 0.2, "long": 4.0}
         return {
             name: replace(
                 self,
@@ -396,5 +397,5 @@ class Recipe:
                 minutes=self.minutes * factor,
                 restarts=tuple((round(first * factor), rate) for first, rate in self.restarts),
             )
-            for name, factor in lengths.items()
+            for name, factor in {"standard": 1.0, "quick": 0.2, "long": 4.0}.items()
         }

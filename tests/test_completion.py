@@ -23,6 +23,7 @@ def test_names_are_completed():
     assert "noise" in completions(["run", "--corruptions"], "no")
     assert "cifar10" in completions(["run", "--dataset"], "cif")
     assert "afd" in completions(["export"], "af")
+    assert completions(["run", "--compile"], "a") == ["auto", "always"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

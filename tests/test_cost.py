@@ -183,3 +183,18 @@ def test_a_method_that_raises_has_no_time_and_its_cells_are_named(tmp_path):
     assert {e["method"]: "milliseconds" in e for e in timed_methods(manifest)} == {
         "org": True, "broken": False,
     }  # fmt: skip
+
+
+@pytest.mark.usefixtures("plugged")
+def test_a_slow_method_is_timed_once_per_condition(tmp_path, monkeypatch):
+    called = []
+    predict = Slow.predict
+    monkeypatch.setattr(
+        Slow, "predict", lambda *told: called.append(len(told[1])) or predict(*told)
+    )
+    monkeypatch.setattr("robobench.evaluation.timing._SECONDS", 0.05)
+    settings = {"corruptions": "contrast", "severities": "3", "limit": 64}
+    done = robobench.run("slow", no_reference=True, out=tmp_path / "run", **settings)
+    # Under each of two conditions: a first call, one that is timed, and the run.
+    assert [count for count in called if count == 64] == [64] * 6
+    assert timed_methods(done.manifest)[0]["milliseconds"] > 4

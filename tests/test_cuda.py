@@ -78,3 +78,15 @@ def test_a_run_and_a_training_agree(tmp_path, monkeypatch):
     done = CliRunner().invoke(cli, command.split())
     assert done.exit_code == 0, done.output
     assert list((tmp_path / "weights").glob("*.safetensors"))
+
+
+def test_a_compiled_run_agrees(tmp_path):
+    pytest.importorskip("triton")
+    accuracy = []
+    for word in ("never", "always"):
+        command = f"run --methods afd --corruptions jpeg --limit 100 --device cuda --compile {word}"
+        done = CliRunner().invoke(cli, [*command.split(), "--out", str(tmp_path / word)])
+        assert done.exit_code == 0, done.output
+        frame = load(tmp_path / word).frame
+        accuracy.append(frame[frame["metric"] == "accuracy"]["value"].to_numpy())
+    assert np.abs(accuracy[0] - accuracy[1]).max() <= 0.02

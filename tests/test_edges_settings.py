@@ -14,8 +14,8 @@ from robobench.evaluation.configuration import Configuration
 VALUED = [
     *("methods", "corruptions", "dataset", "split", "data-root", "limit", "classes", "severities"),
     *("profile", "engine", "seed", "backbone", "weights", "train-seeds", "resize", "crop"),
-    *("interpolation", "mean", "std", "corrupt-at", "device", "precision", "batch-size", "workers"),
-    *("executor", "ray-address", "shard", "config", "plugin", "out"),
+    *("interpolation", "mean", "std", "corrupt-at", "device", "precision", "compile", "batch-size"),
+    *("workers", "executor", "ray-address", "shard", "config", "plugin", "out"),
 ]
 OTHERS = [
     "report {run} --out",

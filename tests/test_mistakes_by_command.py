@@ -32,7 +32,7 @@ RUN = {
                    "onnx:text.txt", "there-is-none.py:f", "text.txt:f"],
     "--weights": FILES, "--models": [*FILES, "broken.toml", "types.toml"], "--label": [""], "--resize": NUMBERS, "--crop": NUMBERS, "--interpolation": WORDS,
     "--mean": TRIPLES, "--std": [*TRIPLES, "0,1,1", "-1,1,1", "1e-320,1,1"],
-    "--corrupt-at": WORDS, "--device": [*WORDS, "meta", "cuda:99"], "--precision": WORDS,
+    "--corrupt-at": WORDS, "--device": [*WORDS, "meta", "cuda:99"], "--precision": WORDS, "--compile": WORDS,
     "--batch-size": NUMBERS, "--workers": NUMBERS, "--executor": WORDS,
     "--config": [*FILES, "broken.toml", "types.toml", "unknown.toml"], "--plugin": FILES,
     "--classes": ["", "there-is-none", "empty-folder", "sorted"], "--layer": ["nonsense", "a.b.c"],

@@ -301,7 +301,8 @@ def _pair(
     now: Sequence[Outcomes], before: Sequence[Outcomes]
 ) -> tuple[list[tuple[Outcomes, Outcomes]], list[Outcomes], list[Outcomes], list[str]]:
     """Pairs of cells, those that only the run has, that only the baseline has, and notes."""
-    ignored, notes = ["weights", "method_version", "backbone_version", "sweep"], []
+    changing = ("method_version", "backbone_version", "compiled")
+    ignored, notes = ["weights", "sweep", *changing], []
     for name, word in (
         *(("backbone", "classifier"), ("geometry", ""), ("train_seed", "train seed")),
         *(("normalisation", ""), ("layer", "")),
@@ -334,7 +335,7 @@ def _pair(
             lacking.append(old)
         else:
             pairs.append((old, new))
-    for name in ("method_version", "backbone_version"):
+    for name in changing:
         changed = {
             f"{new.cell.label}: {name.replace('_', ' ')} {getattr(new.cell, name) or 'none'} now, "
             f"{getattr(old.cell, name) or 'none'} in the baseline"

@@ -39,6 +39,11 @@ def of_datasets(ctx: click.Context, parameter: click.Parameter, typed: str) -> l
     return [name for name in DATASETS if name.startswith(typed)]
 
 
+def of_compilation(ctx: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    """What ``--compile`` takes."""
+    return [word for word in ("auto", "always", "never") if word.startswith(typed)]
+
+
 def _last(typed: str, names: Callable[[], Iterable[str]]) -> list[str]:
     before, comma, last = typed.rpartition(",")
     named = set(before.split(","))

@@ -95,6 +95,13 @@ _PATH = _options.PATH
 )
 @_options.device
 @_options.precision
+@click.option(
+    "--compile",
+    is_flag=False,
+    flag_value="auto",
+    shell_complete=_names.of_compilation,
+    help="Compile networks: always, never, or auto (the plain --compile): if it pays. [default: never]",
+)
 @_options.batch_size
 @click.option("--workers", type=int, help="Threads that read files.")
 @click.option("--executor", help="local or ray. [default: local]")

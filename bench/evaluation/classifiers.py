@@ -79,7 +79,7 @@ def prepare_all(
     plans = prepare_together(each, tell)
     for plan in plans:
         own = plan.configuration
-        plan.configuration = replace(configuration, layer=own.layer, precision=own.precision)
+        plan.configuration = replace(configuration, layer=own.layer, **_settled(own))
     profiles = dict.fromkeys(plan.profile for plan in plans)
     if len(profiles) > 1:
         raise RobobenchError(
@@ -105,12 +105,12 @@ def prepare_together(
         RobobenchError: See `plan.prepare`.
     """
     plans: list[Plan] = []
-    precision: str | None = None
+    settled: dict[str, Any] = {}
     for asked in each:
-        one = asked if precision is None else replace(asked, precision=precision)
+        one = replace(asked, **settled)
         plan = prepare(one, tell=tell, several=True, source=source)
-        precision = plan.configuration.precision  # of the first one, if it was to be measured
-        plan.classifiers = (replace(one, precision=precision),)
+        settled = _settled(plan.configuration)  # by the first one, if it was to be measured
+        plan.classifiers = (replace(one, **settled),)
         alike = next((known for known in plans if _see_alike(known, plan)), None)
         if alike is None:
             plans.append(plan)
@@ -120,6 +120,11 @@ def prepare_together(
             alike.classifiers += plan.classifiers
             alike.notes = list(dict.fromkeys([*alike.notes, *plan.notes]))
     return plans
+
+
+def _settled(configuration: Configuration) -> dict[str, Any]:
+    """How the networks of a run compute, which is the same for all its classifiers."""
+    return {"precision": configuration.precision, "compile": configuration.compile}
 
 
 def _see_alike(one: Plan, other: Plan) -> bool:

@@ -51,6 +51,8 @@ class Configuration:
         corrupt_at: ``crop`` or ``native``.
         device: ``auto`` or a torch device; ``cuda`` stands for all GPUs of the machine.
         precision: ``fp32``, ``bf16``, or ``auto``: that of the folder, or the faster one here.
+        compile: Whether networks are compiled: ``never``, ``always``, or ``auto``: as in the folder, or
+            if it pays here.
         batch_size: Images read and degraded at once; does not affect results. ``auto`` halves it where
             memory does not suffice.
         workers: Threads that read files.
@@ -98,6 +100,7 @@ class Configuration:
     corrupt_at: str = "crop"
     device: str = "auto"
     precision: str = "fp32"
+    compile: str = "never"
     batch_size: int | str | None = None
     workers: int | None = None
     executor: str = "local"
@@ -119,6 +122,7 @@ class Configuration:
         _one_of("--corrupt-at", self.corrupt_at, ("crop", "native"))
         _one_of("--engine", self.engine, ("native", "imagecorruptions"))
         _one_of("--precision", self.precision, ("fp32", "bf16", "auto"))
+        _one_of("--compile", self.compile, ("auto", "always", "never"))
         for option, chosen, allowed in (
             ("--stream", self.stream, ("iid", "by-class")),
             ("--adapt", self.adapt, ("continual", "episodic")),

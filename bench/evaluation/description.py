@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from robobench.corruptions import catalogue
 from robobench.environment import command_line, machine, versions
 from robobench.errors import RobobenchError
-from robobench.results.manifest import IDENTITY, row_of
+from robobench.results.manifest import IDENTITY, compilation_of, row_of
 from robobench.types import CLEAN, ORACLE_NEEDS
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ def _refuse_other_run(plan: Plan, fingerprint: str, before: dict[str, Any] | Non
         **_geometries(plan, before),
         "place of corruption": (before["corrupt_at"], plan.configuration.corrupt_at),
         "precision": (before["machine"]["precision"], plan.configuration.precision),
+        "word for --compile": (compilation_of(before), plan.configuration.compile),
         "saving as JPEG 85": (before["save_jpeg85"], plan.configuration.save_jpeg85),
     }
     for what, (then, asked) in now.items():
@@ -202,6 +203,7 @@ def _describe_methods(plan: Plan, before: list[dict[str, Any]]) -> list[dict[str
             "layer": selected.layer,
             "method_version": selected.version,
             "backbone_version": selected.backbone.version,
+            "compiled": selected.compiled,
             "needs": needs,
             "adapts": selected.method.adapts,
             **_stream(selected.method, plan.source.side),
@@ -213,7 +215,7 @@ def _describe_methods(plan: Plan, before: list[dict[str, Any]]) -> list[dict[str
             "notes": list(selected.notes),
         }
         known = rows.get(row_of(entry))
-        if known and all(known[key] == entry[key] for key in IDENTITY):
+        if known and all(known.get(key, "") == entry[key] for key in IDENTITY):
             entry["weights"] = {**known["weights"], **entry["weights"]}
             entry["cards"] = [c for c in known["cards"] if c not in entry["cards"]] + entry["cards"]
         rows[row_of(entry)] = entry

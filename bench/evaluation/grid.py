@@ -229,6 +229,7 @@ class Grid:
             corruption_version=catalogue.version_of(degradation),
             dataset_version=self.dataset_version,
             backbone_version=method.backbone.version,
+            compiled=method.compiled,
             sweep="" if design is None else design.sweep,
         )
 

@@ -17,7 +17,8 @@ from robobench.datasets import nested_order, open_dataset
 from robobench.datasets.opening import check_dataset_name
 from robobench.environment import choose_device, is_missing_gpu
 from robobench.errors import MissingWeights, NotApplicable, RobobenchError, unknown_name
-from robobench.evaluation.automatic_precision import precision_for
+from robobench.evaluation.automatic_precision import settle_precision
+from robobench.evaluation.compilation import NEVER, compiled_where_possible, settle_compilation
 from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.grid import (
     Grid,
@@ -111,13 +112,7 @@ def make_plan(
     backbones = [_load(configuration, module, dataset, here, seed) for seed in train_seeds]
     for backbone in backbones:
         backbone.label = configuration.label or backbone.label
-    chosen: list[str] = []
-    if configuration.precision == "auto":
-        precision, told = precision_for(configuration.folder, backbones[0])
-        configuration = replace(configuration, precision=precision)
-        chosen.append(told)
-        for backbone in backbones:
-            backbone.precision = precision
+    configuration, chosen = settle_precision(configuration, backbones)
     if configuration.layer is not None:
         _ = backbones[0].split  # a layer that is not there is a mistake, whatever the methods
     opened = dataset if source is None else source.dataset
@@ -138,6 +133,8 @@ def make_plan(
     designs = {} if per_image is None else design_levels(degradations, per_image, len(source))
     for backbone in backbones:
         backbone.side = source.side
+    passes = len(source) * (1 + len(degradations))
+    configuration, told = settle_compilation(configuration, backbones, passes)
     corruptions = list(dict.fromkeys(d.corruption for d in degradations))
     methods: list[SelectedMethod] = []
     left_out: list[str] = []
@@ -167,6 +164,9 @@ def make_plan(
             if not _is_known(selected, methods, corruptions):
                 _ = selected.cost  # so is a damaged file
                 methods.append(selected)
+    if configuration.compile != NEVER:
+        methods, left = compiled_where_possible(methods, source.side)
+        told += left
     grid = Grid(
         dataset=data.name,
         split=configuration.split,
@@ -181,7 +181,7 @@ def make_plan(
     )
     plan = Plan(configuration, data, source, grid, device, profile, several=several)
     plan.in_memory = dataset is not None or module is not None
-    plan.notes += [*chosen, *dict.fromkeys(left_out), *_notes(plan)]
+    plan.notes += [*chosen, *told, *dict.fromkeys(left_out), *_notes(plan)]
     return plan
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from robobench.errors import CellsFailed, RobobenchError
 from robobench.evaluation.classifiers import prepare_all
+from robobench.evaluation.compilation import ALWAYS, compile_ahead
 from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.locking import changing_manifest, writing_to
 from robobench.evaluation.plan import prepare
@@ -166,6 +167,8 @@ def execute(
     folder = plan.configuration.folder
     check_folder(folder)
     plan.source.check()
+    if plan.configuration.compile == ALWAYS and plan.configuration.executor == "local":
+        compile_ahead(plan.part, plan.source, Store(folder))
     with writing_to(folder, plan.shard):
         session = begin(plan, tell)
 

@@ -28,7 +28,7 @@ from robobench.weights.selection import SelectedMethod
 _Read = Callable[[int, int, Degradation, int], tuple[Tensor, Tensor]]
 
 _CALLS: Final = 3
-_SECONDS: Final = 1.0  # of timed calls per condition, after which there is no other
+_SECONDS: Final = 1.0  # per condition, the first call included, after which there is no other
 _SLOW: Final = 10.0  # seconds of a first call beside which compiling and filling caches is little
 
 
@@ -106,20 +106,19 @@ class _Trial:
 
     def call(self, source: ImageSource, read: _Read) -> None:
         """Predict once; the first time to compile and fill caches, unless it is slow, then timed."""
-        if self._spent > _SECONDS or self._failed:
+        if self._failed or (self._spent > _SECONDS and self.fastest < math.inf):
             return
+        first = self._input is None
         try:
             with torch.inference_mode():
-                first = self._input is None
                 self._input = self._input or self._prepare(source, read)
                 seconds = self._predict(*self._input)
         except (Exception, SystemExit):  # noqa: BLE001 - foreign code, whose cells fail by name
             self.fastest, self._failed = math.inf, True
             return
-        if first and seconds < _SLOW:
-            return
         self._spent += seconds
-        self.fastest = min(self.fastest, seconds / len(self._input[0]))
+        if not first or seconds >= _SLOW:
+            self.fastest = min(self.fastest, seconds / len(self._input[0]))
 
     def _prepare(self, source: ImageSource, read: _Read) -> tuple[Tensor, Context]:
         """Images and context, as in the run."""

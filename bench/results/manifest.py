@@ -17,7 +17,7 @@ MANIFEST, COPY = "manifest.json", "manifest.copy.json"
 TABLES = ("results.parquet", "results.csv")
 DRIFT = "drift.csv"  # of the features, where it was measured
 # Of a method in a manifest and in its cells: what its numbers depend on beside its weights.
-IDENTITY = ("normalisation", "layer", "method_version", "backbone_version")
+IDENTITY = ("normalisation", "layer", "method_version", "backbone_version", "compiled")
 
 
 class DamagedManifest(RobobenchError):
@@ -135,7 +135,16 @@ def timed_methods(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "batch": told["batch"],
                 "timed_on": _in_words(machine),
             }
-    return [{**times.get(row_of(entry), {}), **entry} for entry in manifest.get("methods", ())]
+    found = [{**times.get(row_of(entry), {}), **entry} for entry in manifest.get("methods", ())]
+    for entry in found:
+        if "timed_on" in entry and entry.get("compiled"):
+            entry["timed_on"] += ", compiled"
+    return found
+
+
+def compilation_of(manifest: Mapping[str, Any]) -> str:
+    """Whether a run compiles networks: ``always`` or ``never``, which earlier versions did not tell."""
+    return str(manifest.get("configuration", {}).get("compile", "never"))
 
 
 def _in_words(machine: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from robobench.contracts import Method
 from robobench.errors import NotApplicable, RobobenchError, foreign
@@ -52,6 +52,7 @@ class SelectedMethod:
     trained_on: str
     train_seed: int
     cards: Mapping[str, Path]
+    compiled: ClassVar[str] = ""  # `Cell.compiled`
 
     @cached_property
     def version(self) -> str:

@@ -6,7 +6,7 @@ import os
 import platform
 import shlex
 import sys
-from typing import Any
+from typing import Any, TextIO, TypeGuard
 
 from robobench.errors import RobobenchError
 
@@ -23,6 +23,20 @@ _DISTRIBUTIONS = (
     "opencv-python",
     "scikit-image",
 )
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a stream leads to a terminal.
+
+    Not one that was closed (``2>&-`` leaves None), nor an object that a program put in its place and
+    that cannot tell.
+    """
+    return is_open(stream) and hasattr(stream, "isatty") and bool(stream.isatty())
+
+
+def is_open(stream: TextIO | None) -> TypeGuard[TextIO]:
+    """Whether a stream can be written to."""
+    return stream is not None and not getattr(stream, "closed", False)
 
 
 def versions() -> dict[str, str]:

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
+from robobench.environment import is_terminal
 from robobench.reports.blocks import Block, Table, Text
 from robobench.reports.tables import Layout, Line, TableCell, footnotes, lay_out, plain, to_log
 
@@ -21,10 +22,20 @@ _INTERVAL = "95 %"
 
 
 def screen(file: TextIO | None = None) -> Console:
-    """The console to print to: standard output, or a file."""
+    """The console to print to: standard output, or a file.
+
+    Whether it is a terminal decides over its layout, whatever FORCE_COLOR says, which many set in CI:
+    the log of a run is Markdown that pull requests show.
+    """
     from rich.console import Console
 
-    console = Console(file=file or sys.stdout, highlight=False, emoji=False, markup=False)
+    class Screen(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # where rich would end the program
+
+    there = sys.stdout if file is None else file
+    options: dict[str, Any] = {"highlight": False, "emoji": False, "markup": False}
+    console = Screen(file=there, force_terminal=is_terminal(there), **options)
     console.soft_wrap = not console.is_terminal  # a log keeps its lines
     return console
 

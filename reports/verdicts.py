@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from robobench.checking.check import (
+from robobench.checking.verdict import (
     BETTER,
     MISSING,
     NOT_COMPARABLE,
@@ -34,6 +34,8 @@ def headline(result: CheckResult) -> str:
     missing = sum(v.outcome == MISSING for v in result.cells)
     cells = f"{len(result.cells)} cells" + (f", {worse} of them worse" if worse else "")
     cells += f", {missing} of them missing" if missing else ""
+    unpaired = sum(v.is_unpaired for v in result.cells)
+    cells += f", {unpaired} of them unpaired" if unpaired else ""
     return (
         f"{result.outcome} ({cells}; tolerance {result.tolerance:g} points, alpha {result.alpha:g})"
     )
@@ -95,9 +97,15 @@ def _changed(result: CheckResult) -> list[Verdict]:
 
 
 def _legend(shown: Sequence[Verdict]) -> list[str]:
-    """What the mark after an outcome means, if it is there."""
+    """What the marks after an outcome mean, as far as they are there."""
     remarks = dict.fromkeys(v.remark for v in shown if v.outcome == SAME and v.remark)
-    return [f"(!): the loss is {remark}." for remark in remarks]
+    told = [f"(!): the loss is {remark}." for remark in remarks]
+    if any(v.is_unpaired for v in shown):
+        told.append(
+            "(u): unpaired, as two accuracies on different images: image by image, smaller losses "
+            "are found."
+        )
+    return told
 
 
 def _new(result: CheckResult) -> list[str]:
@@ -115,8 +123,9 @@ def _power(result: CheckResult) -> str:
     """What a check would have detected; after a failure, what worse means."""
     if result.outcome == WORSE:
         return f"Worse means: a significant loss of more than {result.tolerance:g} points."
+    unpaired = any(v.is_unpaired for v in result.means)
     return (
-        f"On these images, a loss of {result.detectable:.1f} points in the mean would be detected "
+        f"On {'images like these' if unpaired else 'these images'}, a loss of {result.detectable:.1f} points in the mean would be detected "
         "four times out of five."
     )
 
@@ -124,7 +133,12 @@ def _power(result: CheckResult) -> str:
 def _table(verdicts: Sequence[Verdict]) -> Table:
     """Method, cell, before, now, change with its interval, p: one row per verdict, by outcome."""
     rows = [_cells(verdict) for verdict in verdicts]
-    outcomes = [v.outcome + (" (!)" if v.remark and v.outcome == SAME else "") for v in verdicts]
+    outcomes = [
+        v.outcome
+        + (" (u)" if v.is_unpaired else "")
+        + (" (!)" if v.remark and v.outcome == SAME else "")
+        for v in verdicts
+    ]
     columns = ["method", "cell", "before", "now", "points [95 %]", "p"]
     frame = pd.DataFrame(rows, index=outcomes, columns=columns, dtype=object)
     frame.columns.name = "outcome"

@@ -1,16 +1,12 @@
 """Which cells of a run and its baseline are compared with each other."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from robobench.analysis.outcomes import Outcomes
-from robobench.checking import baseline as baselines
-from robobench.checking.baseline import Baseline, read_baseline
+from robobench.checking.baseline import Baseline
 from robobench.checking.check import check
-from robobench.errors import RobobenchError
 from robobench.types import Cell
 
 CLEAN = Cell("toy", "test", "as-is", "crop", "", "clean", 0.0, 0, "org", "net", "w", "", 0)
@@ -35,12 +31,27 @@ def test_another_corruption_seed_is_compared_and_said():
     assert worse.outcome == "worse"
 
 
-def test_several_seeds_are_paired_by_seed():
-    before = [outcomes(replace(NOISE, seed=seed), 700) for seed in (0, 1)]
-    now = [outcomes(replace(NOISE, seed=seed), 700) for seed in (1, 2)]
-    assert sorted(v.outcome for v in compared(now, before).cells) == [
-        *("missing", "not comparable", "same")
+def test_a_seed_of_the_run_alone_stands_in_the_place_of_one_of_the_baseline():
+    before = [outcomes(replace(NOISE, seed=0), 700), outcomes(replace(NOISE, seed=1), 600)]
+    now = [outcomes(replace(NOISE, seed=1), 600), outcomes(replace(NOISE, seed=2), 700)]
+    result = compared(now, before)
+    assert [(v.outcome, v.loss) for v in result.cells] == [("same", 0), ("same", 0)]
+    assert [note for note in result.notes if "seed" in note] == [
+        "corruption seed 2 of gaussian_noise now, 0 in the baseline: other noise on the same images"
     ]
+    fewer = compared(now[:1], before)
+    assert sorted(v.outcome for v in fewer.cells) == ["missing", "same"]
+
+
+def test_of_several_classifiers_each_may_have_another_geometry_now():
+    large = replace(CLEAN, backbone="large", geometry="crop224")
+    before = [outcomes(CLEAN, 900), outcomes(large, 950)]
+    now = [outcomes(CLEAN, 900), outcomes(replace(large, geometry="crop240", train_seed=3), 950)]
+    result = compared(now, before)
+    assert [v.outcome for v in result.cells] == ["same", "same"]
+    assert "geometry of large crop240 now, crop224 in the baseline" in result.notes
+    assert "train seed of large 3 now, 0 in the baseline" in result.notes
+    assert sorted(v.outcome for v in compared(now[:1], before).cells) == ["missing", "same"]
 
 
 def test_each_of_several_classifiers_has_its_own_mean():
@@ -51,12 +62,3 @@ def test_each_of_several_classifiers_has_its_own_mean():
         "org of net": "same",
         "org of large": "worse",
     }
-
-
-def test_a_baseline_without_bits_is_refused_in_one_line(tmp_path):
-    content = json.loads(baselines.freeze([outcomes(CLEAN, 900)], {"dataset": DATASET}))
-    del content["cells"][0]["correct"]
-    content["digest"] = baselines._digest(content)
-    (tmp_path / "b.json").write_text(json.dumps(content))
-    with pytest.raises(RobobenchError, match=r"only the number of right images \(900\)"):
-        read_baseline(tmp_path / "b.json")

@@ -4,7 +4,7 @@ from math import nan
 
 import pytest
 
-from robobench.checking.check import CheckResult, Verdict
+from robobench.checking.verdict import CheckResult, Verdict
 from robobench.reports.verdicts import as_markdown, as_text
 
 

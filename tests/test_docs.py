@@ -107,7 +107,7 @@ def scene(tmp_path, monkeypatch, registered):
         torch.manual_seed(seed)
         save_file(Small().state_dict(), tmp_path / f"{name}.safetensors")
         (tmp_path / f"{name}.py").write_text(FACTORY.format(folder=str(Path(__file__).parent)))
-    for file in EXAMPLES.glob("*.py"):
+    for file in (*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*.csv")):
         (tmp_path / file.name).write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 import robobench
+from robobench.environment import is_terminal
 from robobench.errors import RobobenchError
 from robobench.evaluation import progress as of_runs
 from robobench.evaluation.configuration import Configuration
@@ -126,3 +127,22 @@ def test_the_bar_of_a_run_knows_how_many_predictions_are_missing(monkeypatch, tm
     with of_runs.run_progress([plan]) as advance:
         advance(20)
     assert told == [80, 20]  # org and median, on clean and on compressed images
+
+
+@pytest.mark.parametrize("value", ["false", "0", ""])
+def test_ci_may_be_denied(monkeypatch, value):
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    monkeypatch.setenv("CI", value)
+    assert not bars.is_shown()
+    monkeypatch.setenv("CI", "1")
+    assert bars.is_shown()
+
+
+def test_a_stream_that_is_gone_or_cannot_tell_is_no_terminal(monkeypatch):
+    gone = Terminal()
+    gone.close()
+    assert [is_terminal(s) for s in (None, gone, object(), Terminal())] == [*[False] * 3, True]
+    monkeypatch.setenv("CI", "1")
+    for stream in (None, gone):
+        monkeypatch.setattr("sys.stderr", stream)
+        assert not bars.is_shown()

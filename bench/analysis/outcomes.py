@@ -33,6 +33,21 @@ class Outcomes:
     commonest: float = 0.0
 
 
+@dataclass(frozen=True)
+class Tally:
+    """How many images of a cell are right, where it is not known which.
+
+    Attributes:
+        cell: The cell.
+        count: Number of images, at least 1.
+        right: How many of them were classified correctly.
+    """
+
+    cell: Cell
+    count: int
+    right: int
+
+
 def outcomes_of(cells: Iterable[tuple[Cell, Predictions]]) -> list[Outcomes]:
     """The outcomes of cells, read one at a time; cells on the same images share `index`."""
     found: list[Outcomes] = []

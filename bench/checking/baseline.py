@@ -1,8 +1,8 @@
 """The baseline file of a check: which images each cell of a run classified correctly.
 
-JSON, so that it can be committed and inspected. Format 1::
+JSON, so that it can be committed and inspected. Format 2::
 
-    format       1
+    format       2
     robobench    version that wrote it
     command      of the run
     configuration, profile, versions, machine    as in the run's manifest.json
@@ -13,6 +13,11 @@ JSON, so that it can be committed and inspected. Format 1::
     cells        [{the other fields, images: name, right: count, correct: bits}], bits being
                  numpy.packbits of "classified correctly" per image, zlib-compressed, base64
     digest       SHA-256 of all of the above as JSON with sorted keys
+
+A cell may lack ``correct``: it then has ``right`` and the number of its images, as ``count`` or that of
+its ``images``. In a baseline made from published accuracies all do, fields that the publication does
+not tell are absent, and the file has no more than ``format``, ``dataset``, ``common``, ``images`` (none),
+``cells`` and ``digest``.
 """
 
 import base64
@@ -27,7 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robobench.analysis.outcomes import Outcomes
+from robobench.analysis.outcomes import Outcomes, Tally
 from robobench.errors import RobobenchError
 from robobench.types import Cell
 
@@ -35,6 +40,8 @@ BASELINE_FORMAT = 2
 _KEPT = ("command", "configuration", "profile", "versions", "machine")
 _METHOD = ("label", "backbone", "train_seed", "weights")
 _DATASET = ("name", "split", "fingerprint", "count", "indices_digest")
+# Fields of a cell that was published, as far as it was not told what they are.
+_BLANK = {f.name: 0 if f.name in ("seed", "train_seed") else "" for f in fields(Cell)}
 
 
 @dataclass(frozen=True)
@@ -42,12 +49,14 @@ class Baseline:
     """A frozen run.
 
     Attributes:
-        outcomes: The outcomes of every cell.
+        outcomes: The outcomes of every cell, or how many of its images are right.
         facts: The rest of the file, as parsed.
+        untold: Fields of cells that are not known: they are blank.
     """
 
-    outcomes: tuple[Outcomes, ...]
+    outcomes: tuple[Outcomes | Tally, ...]
     facts: Mapping[str, Any]
+    untold: tuple[str, ...] = ()
 
 
 def freeze(found: Sequence[Outcomes], manifest: Mapping[str, Any]) -> bytes:
@@ -90,10 +99,32 @@ def freeze(found: Sequence[Outcomes], manifest: Mapping[str, Any]) -> bytes:
         "images": images,
         "cells": frozen,
     }
+    return _written(content)
+
+
+def freeze_published(cells: Sequence[Mapping[str, Any]], dataset: Mapping[str, Any]) -> bytes:
+    """Published accuracies as the content of a baseline file.
+
+    Args:
+        cells: The fields of each `Cell` that are known, with ``count`` and ``right``, numbers of images.
+        dataset: What is known of the data set: name, split.
+    """
+    return _written(
+        {
+            "format": BASELINE_FORMAT,
+            "dataset": dict(dataset),
+            "common": {},
+            "images": {},
+            "cells": [dict(cell) for cell in cells],
+        }
+    )
+
+
+def _written(content: dict[str, Any]) -> bytes:
+    """The file, with its digest; one line per cell, so that a diff shows what changed."""
     content["digest"] = _digest(content)
-    # One line per cell, so that a diff shows what changed.
     text = json.dumps({**content, "cells": None}, indent=1)
-    lines = ",\n".join("  " + json.dumps(cell) for cell in frozen)
+    lines = ",\n".join("  " + json.dumps(cell) for cell in content["cells"])
     return text.replace('"cells": null', f'"cells": [\n{lines}\n ]').encode() + b"\n"
 
 
@@ -102,23 +133,37 @@ def read_baseline(path: str | Path) -> Baseline:
 
     Raises:
         RobobenchError: It is missing, not a baseline, of another format, or its digest is wrong; or
-            a cell has no bits.
+            a cell has neither bits nor numbers of images.
     """
-    path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        found = content["format"]
+        text = Path(path).read_bytes()
     except FileNotFoundError:
         raise RobobenchError(
             f"{path}: no such baseline; `robobench freeze RUN --out {path}` creates one"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise _no_baseline(path, error) from error
+    return parse_baseline(text, path)
+
+
+def parse_baseline(text: bytes, path: str | Path) -> Baseline:
+    """The content of a baseline file, complete and unaltered.
+
+    Args:
+        text: The content.
+        path: The file's name, for errors.
+
+    Raises:
+        RobobenchError: As `read_baseline`.
+    """
+    try:
+        content = json.loads(text)
+        version = content["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _no_baseline(path, error) from error
+    if version != BASELINE_FORMAT:
         raise RobobenchError(
-            f"{path} is not a robobench baseline ({error}): create one with `robobench freeze`"
-        ) from error
-    if found != BASELINE_FORMAT:
-        raise RobobenchError(
-            f"{path} has baseline format {found}, but this version reads {BASELINE_FORMAT}: freeze "
+            f"{path} has baseline format {version}, but this version reads {BASELINE_FORMAT}: freeze "
             "the run again"
         )
     if content.get("digest") != _digest(content):
@@ -127,18 +172,32 @@ def read_baseline(path: str | Path) -> Baseline:
         name: np.cumsum(_unpack(entry["index"], np.int64))
         for name, entry in content["images"].items()
     }
-    found = []
+    found: list[Outcomes | Tally] = []
+    known = {f.name for f in fields(Cell)}
+    told = set(known)
     for entry in content.pop("cells"):
-        images = index[entry.pop("images")]
-        bits, right = entry.pop("correct", None), entry.pop("right", None)
-        if bits is None:
+        images, bits = entry.pop("images", None), entry.pop("correct", None)
+        right, count = entry.pop("right", None), entry.pop("count", None)
+        cell = {**content["common"], **entry}
+        if bits is not None:
+            correct = np.unpackbits(_unpack(bits, np.uint8), count=len(index[images]))
+            found.append(Outcomes(Cell.from_dict(cell), index[images], correct.astype(np.bool_)))
+            continue
+        count = content["images"][images]["count"] if images in index else count
+        if not (isinstance(right, int) and isinstance(count, int) and 0 <= right <= count > 0):
             raise RobobenchError(
-                f"{path} has only the number of right images ({right}) for one of its cells, not which "
-                "they are: freeze the run again"
+                f"{path}: a cell has {right} right of {count} images, and does not tell which: two "
+                "numbers are expected; freeze the run again"
             )
-        correct = np.unpackbits(_unpack(bits, np.uint8), count=len(images)).astype(np.bool_)
-        found.append(Outcomes(Cell.from_dict({**content["common"], **entry}), images, correct))
-    return Baseline(tuple(found), content)
+        told &= cell.keys()
+        found.append(Tally(Cell.from_dict({**_BLANK, **cell}), count, right))
+    return Baseline(tuple(found), content, tuple(sorted(known - {"sweep"} - told)))
+
+
+def _no_baseline(path: str | Path, error: Exception) -> RobobenchError:
+    return RobobenchError(
+        f"{path} is not a robobench baseline ({error}): create one with `robobench freeze`"
+    )
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from xml.etree import ElementTree
 
-from robobench.checking.check import MISSING, NOT_COMPARABLE, WORSE, CheckResult, Verdict
+from robobench.checking.verdict import MISSING, NOT_COMPARABLE, WORSE, CheckResult, Verdict
 
 
 def as_junit(result: CheckResult) -> bytes:
@@ -19,7 +19,8 @@ def as_junit(result: CheckResult) -> bytes:
         case = ElementTree.SubElement(suite, "testcase", name)
         told = _told(verdict)
         if verdict.outcome == WORSE:
-            message = {"message": f"loses {100 * verdict.loss:.1f} points", "type": "worse"}
+            how = " (unpaired)" if verdict.is_unpaired else ""
+            message = {"message": f"loses {100 * verdict.loss:.1f} points{how}", "type": "worse"}
             ElementTree.SubElement(case, "failure", message).text = told
         elif verdict.outcome in failing:
             message = {"message": verdict.remark, "type": verdict.outcome}
@@ -57,8 +58,11 @@ def _document(suites: ElementTree.Element) -> bytes:
 
 def _told(verdict: Verdict) -> str:
     remark = f"; {verdict.remark}" if verdict.remark else ""
+    images = f"{verdict.count} images"
+    if verdict.is_unpaired:
+        images += f", unpaired with {verdict.baseline_count} of the baseline"
     return (
-        f"accuracy {100 * verdict.before:.2f} -> {100 * verdict.after:.2f} % on {verdict.count} "
-        f"images: {verdict.outcome} (loss {100 * verdict.loss:.2f} points, 95 % interval "
+        f"accuracy {100 * verdict.before:.2f} -> {100 * verdict.after:.2f} % on {images}: "
+        f"{verdict.outcome} (loss {100 * verdict.loss:.2f} points, 95 % interval "
         f"{100 * verdict.low:.2f} to {100 * verdict.high:.2f}, adjusted p {verdict.p:.3g}){remark}"
     )

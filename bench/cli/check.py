@@ -25,6 +25,11 @@ import click
 @click.option(
     "--allow-missing", is_flag=True, help="Do not fail for cells that only the baseline has."
 )
+@click.option(
+    "--unpaired",
+    is_flag=True,
+    help="Compare other images than the baseline's, too: two accuracies instead of image by image.",
+)
 @click.option("--junit", type=click.Path(dir_okay=False), help="Write JUnit XML here.")
 @click.option(
     "--summary",
@@ -37,10 +42,14 @@ def check(
     tolerance: float,
     alpha: float,
     allow_missing: bool,
+    unpaired: bool,
     junit: str | None,
     summary: str | None,
 ) -> None:
     """Compare RUN (its folder) with a baseline, image by image.
+
+    A baseline of published accuracies, which does not tell which images were right, is compared unpaired:
+    only larger losses are found.
 
     Exit code 0 if nothing is worse, 1 if a method's mean or a cell lost more than the tolerance
     beyond chance or a cell is missing, 2 if the two cannot be compared, or RUN is damaged
@@ -55,6 +64,7 @@ def check(
     from robobench.checking.junit import as_junit, refused_as_junit
     from robobench.checking.verify import whole_outcomes
     from robobench.cli._summary import append_summary
+    from robobench.environment import is_terminal
     from robobench.errors import RobobenchError
     from robobench.files import write_aside
     from robobench.reports.verdicts import as_markdown, as_text, refused_as_markdown
@@ -75,11 +85,12 @@ def check(
             tolerance=tolerance,
             alpha=alpha,
             allow_missing=allow_missing,
+            unpaired=unpaired,
         )
     except RobobenchError as error:
         write(refused_as_junit(str(error)), refused_as_markdown(str(error)))
         raise
-    if sys.stdout.isatty():
+    if is_terminal(sys.stdout):
         click.echo(as_text(result, shutil.get_terminal_size().columns), nl=False)
     else:
         click.echo(as_text(result), nl=False)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from robobench.checking.check import CheckResult
+    from robobench.checking.verdict import CheckResult
     from robobench.results.run import Run
 
 _FREEZE = "--robobench-freeze"
@@ -50,6 +50,7 @@ class NoRegression:
         tolerance: float = 0.5,
         alpha: float = 0.05,
         allow_missing: bool = False,
+        unpaired: bool = False,
         **settings: Any,
     ) -> CheckResult:
         """Check a run against a baseline.
@@ -60,6 +61,7 @@ class NoRegression:
             tolerance: Tolerated loss in points.
             alpha: Probability of a false alarm.
             allow_missing: Whether the run may lack cells of the baseline.
+            unpaired: Whether to compare images that are not the baseline's, as two accuracies.
             settings: Arguments of `robobench.run`.
 
         Returns:
@@ -86,7 +88,11 @@ class NoRegression:
             freeze_baseline(made, file)
             pytest.skip(f"wrote {file}")
         return assert_no_regression(
-            made, file, tolerance=tolerance, alpha=alpha, allow_missing=allow_missing
+            *(made, file),
+            tolerance=tolerance,
+            alpha=alpha,
+            allow_missing=allow_missing,
+            unpaired=unpaired,
         )
 
     def _evaluate(self, settings: dict[str, Any]) -> Run:

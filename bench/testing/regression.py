@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from robobench.errors import CheckFailed
 
 if TYPE_CHECKING:
-    from robobench.checking.check import CheckResult
+    from robobench.checking.verdict import CheckResult
     from robobench.results.run import Run
 
 
@@ -19,6 +19,7 @@ def assert_no_regression(
     tolerance: float = 0.5,
     alpha: float = 0.05,
     allow_missing: bool = False,
+    unpaired: bool = False,
 ) -> CheckResult:
     """Assert that a run is not significantly worse than a baseline, as ``robobench check`` does.
 
@@ -28,6 +29,7 @@ def assert_no_regression(
         tolerance: Tolerated loss in points.
         alpha: Probability of a false alarm.
         allow_missing: Whether the run may lack cells of the baseline.
+        unpaired: Whether to compare images that are not the baseline's, as two accuracies.
 
     Returns:
         Every comparison that was made.
@@ -50,6 +52,7 @@ def assert_no_regression(
         tolerance=tolerance,
         alpha=alpha,
         allow_missing=allow_missing,
+        unpaired=unpaired,
     )
     try:
         result.raise_if_failed()

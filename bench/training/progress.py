@@ -13,13 +13,18 @@ from importlib.util import find_spec
 from threading import Timer
 from typing import Final
 
+from robobench.environment import is_open, is_terminal
+
 _DELAY_SECONDS: Final = 2.0
 _LINE_SECONDS: Final = 60.0
 
 
 def is_shown() -> bool:
     """Whether progress is shown at all: on a terminal, in a notebook, or where CI is set."""
-    return sys.stderr.isatty() or _in_notebook() or bool(os.environ.get("CI"))
+    if not is_open(sys.stderr):
+        return False
+    in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
+    return is_terminal(sys.stderr) or _in_notebook() or in_ci
 
 
 @contextmanager
@@ -37,7 +42,7 @@ def progress(description: str, total: float | None = None) -> Iterator[Callable[
     if not is_shown():
         yield lambda **changes: None
         return
-    if not sys.stderr.isatty() and not (_in_notebook() and find_spec("ipywidgets")):
+    if not is_terminal(sys.stderr) and not (_in_notebook() and find_spec("ipywidgets")):
         yield _Lines(description, total).update
         return
     from rich.console import Console

@@ -20,6 +20,8 @@ from scipy import stats
 from scipy.special import ndtri
 from training_noise import TEXT as TEXT_ON_TRAININGS
 from training_noise import table_of_trainings
+from unpaired_alarms import TEXT as TEXT_ON_UNPAIRED
+from unpaired_alarms import table_of_alarms
 
 from robobench.analysis.draws import DRAWS
 from robobench.analysis.normalizers import ALEXNET, COMMON
@@ -57,6 +59,8 @@ The two pseudo-images cannot help where errors are both very rare and very alike
 99 % and 100 images, the interval of the mean holds in {hard:.0f} % of the runs only (at 500 images in {hard_500:.0f} %).
 
 {trainings}
+
+{unpaired}
 
 Made by `python tests/benchmarks/interval_coverage.py`.
 """
@@ -266,6 +270,7 @@ def main() -> None:
         hard=100 * hard[0],
         hard_500=100 * hard[1],
         trainings=TEXT_ON_TRAININGS.format(table=markdown(trainings), **numbers),
+        unpaired=TEXT_ON_UNPAIRED.format(table=markdown(table_of_alarms())),
     )
     write_whole(options.page, text.encode())
 

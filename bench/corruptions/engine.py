@@ -10,6 +10,7 @@ from torch import Tensor
 
 from robobench.corruptions import catalogue
 from robobench.corruptions.catalogue import SAVED
+from robobench.corruptions.pixels import to_pixels, to_planes
 from robobench.corruptions.random import keys, keys_each
 from robobench.errors import RobobenchError
 from robobench.precision import full_precision
@@ -161,7 +162,7 @@ def corrupt(
     out = apply(tensor, degradation, places.to(torch.int64), seed)
     if isinstance(images, Tensor):
         return out
-    return np.ascontiguousarray(out.permute(0, 2, 3, 1).numpy())
+    return to_pixels(out)
 
 
 def _as_tensor(images: Tensor | NDArray[np.uint8]) -> Tensor:
@@ -173,7 +174,7 @@ def _as_tensor(images: Tensor | NDArray[np.uint8]) -> Tensor:
             f"images: expected numpy uint8 N x H x W x 3 or torch uint8 N x 3 x H x W, "
             f"got numpy {array.dtype} {' x '.join(map(str, array.shape))}"
         )
-    return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
+    return to_planes(array)
 
 
 def _check(images: Tensor, indices: Tensor, corruption: str) -> None:

@@ -21,12 +21,9 @@ def to_planes(images: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(planes)
 
 
-def to_pixels(images: Tensor) -> NDArray[np.uint8]:
-    """uint8 N x 3 x H x W, on the CPU, as a new contiguous array N x H x W x 3."""
-    n, _, height, width = images.shape
-    pixels = np.empty((n, height, width, 3), np.uint8)
-    share(_join, images.contiguous().numpy(), pixels)
-    return pixels
+def to_pixels(images: Tensor, out: NDArray[np.uint8]) -> None:
+    """Write uint8 N x 3 x H x W, on the CPU, to a contiguous array N x H x W x 3."""
+    share(_join, images.contiguous().numpy(), out)
 
 
 @compiled

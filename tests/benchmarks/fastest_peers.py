@@ -94,7 +94,8 @@ def opencv_loops(cv2: Any) -> dict[str, _Loop]:
         height, width = image.shape[:2]
         small = int(width * level), int(height * level)
         shrunk = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_NEAREST))
+        nearest = cv2.INTER_NEAREST_EXACT
+        return np.asarray(cv2.resize(shrunk, (width, height), interpolation=nearest))
 
     def jpeg(image: _Image, level: float) -> _Image:
         file = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(level)])[1]

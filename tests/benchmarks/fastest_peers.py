@@ -22,6 +22,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -139,6 +140,10 @@ def rivals(
     return made
 
 
+def _each(one: Callable[[_Image], _Image], images: _Image) -> list[_Image]:
+    return [one(image) for image in images]
+
+
 def best_times(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
     """Seconds of each call's best round; one that takes over a second gets two rounds."""
     best = dict.fromkeys(calls, math.inf)
@@ -168,7 +173,7 @@ def measure(chosen: argparse.Namespace) -> pd.DataFrame:
 
             calls: dict[str, Callable[[], Any]] = {"robobench": ours}
             for module, one in rivals(modules, name, severity, level).items():
-                calls[module] = lambda one=one: [one(image) for image in images]
+                calls[module] = partial(_each, one, images)
             times.append(best_times(calls, chosen.rounds))
         rows[name] = pd.DataFrame(times).mean() * 1e3 / len(images)
     found = pd.DataFrame(rows).T

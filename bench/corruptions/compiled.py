@@ -52,10 +52,12 @@ def _jit(function: _Function, options: dict[str, Any]) -> _Function:
 def piece(function: _Function) -> _Function:
     """A building block of kernels, compiled into each kernel that calls it.
 
+    It is always inlined: a loop with a call in it is not vectorised.
+
     Numba only notices changes in the kernel's own file: after editing a piece that kernels in other
     files call, delete the cache (``bench/corruptions/__pycache__/*.nb?``).
     """
-    return cast(_Function, numba.njit(**_PLAIN)(function))
+    return cast(_Function, numba.njit(forceinline=True, **_PLAIN)(function))
 
 
 def fused_piece(function: _Function) -> _Function:
@@ -96,19 +98,26 @@ def run(kernel: Callable[..., None], images: Tensor, *arguments: Any) -> Tensor:
     images = images.contiguous()
     out = torch.empty_like(images)
     given = [a.contiguous().numpy() if isinstance(a, Tensor) else a for a in arguments]
-    given = [images.numpy(), out.numpy(), *given]
+    share(kernel, images.numpy(), out.numpy(), *given)
+    return out
+
+
+def share(kernel: Callable[..., None], images: Array, out: Array, *arguments: Any) -> None:
+    """Call a kernel with these arguments on all images, with as many threads as torch may use."""
     count = len(images)
-    threads = min(torch.get_num_threads(), count, 1 + images.numel() // _SHARE)
+    threads = min(torch.get_num_threads(), count, 1 + images.size // _SHARE)
     if threads <= 1:
-        kernel(*given, 0, count)
-        return out
+        kernel(images, out, *arguments, 0, count)
+        return
     bounds = [count * i // threads for i in range(threads + 1)]
     pool = _pool(os.getpid())
-    shares = [pool.submit(kernel, *given, bounds[i], bounds[i + 1]) for i in range(1, threads)]
-    kernel(*given, bounds[0], bounds[1])
-    for share in shares:
-        share.result()
-    return out
+    shares = [
+        pool.submit(kernel, images, out, *arguments, bounds[i], bounds[i + 1])
+        for i in range(1, threads)
+    ]
+    kernel(images, out, *arguments, bounds[0], bounds[1])
+    for each in shares:
+        each.result()
 
 
 @cache

@@ -120,8 +120,10 @@ def shrunk_and_back(images: Tensor, small: tuple[int, int]) -> Tensor:
     """
     height, width = images.shape[2:]
     if on_cpu(images):
-        sizes = (width, small[1]), (height, small[0]), (small[1], width), (small[0], height)
-        return run(_pixelate_kernel, images, *(box_windows(*size) for size in sizes))
+        shrink = box_windows(width, small[1]), box_windows(height, small[0])
+        # To enlarge with this filter is to repeat pixels: each has one source.
+        grow = box_windows(small[1], width)[0], box_windows(small[0], height)[0]
+        return run(_pixelate_kernel, images, *shrink, *grow)
     x = images.to(torch.float64)
     for size in (small, (height, width)):
         x = _resized(x, 3, size[1])
@@ -221,35 +223,42 @@ def _contrast_kernel(images: Array, out: Array, level: float, first: int, last: 
 
 
 @piece
-def _boxed(row: Array, windows: Array, sums: Array, result: Array) -> None:
-    """Apply the box filter to one row, by running sums."""
-    total = np.uint32(0)
-    for x in range(row.size):
-        total = np.uint32(total + np.uint32(row[x]))
-        sums[x + 1] = total
-    starts, ends, weights = windows[0], windows[1], windows[2]
-    for x in range(result.size):
-        inside = np.uint32(sums[ends[x]] - sums[starts[x]])
-        result[x] = np.uint8(np.uint32(np.uint32(inside * weights[x]) + np.uint32(1 << 21)) >> 22)
+def _turned(plane: Array, columns: Array, line: Array, result: Array) -> None:
+    """Columns of a plane as rows, whose length is a multiple of 8; `line` is scratch.
+
+    Eight rows at a time become the bytes of words, which are put in place as a whole.
+    """
+    width, words, eights = plane.shape[1], result.view(np.uint64), line.view(np.uint64)
+    whole = plane.shape[0] // 8
+    for g in range(whole):
+        a, b, c, d = plane[8 * g], plane[8 * g + 1], plane[8 * g + 2], plane[8 * g + 3]
+        e, f, h, i = plane[8 * g + 4], plane[8 * g + 5], plane[8 * g + 6], plane[8 * g + 7]
+        for x in range(width):
+            line[8 * x], line[8 * x + 1], line[8 * x + 2], line[8 * x + 3] = a[x], b[x], c[x], d[x]
+            line[8 * x + 4], line[8 * x + 5] = e[x], f[x]
+            line[8 * x + 6], line[8 * x + 7] = h[x], i[x]
+        for x in range(columns.size):
+            words[x, g] = eights[columns[x]]
+    for y in range(8 * whole, plane.shape[0]):
+        row = plane[y]
+        for x in range(columns.size):
+            result[x, y] = row[columns[x]]
 
 
 @piece
 def _boxed_down(plane: Array, windows: Array, total: Array, result: Array) -> None:
     """Apply the box filter to all columns of a plane."""
-    for y in range(result.shape[0]):
+    size = plane.shape[1]
+    for y in range(windows.shape[1]):
         first, last, weight = windows[0, y], windows[1, y], windows[2, y]
         row, target = plane[first], result[y]
-        if last - first == 1:
-            for x in range(row.size):
-                target[x] = row[x]
-            continue
-        for x in range(row.size):
+        for x in range(size):
             total[x] = np.uint32(row[x])
         for k in range(first + 1, last):
             row = plane[k]
-            for x in range(row.size):
+            for x in range(size):
                 total[x] = np.uint32(total[x] + np.uint32(row[x]))
-        for x in range(row.size):
+        for x in range(size):
             target[x] = np.uint8(np.uint32(np.uint32(total[x] * weight) + np.uint32(1 << 21)) >> 22)
 
 
@@ -266,16 +275,28 @@ def _pixelate_kernel(
 ) -> None:
     height, width = images.shape[2], images.shape[3]
     tall, wide = shrink_down.shape[1], shrink_across.shape[1]
-    sums = np.zeros(width + 1, np.uint32)
-    narrow = np.empty((height, wide), np.uint8)
-    small = np.empty((tall, wide), np.uint8)
-    broad = np.empty((tall, width), np.uint8)
-    narrow_total, total = np.empty(wide, np.uint32), np.empty(width, np.uint32)
+    high, broad = (height + 7) // 8 * 8, (width + 7) // 8 * 8
+    low, narrow = (tall + 7) // 8 * 8, (wide + 7) // 8 * 8
+    line = np.empty(8 * max(high, broad), np.uint8)
+    total = np.empty(max(high, broad), np.uint32)
+    every = np.arange(max(high, broad)).astype(np.uint32)
+    turned = np.empty((width, high), np.uint8)
+    shrunk = np.empty((narrow, high), np.uint8)
+    upright = np.empty((height, narrow), np.uint8)
+    small = np.empty((low, narrow), np.uint8)
+    grown = np.empty((broad, low), np.uint8)
+    back = np.empty((tall, broad), np.uint8)
     for i in range(first, last):
         for c in range(3):
+            # Many columns are filtered at once, so to filter across rows a plane is turned.
+            _turned(images[i, c], every[:width], line, turned)
+            _boxed_down(turned, shrink_across, total, shrunk)
+            _turned(shrunk, every[:height], line, upright)
+            _boxed_down(upright, shrink_down, total, small)
+            # Enlarged across, then upright and enlarged down.
+            _turned(small, grow_across, line, grown)
+            _turned(grown, every[:tall], line, back)
             for y in range(height):
-                _boxed(images[i, c, y], shrink_across, sums, narrow[y])
-            _boxed_down(narrow, shrink_down, narrow_total, small)
-            for y in range(tall):
-                _boxed(small[y], grow_across, sums, broad[y])
-            _boxed_down(broad, grow_down, total, out[i, c])
+                row, target = back[grow_down[y]], out[i, c, y]
+                for x in range(width):
+                    target[x] = row[x]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from robobench.corruptions import catalogue
 from robobench.corruptions.catalogue import SAVED
+from robobench.corruptions.pixels import to_pixels, to_planes
 from robobench.corruptions.random import keys, keys_each
 from robobench.errors import RobobenchError
 from robobench.precision import full_precision
@@ -18,6 +19,7 @@ from robobench.types import Degradation
 
 _Images = TypeVar("_Images", Tensor, NDArray[np.uint8])
 _SAVED_QUALITY = 85
+_PART = 1 << 20  # bytes per thread
 
 
 def apply(images: Tensor, degradation: Degradation, indices: Tensor, seed: int = 0) -> Tensor:
@@ -140,7 +142,7 @@ def corrupt(
     >>> corrupt(photos, "contrast", severity=5).shape
     (2, 32, 32, 3)
     """
-    tensor = _as_tensor(images)
+    shape = _planes_shape(images)
     names = catalogue.expand(name)
     if len(names) > 1:
         raise RobobenchError(
@@ -149,7 +151,7 @@ def corrupt(
     if (severity is None) == (level is None):
         given = "neither" if severity is None else "both"
         raise RobobenchError(f"{name}: expected a severity (1 to 5) or a level, got {given}")
-    table = profile or catalogue.nearest_profile(min(tensor.shape[2:], default=1))
+    table = profile or catalogue.nearest_profile(min(shape[2:], default=1))
     if severity is not None:
         degradation = catalogue.at_severity(names[0], severity, table)
     else:
@@ -157,23 +159,44 @@ def corrupt(
         degradation = catalogue.at_level(names[0], level)
         if table.endswith(SAVED):
             degradation = Degradation(degradation.corruption, degradation.level, SAVED)
-    places = torch.arange(len(tensor)) if indices is None else torch.as_tensor(indices)
-    out = apply(tensor, degradation, places.to(torch.int64), seed)
+    places = torch.arange(shape[0]) if indices is None else torch.as_tensor(indices)
+    places = places.to(torch.int64)
     if isinstance(images, Tensor):
-        return out
-    return np.ascontiguousarray(out.permute(0, 2, 3, 1).numpy())
+        return apply(images, degradation, places, seed)
+    return _of_pixels(np.asarray(images), degradation, places, seed)
 
 
-def _as_tensor(images: Tensor | NDArray[np.uint8]) -> Tensor:
+def _planes_shape(images: Tensor | NDArray[np.uint8]) -> tuple[int, ...]:
+    """The shape as N x 3 x H x W; refuses arrays that are no images."""
     if isinstance(images, Tensor):
-        return images
+        return tuple(images.shape)
     array = np.asarray(images)
     if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != 3:
         raise RobobenchError(
             f"images: expected numpy uint8 N x H x W x 3 or torch uint8 N x 3 x H x W, "
             f"got numpy {array.dtype} {' x '.join(map(str, array.shape))}"
         )
-    return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
+    n, height, width, channels = array.shape
+    return n, channels, height, width
+
+
+def _of_pixels(
+    images: NDArray[np.uint8], degradation: Degradation, indices: Tensor, seed: int
+) -> NDArray[np.uint8]:
+    """`apply` for an array of pixels, in parts small enough that freed memory is used again.
+
+    The allocator returns larger pieces to the system, and getting them back, page by page, takes
+    longer than the quicker corruptions themselves.
+    """
+    whole = torch.empty(_planes_shape(images), dtype=torch.uint8, device="meta")
+    _check(whole, indices, degradation.corruption)
+    out = np.empty(images.shape, np.uint8)
+    each = max(1, images[:1].nbytes)
+    step = max(1, torch.get_num_threads() * _PART // each)
+    for first in range(0, max(1, len(images)), step):
+        part = slice(first, first + step)
+        to_pixels(apply(to_planes(images[part]), degradation, indices[part], seed), out[part])
+    return out
 
 
 def _check(images: Tensor, indices: Tensor, corruption: str) -> None:

@@ -18,62 +18,71 @@ from robobench.registry import corruption
 
 _HALF = (128 << 16) + 32767  # offset of chroma, plus one half less one unit
 _LANES = 32  # blocks processed together
+_ROW = 8 * _LANES  # of their coefficients
 _TABLES = tables()
 _forward, _inverse = (piece(f) for f in transforms(np.int32))
 _forward_tensor, _inverse_tensor = transforms(lambda x: x)
 
 
 @piece
-def _code(plane: Array, table: Array, block: Array) -> None:
-    """Transform, quantise and restore all 8 x 8 blocks of a uint8 plane in place.
+def _code(rows: Array, table: Array, block: Array) -> None:
+    """Transform, quantise and restore 8 x 8 blocks in place.
 
-    `block` is scratch: int32 8 x 8 x lanes; each lane holds one block, so that every step is the
-    same arithmetic on all lanes.
+    `rows` is uint8 8 x S, S a multiple of 8 x lanes: row r of all blocks, one block after the
+    other. `block` is scratch, int32 64 x lanes: coefficient (r, k) of each block is at
+    (8 r + k) lanes + n, a distance known to the compiler, so that every step is the same
+    arithmetic on all lanes.
     """
-    across = plane.shape[1] // 8
-    total = across * (plane.shape[0] // 8)
-    for first in range(0, total, _LANES):
-        lanes = min(_LANES, total - first)
-        for n in range(lanes):
-            y, x = (first + n) // across * 8, (first + n) % across * 8
-            for r in range(8):
-                for k in range(8):
-                    block[r, k, n] = np.int32(plane[y + r, x + k]) - 128
+    for first in range(0, rows.shape[1], _ROW):
         for r in range(8):
-            row = block[r]
+            pixels, line = rows[r, first : first + _ROW], block[r * _ROW : (r + 1) * _ROW]
             for n in range(_LANES):
-                c = (row[0, n], row[1, n], row[2, n], row[3, n],
-                     row[4, n], row[5, n], row[6, n], row[7, n])  # fmt: skip
-                c = _forward(c, 2, 11)
-                row[0, n], row[1, n], row[2, n], row[3, n] = c[0], c[1], c[2], c[3]
-                row[4, n], row[5, n], row[6, n], row[7, n] = c[4], c[5], c[6], c[7]
+                m = 8 * n
+                c = (_less(pixels[m]), _less(pixels[m + 1]), _less(pixels[m + 2]),
+                     _less(pixels[m + 3]), _less(pixels[m + 4]), _less(pixels[m + 5]),
+                     _less(pixels[m + 6]), _less(pixels[m + 7]))  # fmt: skip
+                _put(line, n, _LANES, _forward(c, 2, 11))
         for k in range(8):
             q0, q1, q2, q3 = table[0, k], table[1, k], table[2, k], table[3, k]
             q4, q5, q6, q7 = table[4, k], table[5, k], table[6, k], table[7, k]
+            column = block[k * _LANES :]
             for n in range(_LANES):
-                c = (block[0, k, n], block[1, k, n], block[2, k, n], block[3, k, n],
-                     block[4, k, n], block[5, k, n], block[6, k, n], block[7, k, n])  # fmt: skip
-                c = _forward(c, 0, 15)
+                c = _forward(_get(column, n, _ROW), 0, 15)
                 c = (_quantised(c[0], q0), _quantised(c[1], q1), _quantised(c[2], q2),
                      _quantised(c[3], q3), _quantised(c[4], q4), _quantised(c[5], q5),
                      _quantised(c[6], q6), _quantised(c[7], q7))  # fmt: skip
-                c = _inverse(c, 11)
-                block[0, k, n], block[1, k, n], block[2, k, n] = c[0], c[1], c[2]
-                block[3, k, n], block[4, k, n], block[5, k, n] = c[3], c[4], c[5]
-                block[6, k, n], block[7, k, n] = c[6], c[7]
+                _put(column, n, _ROW, _inverse(c, 11))
         for r in range(8):
-            row = block[r]
+            pixels, line = rows[r, first : first + _ROW], block[r * _ROW : (r + 1) * _ROW]
             for n in range(_LANES):
-                c = (row[0, n], row[1, n], row[2, n], row[3, n],
-                     row[4, n], row[5, n], row[6, n], row[7, n])  # fmt: skip
-                c = _inverse(c, 18)
-                row[0, n], row[1, n], row[2, n], row[3, n] = c[0], c[1], c[2], c[3]
-                row[4, n], row[5, n], row[6, n], row[7, n] = c[4], c[5], c[6], c[7]
-        for n in range(lanes):
-            y, x = (first + n) // across * 8, (first + n) % across * 8
-            for r in range(8):
-                for k in range(8):
-                    plane[y + r, x + k] = _clip(np.int32(block[r, k, n] + np.int32(128)))
+                c, m = _inverse(_get(line, n, _LANES), 18), 8 * n
+                pixels[m], pixels[m + 1] = _more(c[0]), _more(c[1])
+                pixels[m + 2], pixels[m + 3] = _more(c[2]), _more(c[3])
+                pixels[m + 4], pixels[m + 5] = _more(c[4]), _more(c[5])
+                pixels[m + 6], pixels[m + 7] = _more(c[6]), _more(c[7])
+
+
+@piece
+def _get(line: Array, n: int, step: int) -> Any:
+    return (line[n], line[step + n], line[2 * step + n], line[3 * step + n],
+            line[4 * step + n], line[5 * step + n], line[6 * step + n], line[7 * step + n])  # fmt: skip
+
+
+@piece
+def _put(line: Array, n: int, step: int, c: Any) -> None:
+    line[n], line[step + n], line[2 * step + n], line[3 * step + n] = c[0], c[1], c[2], c[3]
+    line[4 * step + n], line[5 * step + n] = c[4], c[5]
+    line[6 * step + n], line[7 * step + n] = c[6], c[7]
+
+
+@piece
+def _less(pixel: Any) -> Any:
+    return np.int32(np.int32(pixel) - np.int32(128))
+
+
+@piece
+def _more(sample: Any) -> Any:
+    return _clip(np.int32(sample + np.int32(128)))
 
 
 @piece
@@ -97,56 +106,62 @@ def _round_trip(
     images: Array, out: Array, qualities: Array, all_tables: Array, first: int, last: int
 ) -> None:
     height, width = images.shape[2], images.shape[3]
-    wide, tall = (width + 15) // 16 * 16, (height + 7) // 8 * 8
     half_height, half_width = (height + 1) // 2, (width + 1) // 2
-    luma = np.empty((tall, wide), np.uint8)
-    chroma = np.empty((2, (half_height + 7) // 8 * 8, wide // 2), np.uint8)
+    wide, tall = (width + 15) // 16 * 16, (height + 7) // 8
+    half_wide, half_tall = wide // 2, (half_height + 7) // 8
+    # Row y of a plane is row y % 8 of its blocks; those of Cr follow those of Cb.
+    luma = np.zeros((8, (tall * wide + _ROW - 1) // _ROW * _ROW), np.uint8)
+    size = half_tall * half_wide
+    chroma = np.zeros((8, (2 * size + _ROW - 1) // _ROW * _ROW), np.uint8)
     pair = np.empty((2, 2, wide), np.uint8)  # Cb or Cr, upper or lower row
-    far_row = np.empty((2, half_width + 2), np.int32)
-    line = np.empty((2, wide), np.int32)
-    block = np.zeros((8, 8, _LANES), np.int32)
+    mixed = np.empty(half_width + 2, np.uint16)
+    line = np.empty((2, wide), np.uint8)
+    block = np.empty(64 * _LANES, np.int32)
     for i in range(first, last):
-        red, green, blue = images[i, 0], images[i, 1], images[i, 2]
-        for y in range(tall):
+        for y in range(8 * tall):
             source = min(y, height - 1)
-            row = luma[y]
+            red, green, blue = images[i, 0, source], images[i, 1, source], images[i, 2, source]
+            row = luma[y % 8, y // 8 * wide :][:wide]
             for x in range(width):
-                r, g, b = red[source, x], green[source, x], blue[source, x]
-                row[x] = np.uint8(_weighed(r, g, b, 19595, 38470, 7471, 32768))
-            for x in range(width, wide):
-                row[x] = row[width - 1]
-        for y in range(chroma.shape[1]):
+                row[x] = np.uint8(_weighed(red[x], green[x], blue[x], 19595, 38470, 7471, 32768))
+            row[width:] = row[width - 1]
+        for y in range(8 * half_tall):
             for below in range(2):
                 source = min(2 * min(y, half_height - 1) + below, height - 1)
+                red, green, blue = images[i, 0, source], images[i, 1, source], images[i, 2, source]
                 blues, reds = pair[0, below], pair[1, below]
                 for x in range(width):
-                    r, g, b = red[source, x], green[source, x], blue[source, x]
+                    r, g, b = red[x], green[x], blue[x]
                     blues[x] = np.uint8(_weighed(r, g, b, -11059, -21709, 32768, _HALF))
                     reds[x] = np.uint8(_weighed(r, g, b, 32768, -27439, -5329, _HALF))
-                for x in range(width, wide):
-                    blues[x] = blues[width - 1]
-                    reds[x] = reds[width - 1]
+                blues[width:] = blues[width - 1]
+                reds[width:] = reds[width - 1]
             for p in range(2):
-                upper, lower, halved = pair[p, 0], pair[p, 1], chroma[p, y]
-                for x in range(wide // 2):
+                upper, lower = pair[p, 0], pair[p, 1]
+                halved = chroma[y % 8, p * size + y // 8 * half_wide :][:half_wide]
+                for x in range(half_wide):
                     total = np.int32(upper[2 * x]) + np.int32(upper[2 * x + 1])
                     total += np.int32(lower[2 * x]) + np.int32(lower[2 * x + 1])
                     halved[x] = np.uint8((total + 1 + (x & 1)) >> 2)
-        quality = qualities[i]
-        _code(luma, all_tables[quality, 0], block)
-        _code(chroma[0], all_tables[quality, 1], block)
-        _code(chroma[1], all_tables[quality, 1], block)
+        _code(luma, all_tables[qualities[i], 0], block)
+        _code(chroma, all_tables[qualities[i], 1], block)
         for y in range(height):
             near = y // 2
             far = min(max(near + (1 if y & 1 else -1), 0), half_height - 1)
             for p in range(2):
-                _upsample(chroma[p, near], chroma[p, far], far_row[p], line[p], half_width)
-            row, blues, reds = luma[y], line[0], line[1]
+                nearer = chroma[near % 8, p * size + near // 8 * half_wide :][:half_width]
+                farther = chroma[far % 8, p * size + far // 8 * half_wide :][:half_width]
+                if half_width > 2:
+                    _upsample(nearer, farther, mixed, line[p])
+                else:
+                    _repeat(nearer, line[p])
+            row, blues, reds = luma[y % 8, y // 8 * wide :], line[0], line[1]
+            red, green, blue = out[i, 0, y], out[i, 1, y], out[i, 2, y]
             for x in range(width):
-                v, b, r = np.int32(row[x]), blues[x], reds[x]
-                out[i, 0, y, x] = _clip(np.int32(v + _weighed(r, 0, 0, 91881, 0, 0, 32768)))
-                out[i, 1, y, x] = _clip(np.int32(v + _weighed(r, 0, b, -46802, 0, -22554, 32768)))
-                out[i, 2, y, x] = _clip(np.int32(v + _weighed(0, 0, b, 0, 0, 116130, 32768)))
+                v, b, r = np.int32(row[x]), _less(blues[x]), _less(reds[x])
+                red[x] = _clip(np.int32(v + _weighed(r, 0, 0, 91881, 0, 0, 32768)))
+                green[x] = _clip(np.int32(v + _weighed(r, 0, b, -46802, 0, -22554, 32768)))
+                blue[x] = _clip(np.int32(v + _weighed(0, 0, b, 0, 0, 116130, 32768)))
 
 
 @piece
@@ -159,19 +174,24 @@ def _weighed(r: Any, g: Any, b: Any, red: int, green: int, blue: int, plus: int)
 
 
 @piece
-def _upsample(near: Array, far: Array, mixed: Array, line: Array, half_width: int) -> None:
-    """One row of chroma less 128 at full width; very narrow images are repeated, not mixed."""
-    if half_width <= 2:
-        for x in range(half_width):
-            line[2 * x] = line[2 * x + 1] = np.int32(near[x]) - 128
-        return
+def _upsample(near: Array, far: Array, mixed: Array, line: Array) -> None:
+    """One row of chroma at full width."""
+    half_width, three = near.size, np.uint16(3)
     for x in range(half_width):
-        mixed[x + 1] = np.int32(3) * np.int32(near[x]) + np.int32(far[x])
+        mixed[x + 1] = np.uint16(three * np.uint16(near[x]) + np.uint16(far[x]))
     mixed[0], mixed[half_width + 1] = mixed[1], mixed[half_width]
     for x in range(half_width):
-        middle = np.int32(3 * mixed[x + 1])
-        line[2 * x] = np.int32((np.int32(middle + mixed[x]) + 8) >> 4) - 128
-        line[2 * x + 1] = np.int32((np.int32(middle + mixed[x + 2]) + 7) >> 4) - 128
+        middle = np.uint16(three * mixed[x + 1])
+        left, right = np.uint16(middle + mixed[x]), np.uint16(middle + mixed[x + 2])
+        line[2 * x] = np.uint8(np.uint16(left + np.uint16(8)) >> np.uint16(4))
+        line[2 * x + 1] = np.uint8(np.uint16(right + np.uint16(7)) >> np.uint16(4))
+
+
+@piece
+def _repeat(near: Array, line: Array) -> None:
+    """One row of chroma at full width, for very narrow images."""
+    for x in range(near.size):
+        line[2 * x] = line[2 * x + 1] = near[x]
 
 
 def round_trip(images: Tensor, qualities: Tensor) -> Tensor:

@@ -129,6 +129,7 @@ def test_without_a_compiler_nothing_begins(tmp_path, monkeypatch, capsys):
         assert not out.exists()
 
 
+@pytest.mark.filterwarnings("ignore")  # what torch says of its own formats
 def test_a_program_is_refused(tmp_path, capsys):
     class Flat(nn.Module):
         def forward(self, x):

@@ -151,7 +151,7 @@ def test_a_short_run_is_not_compiled(tmp_path, backbone, monkeypatch):
     monkeypatch.setattr(compilation, "compiled", None)
     word, told = settle(tmp_path, backbone, 100)
     assert word == "never"
-    assert "and compiling pays from 120 s on" in told
+    assert "and compiling pays from 300 s on" in told
     assert settle(tmp_path, backbone, 10**9, "never") == ("never", "")
 
 

@@ -192,7 +192,7 @@ def test_a_slow_method_is_timed_once_per_condition(tmp_path, monkeypatch):
     monkeypatch.setattr(
         Slow, "predict", lambda *told: called.append(len(told[1])) or predict(*told)
     )
-    monkeypatch.setattr("robobench.evaluation.timing._SECONDS", 0.05)
+    monkeypatch.setattr("robobench.evaluation.timing._SECONDS", 0.4)
     settings = {"corruptions": "contrast", "severities": "3", "limit": 64}
     done = robobench.run("slow", no_reference=True, out=tmp_path / "run", **settings)
     # Under each of two conditions: a first call, one that is timed, and the run.

@@ -102,8 +102,8 @@ def _legend(shown: Sequence[Verdict]) -> list[str]:
     told = [f"(!): the loss is {remark}." for remark in remarks]
     if any(v.is_unpaired for v in shown):
         told.append(
-            "(u): unpaired, as two accuracies on different images: image by image, smaller losses "
-            "are found."
+            "(u): unpaired: two accuracies are compared, not image by image, so that only larger losses are "
+            "found."
         )
     return told
 

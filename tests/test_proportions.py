@@ -73,7 +73,12 @@ def test_a_mean_over_cells_counts_as_more_images():
     assert Proportion.of_tallies([700] * 4, [1000] * 4) == Proportion(0.7, 1000)
     uneven = Proportion.of_tallies([990, 500], [1000, 1000])
     assert uneven.accuracy == pytest.approx(0.745)
-    assert 1000 < uneven.count < 2000
+    images = np.arange(
+        1000
+    )  # the most that two cells can have in common: one's errors are the other's
+    nested = Proportion.of_shares((1.0 * (images < 990) + (images < 500)) / 2)
+    assert nested.accuracy == uneven.accuracy
+    assert 1000 < uneven.count < nested.count
 
 
 def test_intervals_hold_and_agree_with_the_test():
@@ -138,12 +143,12 @@ def test_false_alarms_of_a_check_are_at_most_alpha(numbers):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kept", [0.0, 0.7, 0.99])
-@pytest.mark.parametrize(("count", "now"), [(100, 100), (500, 500), (5000, 300), (300, 5000)])
+@pytest.mark.parametrize("kept", [0.0, 0.99])
+@pytest.mark.parametrize(("count", "now"), [(500, 500), (5000, 300), (300, 5000)])
 @pytest.mark.parametrize("numbers", [True, False])
 def test_false_alarms_of_many_checks_are_at_most_alpha(numbers, count, now, kept):
-    found = alarms(2000, count, now, kept, numbers=numbers, seed=1)
-    assert found <= 100 + 3 * 9.7
+    found = alarms(600, count, now, kept, numbers=numbers, seed=1)
+    assert found <= 30 + 3 * 5.3
 
 
 # --- what `freeze` foretells ------------------------------------------------------------------------

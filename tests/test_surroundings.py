@@ -74,10 +74,15 @@ def cells(folder):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("surroundings") / "run"
     robobench.run("median", "jpeg:10-30/10", limit=12, out=folder)
-    return cells(folder)
+    return folder
+
+
+@pytest.fixture
+def whole(finished):
+    return cells(finished)
 
 
 @pytest.mark.parametrize("surroundings", [terminal, ci, closed])
@@ -125,13 +130,13 @@ def test_every_command_ends_as_in_a_log(surroundings, whole, tmp_path, monkeypat
     assert "robobench check: same" in summary.read_text()
 
 
-def test_a_reader_that_is_gone_ends_a_run_quietly(whole, tmp_path, monkeypatch):
+@pytest.mark.parametrize("words", [["--help"], ["list", "methods"], ["compare", "{run}", "{run}"]])
+def test_a_reader_that_is_gone_ends_a_command_quietly(words, finished, monkeypatch):
     ours, theirs = os.pipe()
     os.close(ours)  # as `| head` does
     errors = io.StringIO()
     with monkeypatch.context() as patch, open(theirs, "w") as gone:
         patch.setattr(sys, "stdout", gone)
         patch.setattr(sys, "stderr", errors)
-        assert _exit_code([*RUN, "--out", str(tmp_path / "run")]) == 0
+        assert _exit_code([word.format(run=finished) for word in words]) == 0
     assert errors.getvalue() == ""
-    assert cells(tmp_path / "run") == whole

@@ -10,6 +10,8 @@ import pkgutil
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -44,8 +46,28 @@ def _built_in() -> list[str]:
     return [n for n in _ORDER if n in names] + sorted(names - set(_ORDER))
 
 
+class _ReaderIsGone(Exception):
+    """Nobody reads what a command prints: click would take the error for its own and exit with 1."""
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _ReaderIsGone from error
+
+
 class _Commands(click.Group):
     """Subcommands are the modules of this package, and what plug-ins register."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _told_apart():  # help and version are printed here
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _told_apart():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Those that help shows: looking through installed packages would double its time."""
@@ -148,7 +170,7 @@ def _exit_code(arguments: list[str] | None) -> int:
         return _complain(
             "interrupted; what is stored is kept, and the same command resumes from there", 130
         )
-    except BrokenPipeError:  # `robobench list methods | head`
+    except _ReaderIsGone:  # `robobench list methods | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except MemoryError as error:

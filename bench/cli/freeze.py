@@ -34,7 +34,7 @@ def freeze(run: str, out: str) -> None:
     write_aside(Path(out), content)
     least = smallest_losses(found)
     said = [
-        f"{out}: {len(found)} cells, {len(content) / 1024:.0f} KB; `robobench check RUN` reads it"
+        f"{out}: {len(found)} cells, {-(-len(content) // 1024)} KB; `robobench check RUN` reads it"
     ]
     if least.cell is not None and least.mean is not None:
         said.append(

@@ -145,7 +145,7 @@ def draw_chains(keys: Tensor, *, width: int, depth: int, severity: float) -> Cha
         keys: int64 N, on the CPU; see `view_keys`.
         width: Number of chains per image.
         depth: Most operations in a chain; 1 to so many are equally likely.
-        severity: Strengths are drawn between a hundredth and a tenth of it, in either direction.
+        severity: Sizes of strengths are drawn uniformly between 0.01 and a tenth of it.
     """
     sizes = [1, width, width, *[width * depth] * 3]
     draws = torch.split(uniform(keys, sum(sizes)), sizes, dim=1)

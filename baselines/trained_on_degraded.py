@@ -3,17 +3,18 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 import robobench
 from robobench.backbones.backbone import Backbone
 from robobench.baselines import recipe_endo_2020
+from robobench.baselines.retrained_classifier import RetrainedClassifier
 from robobench.training.classifying import accuracies, classification_loss
 from robobench.training.task import TrainingTask
-from robobench.types import Context, Cost, Recipe, Weights
+from robobench.types import Recipe
 
 
-class TrainedOnDegraded(robobench.Method):
+class TrainedOnDegraded(RetrainedClassifier):
     """A classifier with the backbone's architecture, trained on degraded images.
 
     The level of each training image is drawn uniformly from the paper's whole range. Training
@@ -23,25 +24,7 @@ class TrainedOnDegraded(robobench.Method):
         levels: Lowest and highest level seen in training.
     """
 
-    weights_of = "classifier"
     levels: ClassVar[tuple[float, float]]
-
-    def __init__(self, backbone: Backbone, weights: Weights | None = None) -> None:
-        super().__init__(backbone, weights)
-        if weights is not None:
-            self.classifier = backbone.with_state(weights.tensors, weights.card.file)
-
-    def predict(self, images: Tensor, context: Context) -> Tensor:
-        """Probabilities of the method's own network."""
-        return self.classifier(images)
-
-    def as_module(self) -> nn.Module:
-        """The method's own network."""
-        return self.classifier.as_module()
-
-    def cost(self) -> Cost:
-        """Cost of the backbone, which it replaces."""
-        return self.backbone.cost()
 
     @classmethod
     def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:

@@ -59,7 +59,7 @@ GROUPS = {
         *("median", "bilateral", "nlm", "arcnn", "dncnn", "restore"),
         *("arcnn-res", "dncnn-res"),
     ),
-    "Training on degraded images": ("jpg", "noisy"),
+    "Training on degraded or augmented images": ("jpg", "noisy", "augmix"),
     "Classifiers that get the level": (
         *("jpg-estqf", "jpg-exactqf", "jpg-headerqf", "jpg-trueqf", "jpg-shuffledqf"),
         *("noisy-estnl", "noisy-truenl", "noisy-shuffledlevel", "adaptive"),

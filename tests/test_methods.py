@@ -13,6 +13,7 @@ from robobench.backbones.own import own_network
 from robobench.baselines.arcnn import Arcnn
 from robobench.baselines.image_quality import psnr
 from robobench.baselines.restored_classifier import RestoredClassifier
+from robobench.baselines.retrained_classifier import RetrainedClassifier
 from robobench.baselines.trained_restorer import TrainedRestorer
 from robobench.corruptions import apply, catalogue
 from robobench.datasets import open_dataset
@@ -97,6 +98,8 @@ def make(name, backbone):
         state = {f"restorer.{k}": v for k, v in restorer.state_dict().items()}
         state |= {f"classifier.{k}": v for k, v in backbone.module.state_dict().items()}
         return kind(backbone, in_memory(name, state, {"restorer": {}}))
+    if issubclass(kind, RetrainedClassifier):
+        return kind(backbone, in_memory(name, own_network("vgg-tiny", 10).state_dict(), {}))
     if issubclass(kind, Finetune):
         state = {k: t.clone() for k, t in kind.tuned(backbone.module).items()}
         return kind(backbone, in_memory(name, state, {}, "plugin"))

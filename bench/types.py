@@ -86,8 +86,7 @@ class Cell:
         dataset_version: Version of what reads and resizes the images.
         backbone_version: Version of the classifier's code, unless built in or a library's.
         compiled: What compiled the method's network (``inductor``), which changes the last digits.
-        sweep: The levels that the images are divided among (``1-100``), where a cell has only some
-            of them; how many levels each image is evaluated at is no part of a cell's identity.
+        sweep: The levels that the images are divided among (``1-100``), if any, not how many for each.
     """
 
     dataset: str

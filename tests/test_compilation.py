@@ -143,6 +143,7 @@ def test_a_program_is_refused(tmp_path, capsys):
 
 def settle(tmp_path, backbone, passes, word="auto"):
     configuration = Configuration(compile=word, out=str(tmp_path / "new"))
+    backbone.side = 32  # as a run sets it
     settled, notes = compilation.settle_compilation(configuration, [backbone], passes)
     return settled.compile, " ".join(notes)
 

@@ -23,6 +23,7 @@ def test_names_are_completed():
     assert "noise" in completions(["run", "--corruptions"], "no")
     assert "cifar10" in completions(["run", "--dataset"], "cif")
     assert "afd" in completions(["export"], "af")
+    assert "ddp,afd@common#shapes10" in completions(["run", "--methods"], "ddp,afd@co")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -32,7 +32,7 @@ def transfer(run: Run) -> list[Block]:
         tables = [
             _table(board, method, rows)
             for method, rows in several.items()
-            if len({row.trained_on for row in rows}) > 1
+            if len({row.trained_on.partition("#")[0] for row in rows}) > 1
         ]
         if tables and not board.alone:
             blocks.append(Text(board.title, "heading"))

@@ -18,6 +18,7 @@ from robobench.files import write_whole
 from robobench.reports.blocks import Table
 from robobench.reports.console_summary import print_results
 from robobench.reports.leaderboard import Leaderboard, leaderboards
+from robobench.reports.sections.image_sources import image_sources
 from robobench.reports.tables import to_markdown
 
 PAGE = Path(__file__).with_name("repair-results.md")
@@ -41,7 +42,7 @@ PART = """
 ```
 
 {recovered}
-"""
+{sources}"""
 
 
 def part(folder: Path) -> str:
@@ -66,6 +67,7 @@ def part(folder: Path) -> str:
         trainings="\n".join(trainings(run.manifest)),
         summary=summary.getvalue().strip(),
         recovered=to_markdown(recovered(board)),
+        sources="".join(map(whole, sources(run))),
     )
 
 
@@ -77,6 +79,17 @@ def trainings(manifest: dict[str, Any]) -> list[str]:
             text = f"`{method['label']}`: {card['images']}, {card['minutes']:.0f} minutes, `{card['command']}`"
             found[card["digest"]] = textwrap.fill(f"- {text}", 128, subsequent_indent="  ")
     return list(found.values())
+
+
+def sources(run: robobench.Run) -> list[Table]:
+    """The tables of modules that learned from different images, if there are several."""
+    return [block for block in image_sources(run) if isinstance(block, Table)]
+
+
+def whole(table: Table) -> str:
+    """A table with its caption and notes."""
+    parts = [table.caption, to_markdown(table).rstrip(), "\n".join(table.notes)]
+    return "".join(f"\n{part}\n" for part in parts if part)
 
 
 def recovered(board: Leaderboard) -> Table:

@@ -188,7 +188,7 @@ def _learned_from(trainings: Sequence[_Training]) -> pd.MultiIndex:
                 f"{one.told} ({one.images[:SHORT]})"
                 if alike[one.told, one.count] > 1
                 else one.told,
-                f"{one.count:,}",
+                one.count,
             )
             for one in trainings
         ],

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import robobench
+from robobench.analysis.classifier_ranking import rank
 from robobench.cli import _exit_code
 from robobench.datasets import open_dataset
 from robobench.errors import RobobenchError
@@ -93,6 +94,17 @@ def test_each_has_a_label_of_its_own(run):
     assert len(set(weights.values())) == 3  # those of the birds are the shipped ones
 
 
+def test_check_and_ranking_tell_them_apart(run, tmp_path, capsys):
+    names = {f"afd@{on}" for on in labels(run)}
+    assert set(rank(run.series, method=None).frame["method"]) == {"org", *names}
+    baseline = str(tmp_path / "baseline.json")
+    assert _exit_code(["freeze", str(run.folder), "--out", baseline]) == 0
+    capsys.readouterr()
+    assert _exit_code(["check", str(run.folder), "--baseline", baseline]) == 0
+    told = capsys.readouterr().out
+    assert all(f"same  {name} " in told for name in names)
+
+
 def test_rows_are_the_images_and_columns_what_was_evaluated(run):
     (table,) = image_sources(run)
     assert list(table.frame.index) == [
@@ -151,6 +163,18 @@ def test_runs_on_several_data_sets_share_a_table(run, shapes, tmp_path):
     assert not across.frame.loc[("birds", 10), "folder:other"].missing
     assert len(single) == 1  # the other data set has one corruption: its column is all there is
     renders([run, other], tmp_path / "report", across.name)
+
+
+def test_modules_of_one_name_in_two_runs_are_told_apart(tmp_path, monkeypatch):
+    runs = []
+    for source, share in (("birds", 1.0), ("park", 0.5)):
+        monkeypatch.setenv("ROBOBENCH_WEIGHTS", str(tmp_path / source))
+        stored_module(source, 10, share)
+        out = tmp_path / "runs" / source
+        runs.append(robobench.run("afd@jpeg", "jpeg", limit=20, severities="5", out=out))
+    (table,) = image_sources(join(runs))
+    assert list(table.frame.index) == [("birds", 10), ("park", 10)]
+    assert "`afd`, trained on" in table.caption
 
 
 def test_it_is_there_in_every_format(run, tmp_path):

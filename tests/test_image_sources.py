@@ -161,6 +161,7 @@ def test_runs_on_several_data_sets_share_a_table(run, shapes, tmp_path):
     assert lacking.missing
     assert "not evaluated on folder:other" in lacking.why
     assert not across.frame.loc[("birds", 10), "folder:other"].missing
+    assert "shapes10: `shot_noise`, `jpeg_compression`; folder:other: " in across.notes[0]
     assert len(single) == 1  # the other data set has one corruption: its column is all there is
     renders([run, other], tmp_path / "report", across.name)
 

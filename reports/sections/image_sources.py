@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
 from robobench import section
-from robobench.reports.blocks import Block, Table, Value, name_in_files
+from robobench.reports.blocks import Block, Table, Value, counted, name_in_files
 from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
 from robobench.reports.method_row import MethodRow
 from robobench.reports.ranking import bold_notes, judged, marked
@@ -19,6 +19,8 @@ from robobench.weights.samples import SHORT
 
 if TYPE_CHECKING:
     from robobench.results.run import Run
+
+_MOST_NAMED: Final = 4
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,23 @@ def _by_dataset(
         "intervals, by the images that it learned from (rows) and the data set evaluated (columns, mean "
         "over corruptions).",
         frame,
-        notes=tuple(bold_notes(frame)),
+        notes=(*_means(shown, list(columns)), *bold_notes(frame)),
     )
+
+
+def _means(shown: Sequence[tuple[Leaderboard, _Rows]], headings: Sequence[str]) -> list[str]:
+    """What each column is a mean over, where data sets were degraded in different ways."""
+    over = [
+        ", ".join(f"`{name}`" for name in board.corruptions)
+        if len(board.corruptions) <= _MOST_NAMED
+        else counted(len(board.corruptions), "corruption")
+        for board, _ in shown
+    ]
+    degraded = [{**board.levels, CLEAN: []} for board, _ in shown]
+    if all(one == degraded[0] for one in degraded):
+        return []
+    told = "; ".join(f"{heading}: {what}" for heading, what in zip(headings, over, strict=True))
+    return [f"Columns are means over different degradations, so compare within them. {told}."]
 
 
 def _by_corruption(name: str, said: str, board: Leaderboard, rows: _Rows, folded: bool) -> Table:

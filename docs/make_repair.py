@@ -8,6 +8,7 @@ Each run becomes a part of the page, with the commands that trained its modules 
 import argparse
 import io
 import textwrap
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,14 @@ def part(folder: Path) -> str:
 def trainings(manifest: dict[str, Any]) -> list[str]:
     """A line for each module: from what it was trained, how long, with which command."""
     found = {}
+    names = Counter(method["method"] for method in manifest["methods"])
     for method in manifest["methods"]:
+        several = names[method["method"]] > 1
+        label = f"{method['method']}@{method['trained_on']}" if several else method["label"]
         for card in method["cards"]:
-            text = f"`{method['label']}`: {card['images']}, {card['minutes']:.0f} minutes, `{card['command']}`"
+            text = (
+                f"`{label}`: {card['images']}, {card['minutes']:.0f} minutes, `{card['command']}`"
+            )
             found[card["digest"]] = textwrap.fill(f"- {text}", 128, subsequent_indent="  ")
     return list(found.values())
 

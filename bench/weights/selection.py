@@ -241,7 +241,8 @@ def select(
         seed = train_seed if method.trained_on else 0
         return SelectedMethod(name, method, backbone, method.trained_on or "", seed, {})
 
-    owner, recipes = method.trained_as or name, recipe_names(method, backbone)
+    owner = method.trained_as or name
+    recipes = recipe_names(method, backbone) if tag else []
     if method.weights_of != "plugin" and (source := wanted_by(tag, recipes).source):
         raise RobobenchError(
             f"{spec}#{tag}: {name} belongs to its data set: expected a number of images or a recipe, "

@@ -186,7 +186,7 @@ def test_it_is_there_in_every_format(run, tmp_path):
 def renders(runs, folder, name):
     build(runs, folder, FORMATS, ["image-sources"])
     title = compose(runs, ["image-sources"]).parts[0].title
-    for file in ("index.html", "report.tex", "report.md"):
+    for file in ("index.html", "report.tex"):
         assert title in (folder / file).read_text()
     assert "street-views" in (folder / "index.html").read_text()
     assert "| street-views | 10 |" in (folder / "report.md").read_text()

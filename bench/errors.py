@@ -28,15 +28,23 @@ class MissingWeights(RobobenchError):
         method: Registered name.
         trainings: What the method has to be trained on.
         train_seed: Seed of the training.
+        tag: What its images and recipe have to be, as after ``#`` in ``afd@jpeg#10-cub100``.
     """
 
     def __init__(
-        self, message: str, *, method: str, trainings: tuple[str, ...], train_seed: int
+        self,
+        message: str,
+        *,
+        method: str,
+        trainings: tuple[str, ...],
+        train_seed: int,
+        tag: str = "",
     ) -> None:
         super().__init__(message)
         self.method = method
         self.trainings = trainings
         self.train_seed = train_seed
+        self.tag = tag
 
 
 class CheckFailed(RobobenchError):

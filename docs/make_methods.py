@@ -241,7 +241,8 @@ def index(names: Sequence[str]) -> str:
     lines += [
         (
             "`NAME@TRAINED_ON` picks one of several trainings of a method: `afd@jpeg`, `afd@jpeg#10` "
-            "(trained on ten photographs), `dedrift@common`; see [Repair your model](../repair.md)."
+            "(trained on ten photographs), `afd@jpeg#cub100` (on those of the folder `cub100`), "
+            "`dedrift@common`; see [Repair your model](../repair.md)."
         ),
         "",
         "Add your own: [Add a method](../how-to/method.md).",

@@ -8,6 +8,7 @@ Each run becomes a part of the page, with the commands that trained its modules 
 import argparse
 import io
 import textwrap
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from robobench.files import write_whole
 from robobench.reports.blocks import Table
 from robobench.reports.console_summary import print_results
 from robobench.reports.leaderboard import Leaderboard, leaderboards
+from robobench.reports.sections.image_sources import image_sources
 from robobench.reports.tables import to_markdown
 
 PAGE = Path(__file__).with_name("repair-results.md")
@@ -41,7 +43,7 @@ PART = """
 ```
 
 {recovered}
-"""
+{sources}"""
 
 
 def part(folder: Path) -> str:
@@ -66,17 +68,34 @@ def part(folder: Path) -> str:
         trainings="\n".join(trainings(run.manifest)),
         summary=summary.getvalue().strip(),
         recovered=to_markdown(recovered(board)),
+        sources="".join(map(whole, sources(run))),
     )
 
 
 def trainings(manifest: dict[str, Any]) -> list[str]:
     """A line for each module: from what it was trained, how long, with which command."""
     found = {}
+    names = Counter(method["method"] for method in manifest["methods"])
     for method in manifest["methods"]:
+        several = names[method["method"]] > 1
+        label = f"{method['method']}@{method['trained_on']}" if several else method["label"]
         for card in method["cards"]:
-            text = f"`{method['label']}`: {card['images']}, {card['minutes']:.0f} minutes, `{card['command']}`"
+            text = (
+                f"`{label}`: {card['images']}, {card['minutes']:.0f} minutes, `{card['command']}`"
+            )
             found[card["digest"]] = textwrap.fill(f"- {text}", 128, subsequent_indent="  ")
     return list(found.values())
+
+
+def sources(run: robobench.Run) -> list[Table]:
+    """The tables of modules that learned from different images, if there are several."""
+    return [block for block in image_sources(run) if isinstance(block, Table)]
+
+
+def whole(table: Table) -> str:
+    """A table with its caption and notes."""
+    parts = [table.caption, to_markdown(table).rstrip(), "\n".join(table.notes)]
+    return "".join(f"\n{part}\n" for part in parts if part)
 
 
 def recovered(board: Leaderboard) -> Table:

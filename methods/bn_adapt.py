@@ -11,7 +11,12 @@ import robobench
 from robobench.backbones.backbone import Backbone
 from robobench.contracts import Method
 from robobench.errors import RobobenchError
-from robobench.methods.online_adaptation import OnlineAdaptation, batch_norms, network_of
+from robobench.methods.online_adaptation import (
+    OnlineAdaptation,
+    batch_norms,
+    check_statistics,
+    network_of,
+)
 from robobench.types import Context, Weights
 
 
@@ -50,6 +55,7 @@ class BnAdapt(OnlineAdaptation):
     @classmethod
     def check_backbone(cls, backbone: Backbone) -> None:
         """Refuse a network without batch normalisation that has statistics."""
+        check_statistics(backbone)
         if not batch_norms(network_of(backbone)):
             raise RobobenchError(
                 f"backbone {backbone.name} has no batch normalisation with statistics (layer and "

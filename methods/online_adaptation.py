@@ -107,6 +107,7 @@ class OnlineAdaptation(robobench.Method):
     @classmethod
     def check_backbone(cls, backbone: Backbone) -> None:
         """Refuse a network without normalisation layers, or with folded ones."""
+        check_statistics(backbone)
         if not affine_parameters(network_of(backbone)):
             raise RobobenchError(
                 f"backbone {backbone.name} has no normalisation layer with scale and shift to adapt "
@@ -248,6 +249,31 @@ def network_of(backbone: Backbone) -> nn.Module:
 def batch_norms(module: nn.Module) -> list[nn.BatchNorm1d | nn.BatchNorm2d]:
     """The batch normalisations that hold statistics of training images."""
     return [m for m in module.modules() if isinstance(m, BATCH_NORM) and m.running_mean is not None]
+
+
+def check_statistics(backbone: Backbone) -> None:
+    """Refuse batch normalisations that hold no statistics: normalised by a batch's, all answers are wrong.
+
+    Where statistics were folded into the convolutions and the layers were kept, their means are 0 and
+    their variances 1. So they are in networks that were never trained.
+
+    Raises:
+        RobobenchError: All of its batch normalisations are like that.
+    """
+    layers = batch_norms(network_of(backbone))
+    if layers and all(_is_blank(layer) for layer in layers):
+        raise RobobenchError(
+            f"backbone {backbone.name} has batch normalisation without statistics, means 0 and variances "
+            "1 throughout (folded into the convolutions, or never trained): use its unfolded weights, or "
+            "another classifier"
+        )
+
+
+def _is_blank(layer: nn.BatchNorm1d | nn.BatchNorm2d) -> bool:
+    mean, variance = layer.running_mean, layer.running_var
+    return (
+        mean is not None and variance is not None and not mean.any() and bool((variance == 1).all())
+    )
 
 
 def affine_parameters(

@@ -24,6 +24,7 @@ def test_names_are_completed():
     assert "cifar10" in completions(["run", "--dataset"], "cif")
     assert "afd" in completions(["export"], "af")
     assert completions(["run", "--compile"], "a") == ["auto", "always"]
+    assert "ddp,afd@common#shapes10" in completions(["run", "--methods"], "ddp,afd@co")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

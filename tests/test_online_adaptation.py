@@ -70,6 +70,10 @@ def test_a_network_without_normalisation_is_refused_in_words():
     for name in EVERY:
         with pytest.raises(RobobenchError, match=f"{name}: backbone plain has no .*folded"):
             check_applicable(name, METHODS[name], plain)
+    blank = Backbone(Normed(nn.BatchNorm2d(3)), name="blank", geometry=Geometry(crop=32))
+    for name in EVERY:  # as where the statistics were folded away and the layers were kept
+        with pytest.raises(RobobenchError, match=f"{name}: backbone blank has batch .*folded into"):
+            check_applicable(name, METHODS[name], blank)
     grouped = Backbone(Normed(nn.GroupNorm(1, 3)), name="grouped", geometry=Geometry(crop=32))
     with pytest.raises(RobobenchError, match="bn-adapt: backbone grouped has no batch normalis"):
         check_applicable("bn-adapt", METHODS["bn-adapt"], grouped)

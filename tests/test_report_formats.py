@@ -67,8 +67,8 @@ def test_html_is_well_formed_and_fetches_nothing(built):
 
 @pytest.mark.parametrize("name", registry.SECTIONS.names())
 def test_every_section_renders_in_every_format(name, run, swept, write_run, tmp_path):
-    if name in ("drift", "transfer"):
-        pytest.skip("tests/test_drift.py has runs with drift and with several trainings")
+    if name in ("drift", "transfer", "image-sources"):
+        pytest.skip("tests/test_drift.py and test_image_sources.py have runs for these")
     of = [swept if name == "level" else run]
     if name == "classifiers":
         of = [

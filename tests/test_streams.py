@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from normed_network import measured_norm
 from torch import nn
 
 import robobench
@@ -22,7 +23,7 @@ class NormedNet(nn.Module):
     def __init__(self):
         super().__init__()
         self.conv = nn.Conv2d(3, 4, 3)
-        self.first = nn.BatchNorm2d(4)
+        self.first = measured_norm(4)
         self.head = nn.Linear(4, 3)
         generator = torch.Generator().manual_seed(0)
         with torch.no_grad():

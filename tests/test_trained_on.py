@@ -19,7 +19,14 @@ from robobench.weights.coverage import (
     trained_corruptions,
     trained_levels,
 )
-from robobench.weights.samples import answers_to
+from robobench.weights.samples import (
+    Wanted,
+    answers_to,
+    matched_tag,
+    source_of,
+    tag_of,
+    wanted_by,
+)
 from robobench.weights.selection import select
 
 
@@ -88,6 +95,23 @@ def card(**changes):
     values |= {"file": "", "command": "", "recipe": {}, "images": "", "accuracy": {}}
     values |= {"parameters": 0, "minutes": 0, "versions": {}}
     return Card(**(values | changes))
+
+
+def test_a_tag_names_where_the_images_come_from():
+    birds = card(dataset="images:my birds", images_count=10, images_digest="abcdef0123")
+    assert tag_of(birds) == "10-my-birds"
+    for tag in ("my-birds", "10-my-birds", "my-birds-10", "abcdef-my-birds"):
+        assert answers_to(birds, tag)
+    for tag in ("my", "birds", "10-birds", "my-birds-", "my-birds-100"):
+        assert not answers_to(birds, tag)
+    assert matched_tag(birds, "standard-my-birds-10") == "10-my-birds-standard"
+    assert tag_of(card(dataset="cifar10")) == "cifar10"
+    # what reads as something else names no source
+    assert not answers_to(card(dataset="images:25", images_count=10), "25")
+    assert not answers_to(card(dataset="images:paper"), "paper", ["standard", "paper"])
+    assert source_of(card(dataset="cifar10", belongs_to="classifier")) == ""
+    assert wanted_by("7-my-birds-paper", ["paper"]) == Wanted(7, "paper", "my-birds")
+    assert wanted_by("abcdef-standard", ["standard"]) == Wanted(digest="abcdef")
 
 
 def test_a_tag_names_images_or_recipe():

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
 
 def of_methods(ctx: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
-    """Names of methods."""
+    """Names of methods; of one that is written out up to its ``@``, the stored trainings."""
+    if "@" in typed.rpartition(",")[2]:
+        return _last(typed, _trainings)
 
     def names() -> Iterable[str]:
         from robobench.registry import METHODS
@@ -42,6 +44,17 @@ def of_datasets(ctx: click.Context, parameter: click.Parameter, typed: str) -> l
 def of_compilation(ctx: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
     """What ``--compile`` takes."""
     return [word for word in ("auto", "always", "never") if word.startswith(typed)]
+
+
+def _trainings() -> Iterable[str]:
+    """The stored trainings as `run` takes them: ``afd@jpeg_compression#10-cub100``."""
+    from robobench.errors import RobobenchError
+    from robobench.weights.listing import listed_weights
+
+    try:
+        return [name for name, _ in listed_weights()]
+    except RobobenchError:  # a shell that completes says nothing
+        return []
 
 
 def _last(typed: str, names: Callable[[], Iterable[str]]) -> list[str]:

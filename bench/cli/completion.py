@@ -22,3 +22,5 @@ def completion(ctx: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None  # the three are click's own
     click.echo(kind(ctx.find_root().command, {}, "robobench", COMPLETING).source())
+    if shell == "bash":  # which would complete what follows @ as a host
+        click.echo("COMP_WORDBREAKS=${COMP_WORDBREAKS//@}")

@@ -15,7 +15,7 @@ _FACTORY = (
 )
 KINDS = (
     *("methods", "corruptions", "datasets", "backbones", "metrics", "sections"),
-    *("reproductions", "commands", "layers"),
+    *("reproductions", "commands", "layers", "weights"),
 )
 
 
@@ -23,7 +23,8 @@ KINDS = (
 @click.argument("kind", metavar="|".join(KINDS))
 @click.option("--dataset", help="With --backbone: which methods are ready for this data set.")
 @click.option(
-    "--backbone", help="Which methods are ready for this classifier, or which layers it has."
+    "--backbone",
+    help="Which methods are ready for this classifier, which layers or trained weights it has.",
 )
 @click.option("--weights", type=click.Path(), help="The classifier's weights, with --backbone.")
 @click.option("--download", is_flag=True, help="Allow downloads of pretrained weights.")
@@ -50,6 +51,11 @@ def list_(
         from robobench.weights.readiness import readiness
 
         table(readiness(dataset or "shapes10", backbone, weights))
+        return
+    if kind == "weights":
+        from robobench.weights.listing import listed_weights
+
+        table(listed_weights(backbone, weights, dataset))
         return
     if kind == "layers":
         _list_layers(dataset or "shapes10", backbone, weights, download)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from robobench.backbones.overrides import overrides
-from robobench.errors import MissingWeights
+from robobench.errors import MissingWeights, RobobenchError
 from robobench.evaluation.configuration import Configuration
+from robobench.registry import METHODS
+from robobench.weights.candidates import recipe_names
+from robobench.weights.samples import answers_to, source_named, wanted_by
+from robobench.weights.storage import read_card
 
 
 def train_missing(
@@ -18,8 +23,14 @@ def train_missing(
         configuration: Of the run.
         missing: What is missing.
         tell: Called with a line for each training.
+
+    Raises:
+        RobobenchError: It cannot be trained, or not on the images that its tag names.
     """
     from robobench.training.trainer import TrainingRequest, train_one
+
+    recipes = recipe_names(METHODS[missing.method], None)
+    wanted = wanted_by(missing.tag, recipes)
 
     request = TrainingRequest(
         dataset=configuration.dataset,
@@ -32,12 +43,24 @@ def train_missing(
         layer=configuration.layer,
         classes=configuration.classes,
         images=configuration.images,
+        limit=wanted.limit,
+        recipe=wanted.recipe,
         **overrides(configuration),
     )
+    folder = configuration.images
+    place = request.dataset_name if folder is None else f"images:{Path(folder).resolve().name}"
+    if wanted.digest or wanted.source not in ("", source_named(place)):
+        raise RobobenchError(
+            f"{missing}; --train-missing would train on {source_named(place) or place}"
+        )
     for training in missing.trainings:
         tell(f"training {missing.method} on {training}")
         try:
-            train_one(request, missing.method, training)
+            made = train_one(request, missing.method, training)
         except MissingWeights as before:  # weights that this training itself needs
             train_missing(configuration, before, tell)
-            train_one(request, missing.method, training)
+            made = train_one(request, missing.method, training)
+        if missing.tag and not answers_to(read_card(made.card), missing.tag, recipes):
+            raise RobobenchError(
+                f"{missing}; those of {made.card} are not what #{missing.tag} names"
+            )

@@ -5,13 +5,16 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from robobench.contracts import Method
 from robobench.errors import MissingWeights, RobobenchError
 from robobench.registry import DATASETS
 from robobench.types import MATCHED
-from robobench.weights.samples import SHORT
+from robobench.weights.candidates import recipe_names
+from robobench.weights.samples import Wanted, source_named, wanted_by
 from robobench.weights.storage import base_dataset
 
 if TYPE_CHECKING:
@@ -20,7 +23,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MissingTraining:
-    """What is needed to say how missing weights can be trained."""
+    """What is needed to say how missing weights can be trained.
+
+    Attributes:
+        name: Registered name.
+        method: Its class.
+        dataset: Name of the data set.
+        backbone: The classifier.
+        train_seed: Training seed.
+        command: Command-line options of the data set; ``--dataset NAME`` if empty.
+        tag: What followed ``#``.
+        others: Names of the method's trainings that are there.
+    """
 
     name: str
     method: type[Method]
@@ -29,6 +43,7 @@ class MissingTraining:
     train_seed: int
     command: str
     tag: str = ""
+    others: tuple[str, ...] = ()
 
     @property
     def owner(self) -> str:
@@ -57,27 +72,39 @@ class MissingTraining:
         if bank:
             told = f"; or {self.name}@{MATCHED}: one of those here for each corruption, which it is told"
         return MissingWeights(
-            f"{what} has no weights for {self.dataset} and {self.backbone.name} yet; "
-            f"`{self.train_command(trainings)}` trains them{lasts}{self._labels()}{told}",
+            f"{what} has no weights for {self.dataset} and {self.backbone.name} yet"
+            f"{self._meant(trainings)}; `{self.train_command(trainings)}` trains them{lasts}{self._labels()}{told}",
             method=self.owner,
             trainings=tuple(trainings),
             train_seed=self.train_seed,
+            tag=self.tag,
         )
+
+    def _meant(self, trainings: Sequence[str]) -> str:
+        """The stored training with the most similar name, if one was asked for by its tag."""
+        asked = f"{self.owner}@{'/'.join(trainings)}#{self.tag}"
+        close = get_close_matches(asked, self.others, n=2, cutoff=0.5) if self.tag else []
+        return f": did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+    @cached_property
+    def _wanted(self) -> Wanted:
+        return wanted_by(self.tag, recipe_names(self.method, self.backbone))
 
     def train_command(self, trainings: Sequence[str]) -> str:
         """The command that trains on all of these."""
         parts = ["robobench train --method", self.owner]
         parts.append(self.command or f"--dataset {shlex.quote(base_dataset(self.dataset))}")
         parts.append(self.backbone.command)
-        if not self._has_training_images:
-            parts.append("--images DIR")
+        wanted = self._wanted
+        own = self._has_training_images and wanted.source in ("", source_named(self.dataset))
+        if not own:
+            parts.append(f"--images {'DIR/' if wanted.source else 'DIR'}{wanted.source}")
         if not self.method.trained_on:
             parts.append(f"--trained-on {','.join(trainings)}")
-        for part in self.tag.split("-"):
-            if part.isdecimal() and len(part) < SHORT:
-                parts.append(f"--limit {part}")
-            elif part in self.method.recipes(self.backbone):
-                parts.append(f"--recipe {part}")
+        if wanted.limit is not None:
+            parts.append(f"--limit {wanted.limit}")
+        if wanted.recipe is not None:
+            parts.append(f"--recipe {wanted.recipe}")
         if self.train_seed:
             parts.append(f"--seed {self.train_seed}")
         return " ".join(parts)
@@ -87,7 +114,7 @@ class MissingTraining:
         return bool(DATASETS.declared(self.dataset.partition(":")[0], "training_images"))
 
     def _labels(self) -> str:
-        if self._has_training_images:
+        if self._has_training_images or self._wanted.source:
             return ""
         if self.method.weights_of == "classifier":
             return "; DIR holds labelled training images, one sub-folder per class"

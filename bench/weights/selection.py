@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from robobench.registry import METHODS
 from robobench.registry.versions import version_of
 from robobench.types import CLEAN, MATCHED, Card, Cost, is_matched
 from robobench.weights.bank import bank
+from robobench.weights.candidates import candidates, first_choice, names_of, recipe_names
 from robobench.weights.coverage import (
     blind_training,
     breadth,
@@ -25,8 +25,8 @@ from robobench.weights.coverage import (
     suggest_trainings,
 )
 from robobench.weights.missing import MissingTraining
-from robobench.weights.samples import answers_to
-from robobench.weights.storage import find, load, read_card
+from robobench.weights.samples import matched_tag, wanted_by
+from robobench.weights.storage import load, read_card
 
 if TYPE_CHECKING:
     from robobench.backbones.backbone import Backbone
@@ -214,7 +214,8 @@ def select(
 
     Args:
         spec: ``NAME``, ``NAME@TRAINED_ON``, ``NAME@matched`` or ``NAME:ARGUMENT``; ``#TAG`` at the
-            end tells apart trainings that differ in images or recipe (`robobench.weights.samples`).
+            end tells apart trainings that differ in images or recipe
+            (`robobench.weights.samples.matched_tag`).
         dataset: Name of the data set, as in `Cell.dataset`.
         backbone: The classifier.
         corruptions: Canonical names of the corruptions evaluated; clean is ignored.
@@ -222,15 +223,15 @@ def select(
         command: Command-line options of the data set, for messages; ``--dataset NAME`` if empty.
 
     Raises:
-        RobobenchError: The method does not work with this backbone, or weights are missing; the
-            message gives the command that trains them.
+        RobobenchError: The method does not work with this backbone; weights are missing, and the
+            message gives the command that trains them; or several fit that differ in their images.
     """
     spec, hash_sign, tag = _tagged(spec)
     name, method, at, wanted = _parsed(spec)
     if hash_sign and (not tag or method.weights_of == "none"):
         raise RobobenchError(
-            f"{spec}#{tag}: expected a number of images, a recipe or a digest after #, for a method "
-            "that is trained"
+            f"{spec}#{tag}: expected what its images are after #, as in #10, #cub100 or #10-cub100, or "
+            "a recipe, for a method that is trained"
         )
     check_applicable(name, method, backbone)
     fixed_by_name = method.weights_of == "none" or method.trained_on
@@ -241,29 +242,47 @@ def select(
         seed = train_seed if method.trained_on else 0
         return SelectedMethod(name, method, backbone, method.trained_on or "", seed, {})
 
-    stored = _stored(method.trained_as or name, method, dataset, backbone, train_seed, tag)
+    owner = method.trained_as or name
+    recipes = recipe_names(method, backbone) if tag else []
+    if method.weights_of != "plugin" and (source := wanted_by(tag, recipes).source):
+        raise RobobenchError(
+            f"{spec}#{tag}: {name} belongs to its data set: expected a number of images or a recipe, "
+            f"not {source!r}"
+        )
+    stored = candidates(owner, method, dataset, backbone, train_seed, tag)
     evaluated = [c for c in dict.fromkeys(corruptions) if c != CLEAN and _applies(name, method, c)]
-    missing = MissingTraining(name, method, dataset, backbone, train_seed, command, tag)
+    others: list[str] = []
+    if tag:
+        known = candidates(owner, method, dataset, backbone, train_seed, "")
+        others = [*names_of(one for several in known.values() for one in several).values()]
+    missing = MissingTraining(
+        name, method, dataset, backbone, train_seed, command, tag, tuple(others)
+    )
+
+    def chosen(trained_on: str) -> Path:
+        written = f"{name}@{trained_on}{f'#{tag}' if tag else ''}"
+        return first_choice(written, stored[trained_on]).path
 
     def selected(trained_on: str, cards: Mapping[str, Path]) -> SelectedMethod:
-        label = f"{trained_on}#{tag}" if tag else trained_on
+        tags = {matched_tag(read_card(path), tag, recipes) for path in cards.values() if tag}
+        label = f"{trained_on}#{tags.pop() if len(tags) == 1 else tag}" if tag else trained_on
         return SelectedMethod(name, method, backbone, label, train_seed, cards)
 
     fixed = method.trained_on or (canonical_training(wanted) if at and wanted != MATCHED else None)
     if fixed:
         if fixed not in stored:
             raise missing.error([fixed])
-        return selected(fixed, {"": stored[fixed]})
+        return selected(fixed, {"": chosen(fixed)})
     if not at:
         whole = [on for on in stored if all(covers(on, c) for c in evaluated)]
         if whole:
             best = min(whole, key=breadth)
-            return selected(best, {"": stored[best]})
+            return selected(best, {"": chosen(best)})
     cards: dict[str, Path] = {}
     for corruption in evaluated:
         fitting = [on for on in stored if covers(on, corruption)]
         if fitting:
-            cards[corruption] = stored[min(fitting, key=breadth)]
+            cards[corruption] = chosen(min(fitting, key=breadth))
     left = [c for c in evaluated if c not in cards]
     if not at and evaluated:
         raise missing.error([blind_training(evaluated)], bank=not left)
@@ -303,7 +322,8 @@ def stored_trainings(
     name, method, *_ = _parsed(spec)
     if method.weights_of == "none" or (method.weights_of == "plugin" and not backbone.splittable):
         return ()
-    return tuple(_stored(method.trained_as or name, method, dataset, backbone, train_seed, tag))
+    owner = method.trained_as or name
+    return tuple(candidates(owner, method, dataset, backbone, train_seed, tag))
 
 
 def _parsed(spec: str) -> tuple[str, type[Method], str, str]:
@@ -354,43 +374,3 @@ def check_applicable(name: str, method: type[Method], backbone: Backbone) -> Non
             _ = backbone.stem_channels
         except RobobenchError as error:
             raise NotApplicable(f"{name} cannot be plugged in: {error}") from error
-
-
-def _stored(
-    name: str,
-    method: type[Method],
-    dataset: str,
-    backbone: Backbone,
-    train_seed: int,
-    tag: str,
-) -> dict[str, Path]:
-    """What it was trained on -> card of such weights, those that the tag names if there is one.
-
-    Of several, the first folder of the search path counts; in it the default recipe comes first,
-    then the one with most images.
-    """
-    paths = find(
-        name,
-        dataset=dataset,
-        backbone_name=backbone.name,
-        backbone_digest=backbone.digest,
-        train_seed=train_seed,
-        layer=backbone.layer if method.weights_of == "plugin" else None,
-    )
-    found: dict[str, list[tuple[Card, Path]]] = {}
-    for path in paths:
-        card = read_card(path)
-        if card.belongs_to == method.weights_of and (not tag or answers_to(card, tag)):
-            found.setdefault(card.trained_on, []).append((card, path))
-    return {on: _first_choice(several) for on, several in found.items()}
-
-
-def _first_choice(several: list[tuple[Card, Path]]) -> Path:
-    folder = several[0][1].parent
-    here = [(card, path) for card, path in several if path.parent == folder]
-
-    def rank(item: tuple[Card, Path]) -> tuple[bool, float, Path]:
-        card, path = item
-        return card.recipe_name != "", -(card.images_count or math.inf), path
-
-    return min(here, key=rank)[1]

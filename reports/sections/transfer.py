@@ -35,7 +35,7 @@ def _blocks(board: Leaderboard) -> list[Block]:
     return [
         _table(board, method, rows)
         for method, rows in several.items()
-        if len({row.trained_on for row in rows}) > 1
+        if len({row.trained_on.partition("#")[0] for row in rows}) > 1
     ]
 
 

@@ -45,14 +45,21 @@ def stored_module(source, count, share):
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
+def stored(tmp_path_factory):
     """A folder with three modules beside the shipped ones."""
+    folder = str(tmp_path_factory.mktemp("weights"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROBOBENCH_WEIGHTS", str(tmp_path_factory.mktemp("weights")))
+        patch.setenv("ROBOBENCH_WEIGHTS", folder)
         stored_module("birds", 10, 1.0)
         stored_module("street-views", 10, 0.9)
         stored_module("park", 4, 0.5)
-        yield
+    return folder
+
+
+@pytest.fixture
+def weights(stored, monkeypatch):
+    """The test finds these modules."""
+    monkeypatch.setenv("ROBOBENCH_WEIGHTS", stored)
 
 
 @pytest.fixture(scope="module")
@@ -69,15 +76,12 @@ def shapes(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(weights, tmp_path_factory):
+def run(stored, tmp_path_factory):
     methods = f"{BIRDS},{STREETS},{PARK},afd@jpeg#shapes10"
-    return robobench.run(
-        methods,
-        "jpeg,shot_noise",
-        limit=60,
-        severities="5",
-        out=tmp_path_factory.mktemp("a") / "run",
-    )
+    out = tmp_path_factory.mktemp("a") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROBOBENCH_WEIGHTS", stored)
+        return robobench.run(methods, "jpeg,shot_noise", limit=60, severities="5", out=out)
 
 
 def labels(run):
@@ -144,7 +148,7 @@ def _tag(heading):
     return source if source == "shapes10" else f"{images}-{source}"
 
 
-def test_runs_on_several_data_sets_share_a_table(run, shapes, tmp_path):
+def test_runs_on_several_data_sets_share_a_table(weights, run, shapes, tmp_path):
     (path,) = storage.find("org", dataset="shapes10", backbone_name="vgg-tiny", train_seed=0)
     arguments = {
         "dataset": f"folder:{shapes}", "backbone": "vgg-tiny",

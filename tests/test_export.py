@@ -3,6 +3,8 @@
 import sys
 import zipfile
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,6 +30,7 @@ from robobench.methods.afd import Afd
 from robobench.methods.ddp import Ddp
 from robobench.registry import METHODS
 from robobench.types import Context, Geometry
+from robobench.weights.candidates import Candidate
 from robobench.weights.classifiers import load_backbone
 from robobench.weights.selection import select
 
@@ -209,13 +212,19 @@ def test_a_resize_is_a_product():
 
 def test_a_plain_name_takes_the_training_that_covers_the_others(backbone, monkeypatch):
     options = {"dataset": "shapes10", "backbone": backbone, "train_seed": 0, "command": ""}
-    stored = {"jpeg_compression": "a.json", "noise": "b.json"}
-    monkeypatch.setattr("robobench.weights.selection._stored", lambda *_: stored)
+
+    def store(*trainings):
+        card = SimpleNamespace(recipe_name="", images_count=0)
+        found = {
+            on: [Candidate(card, Path(f"{number}.json"))] for number, on in enumerate(trainings)
+        }
+        monkeypatch.setattr("robobench.weights.selection.candidates", lambda *_: found)
+
+    store("jpeg_compression", "noise")
     text = refused("several trainings here", exported_method, "afd", **options)
     assert "afd@jpeg_compression or afd@noise" in text
     refused("is a bank", exported_method, "afd@matched", **options)
-    stored = {"jpeg_compression": "a.json", "jpeg_compression/noise": "b.json"}
-    monkeypatch.setattr("robobench.weights.selection._stored", lambda *_: stored)
+    store("jpeg_compression", "jpeg_compression/noise")
     assert exported_method("afd", **options).trained_on == "jpeg_compression/noise"
     assert exported_method("jpg", **options).trained_on == "jpeg_compression"
 

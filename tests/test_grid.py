@@ -93,6 +93,7 @@ class Selected:
     trained_on: str
     digests: dict
     refused: str = ""
+    compiled: str = ""
     backbone = SimpleNamespace(name="net", label="net", geometry=Geometry(), version="")
     version = layer = ""
     train_seed = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import torch
@@ -84,16 +85,13 @@ class Augmix(RetrainedClassifier):
             keep="last",
             options=_OPTIONS,
         )
-        paper = Recipe(
+        paper = replace(
+            usual,
             steps=35_200,
-            batch=128,
             rate=0.1,
             minutes=110 if tiny else 1900,
-            optimizer="sgd",
-            weight_decay=5e-4,
             warmup=0.0,
             evaluations=50,
-            keep="last",
             options={**_OPTIONS, "from_scratch": True},
         )
         return {**usual.in_lengths(), "paper": paper}
@@ -101,10 +99,7 @@ class Augmix(RetrainedClassifier):
     @classmethod
     def fit(cls, task: TrainingTask) -> None:
         """Train on clean images and two mixed views of each; labels are of the clean ones."""
-        task.require_labels()
-        network = task.fresh_network()
-        runner = task.frozen.with_module(network, live=True)
-        network.train().requires_grad_(True)
+        network, runner = cls.student(task)
         recipe, train = task.recipe, task.train
         options = recipe.options
 
@@ -126,6 +121,4 @@ class Augmix(RetrainedClassifier):
             images, labels = task.clean
             return {"clean": accuracy(runner.logits, images, labels)}
 
-        fit = task.fit(network, objective, validate)
-        made = {"architecture": task.architecture, "start": task.start_of_arm}
-        task.save(network.state_dict(), fit, made)
+        cls.store(task, network, task.fit(network, objective, validate))

@@ -51,10 +51,7 @@ class TrainedOnDegraded(RetrainedClassifier):
     @classmethod
     def fit(cls, task: TrainingTask) -> None:
         """Train on degraded images, starting from the backbone."""
-        task.require_labels()
-        network = task.fresh_network()
-        runner = task.frozen.with_module(network, live=True)
-        network.train().requires_grad_(True)
+        network, runner = cls.student(task)
 
         def objective(step: int) -> Tensor:
             _, images, _, labels = task.degraded_batch(step)
@@ -66,9 +63,7 @@ class TrainedOnDegraded(RetrainedClassifier):
                 lambda images, level: runner.logits(images), task.conditions, task.clean[1]
             )
 
-        fit = task.fit(network, objective, validate)
-        made = {"architecture": task.architecture, "start": task.start_of_arm}
-        task.save(network.state_dict(), fit, made)
+        cls.store(task, network, task.fit(network, objective, validate))
 
 
 @robobench.method("jpg", trainings=("jpeg_compression",), worth=10)

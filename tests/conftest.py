@@ -69,8 +69,7 @@ class ToyNet(nn.Module):
         return self.head(x.mean((2, 3)) + 0.01 * noise)
 
 
-@pytest.fixture
-def toy():
+def toy_settings():
     """Keywords of `robobench.run` for the toy data set and classifier."""
     return {
         "dataset": toy_images(),
@@ -78,6 +77,12 @@ def toy():
         "mean": (0.0, 0.0, 0.0),
         "std": (1.0, 1.0, 1.0),
     }
+
+
+@pytest.fixture
+def toy():
+    """See `toy_settings`."""
+    return toy_settings()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import ToyNet, toy_images
+from conftest import toy_settings
 from torch import nn
 
 import robobench
@@ -14,24 +14,17 @@ from robobench.evaluation.configuration import Configuration
 SETTINGS = {"methods": "org,median", "corruptions": "jpeg", "severities": "1", "limit": 100}
 
 
-def toy():
-    return {
-        "dataset": toy_images(),
-        "backbone": ToyNet(),
-        "mean": (0.0, 0.0, 0.0),
-        "std": (1.0, 1.0, 1.0),
-    }
-
-
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     """A run that was compiled, and one that was not."""
     folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder / "cache"))
-        made = robobench.run(compile="always", out=folder / "compiled", **SETTINGS, **toy())
+        made = robobench.run(
+            compile="always", out=folder / "compiled", **SETTINGS, **toy_settings()
+        )
     assert list((folder / "cache").iterdir())
-    return made, robobench.run(out=folder / "plain", **SETTINGS, **toy())
+    return made, robobench.run(out=folder / "plain", **SETTINGS, **toy_settings())
 
 
 @pytest.mark.slow
@@ -64,14 +57,14 @@ class TestOfARealCompilation:
         for run, word in zip(pair, ("never", "always"), strict=True):
             before = sorted(run.folder.rglob("*"))
             with pytest.raises(RobobenchError, match="word for --compile"):
-                robobench.run(compile=word, out=run.folder, **SETTINGS, **toy())
+                robobench.run(compile=word, out=run.folder, **SETTINGS, **toy_settings())
             assert sorted(run.folder.rglob("*")) == before
 
     def test_auto_goes_on_as_the_folder_began(self, pair, monkeypatch):
         monkeypatch.setattr(compilation, "_measured", None)
         more = {**SETTINGS, "methods": "median", "no_reference": True}
         for run, word in zip(pair, ("always", "never"), strict=True):
-            again = robobench.run(compile="auto", out=run.folder, **more, **toy())
+            again = robobench.run(compile="auto", out=run.folder, **more, **toy_settings())
             assert again.manifest["configuration"]["compile"] == word
             assert any("as when this run began" in note for note in again.manifest["notes"])
 
@@ -99,7 +92,7 @@ class Broken(nn.Module):
 def test_a_wrong_compiler_is_found_out(tmp_path, monkeypatch):
     monkeypatch.setattr(compilation, "compiled", Broken())
     with pytest.raises(RobobenchError, match="org says something else once compiled"):
-        robobench.run(compile="always", out=tmp_path / "run", **SETTINGS, **toy())
+        robobench.run(compile="always", out=tmp_path / "run", **SETTINGS, **toy_settings())
     assert not (tmp_path / "run").exists()
 
 
@@ -111,7 +104,7 @@ def test_what_cannot_be_compiled_is_told_in_a_line(tmp_path, monkeypatch):
     with pytest.raises(
         RobobenchError, match=r"org cannot be compiled \(RuntimeError: no such op"
     ) as e:
-        robobench.run(compile="always", out=tmp_path / "run", **SETTINGS, **toy())
+        robobench.run(compile="always", out=tmp_path / "run", **SETTINGS, **toy_settings())
     assert "\n" not in str(e.value)
     assert not (tmp_path / "run").exists()
 

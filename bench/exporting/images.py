@@ -84,7 +84,7 @@ def half_degraded(check: CheckImages, trained_on: str) -> CheckImages:
         check: Clean images.
         trained_on: As in `Cell.trained_on`; nothing is degraded if it is empty or ``clean``.
     """
-    names = trained_corruptions(trained_on.partition("#")[0]) if trained_on else ()
+    names = trained_corruptions(trained_on) if trained_on else ()
     if not names or len(check.images) < 2:
         return check
     images = check.images.clone()

@@ -60,10 +60,11 @@ def _levels(text: str, levels: str) -> tuple[float, float]:
 
 
 def trained_corruptions(trained_on: str) -> tuple[str, ...]:
-    """Canonical names of the corruptions seen in a training."""
-    if trained_on == CLEAN:
+    """Canonical names of the corruptions seen in a training; what its tag says of images is ignored."""
+    corruptions = trained_on.partition("#")[0]
+    if corruptions == CLEAN:
         return ()
-    parts = (part.partition(":")[0] for part in trained_on.split("/"))
+    parts = (part.partition(":")[0] for part in corruptions.split("/"))
     return tuple(dict.fromkeys(name for part in parts for name in catalogue.expand(part)))
 
 

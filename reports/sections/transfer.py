@@ -59,5 +59,5 @@ def _table(board: Leaderboard, method: str, rows: list[MethodRow]) -> Table:
 
 
 def _seen(row: MethodRow, names: Sequence[str]) -> str:
-    seen = set(trained_corruptions(row.trained_on.partition("#")[0]))
+    seen = set(trained_corruptions(row.trained_on))
     return f"{len(seen.intersection(names))} of {len(names)}"

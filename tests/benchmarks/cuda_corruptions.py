@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 from bench_corruptions import NAMES, PROFILES, photographs
+from markdown_tables import write_block
 
 from robobench.corruptions import apply, catalogue
 
@@ -67,11 +68,7 @@ def main() -> None:
     text = "\n".join(lines)
     print(text)
     if chosen.into:
-        begin, end = "<!-- begin cuda -->", "<!-- end cuda -->"
-        before, rest = chosen.into.read_text(encoding="utf-8").split(begin)
-        chosen.into.write_text(
-            f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8"
-        )
+        write_block(chosen.into, "cuda", text)
 
 
 if __name__ == "__main__":

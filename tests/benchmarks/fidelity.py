@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from markdown_tables import write_block
 from scipy import stats
 from skimage import data, util
 
@@ -127,11 +128,7 @@ def main() -> None:
     text = table(chosen.images)
     print(text)
     if chosen.into:
-        begin, end = "<!-- begin fidelity -->", "<!-- end fidelity -->"
-        page = chosen.into.read_text(encoding="utf-8")
-        before, rest = page.split(begin)
-        after = rest.split(end)[1]
-        chosen.into.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+        write_block(chosen.into, "fidelity", text)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def worker(package: str, side: int, device: str, names: Sequence[str]) -> None:
             data, together = Crops(pixels, one_by_one(name)), None
         on_gpu = device != "cpu"
         loader: Any = torch.utils.data.DataLoader(
-            data,  # type: ignore[arg-type]
+            data,  # type: ignore[arg-type]  # has all that a loader asks of a data set
             batch_size=BATCH,
             num_workers=0 if on_gpu else 1,
             collate_fn=together,

@@ -26,6 +26,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from markdown_tables import write_block
 
 import robobench
 from robobench.checking.verify import verify
@@ -194,8 +195,4 @@ if __name__ == "__main__":
         said.append(f"- {line}.")
     print(f"{time.perf_counter() - began:.0f} s on {sys.platform}")
     if given.into:
-        begin, end = "<!-- begin damage -->", "<!-- end damage -->"
-        before, _, rest = given.into.read_text(encoding="utf-8").partition(begin)
-        after = rest.partition(end)[2]
-        text = "\n".join([begin, "", *said, "", end])
-        given.into.write_text(f"{before}{text}{after}", encoding="utf-8")
+        write_block(given.into, "damage", "\n".join(["", *said, ""]))

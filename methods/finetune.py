@@ -7,6 +7,8 @@ loss is the Kullback-Leibler divergence between their answers.
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +16,12 @@ import robobench
 from robobench.backbones.backbone import Backbone
 from robobench.errors import RobobenchError
 from robobench.methods.drift_loss import against_untreated, refuse_if_worse
-from robobench.methods.online_adaptation import batch_norms, network_of
+from robobench.methods.online_adaptation import (
+    batch_norms,
+    check_statistics,
+    has_statistics,
+    network_of,
+)
 from robobench.methods.repair_recipes import PHOTOGRAPHS, SMALL_IMAGES, suited
 from robobench.training.classifying import divergence
 from robobench.training.task import TrainingTask
@@ -23,9 +30,16 @@ from robobench.types import Context, Cost, Recipe, Weights
 
 @robobench.method("finetune", trainings=("common",), worth=60)
 class Finetune(robobench.Method):
-    """The whole classifier, tuned without labels to answer on degraded images as on clean ones."""
+    """The whole classifier, tuned without labels to answer on degraded images as on clean ones.
+
+    With the recipe's option ``statistics`` of ``given``, or where batch normalisation was folded into
+    the convolutions, it normalises by the given statistics while it is tuned: those of eight crops are
+    no estimate. Else by each batch's, as in training from scratch.
+    """
 
     weights_of = "plugin"
+    # Of batch normalisation on crops of photographs.
+    statistics = "given"
 
     def __init__(self, backbone: Backbone, weights: Weights | None = None) -> None:
         super().__init__(backbone, weights)
@@ -75,7 +89,7 @@ class Finetune(robobench.Method):
             rate=1e-4,
             minutes=6,
             clip=1.0,
-            options={**PHOTOGRAPHS, "stored_as": "float16"},
+            options={**PHOTOGRAPHS, "stored_as": "float16", "statistics": cls.statistics},
         )
         return suited(backbone, small, large).in_lengths()
 
@@ -96,7 +110,9 @@ class Finetune(robobench.Method):
                 wanted = teacher.logits(clean)
             return divergence(network(student.normalise(degraded)).float(), wanted)
 
-        fit = task.fit(network, objective, against_untreated(task, lambda _: student.logits))
+        given = task.recipe.options.get("statistics") == "given" or not has_statistics(teacher)
+        trained = _GivenStatistics(network) if given else network
+        fit = task.fit(trained, objective, against_untreated(task, lambda _: student.logits))
         refuse_if_worse(task, fit.figures)
         about = {"architecture": task.architecture, "start": task.start_of_arm}
         task.save(cls.tuned(network), fit, about)
@@ -106,14 +122,17 @@ class Finetune(robobench.Method):
 class FinetuneBn(Finetune):
     """Scales, shifts and statistics of batch normalisation alone, tuned like `finetune`."""
 
+    statistics = "of each batch"
+
     @classmethod
     def check_backbone(cls, backbone: Backbone) -> None:
-        """Refuse a network without batch normalisation."""
+        """Refuse a network without batch normalisation, or with folded one."""
         if not batch_norms(network_of(backbone)):
             raise RobobenchError(
                 f"backbone {backbone.name} has no batch normalisation to tune (it may have been "
                 "folded into the convolutions): use finetune"
             )
+        check_statistics(backbone)
 
     @classmethod
     def tuned(cls, network: nn.Module) -> dict[str, Tensor]:
@@ -121,3 +140,18 @@ class FinetuneBn(Finetune):
         layers = batch_norms(network)
         inside = {name for name, layer in network.named_modules() if layer in layers}
         return {n: t for n, t in network.state_dict().items() if n.rpartition(".")[0] in inside}
+
+
+class _GivenStatistics(nn.Module):
+    """A network whose batch normalisation keeps the statistics that it has, also while it is trained."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode for all but the batch normalisations."""
+        super().train(mode)
+        for layer in batch_norms(self.network):
+            layer.eval()
+        return self

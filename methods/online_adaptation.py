@@ -260,13 +260,17 @@ def check_statistics(backbone: Backbone) -> None:
     Raises:
         RobobenchError: All of its batch normalisations are like that.
     """
-    layers = batch_norms(network_of(backbone))
-    if layers and all(_is_blank(layer) for layer in layers):
+    if batch_norms(network_of(backbone)) and not has_statistics(backbone):
         raise RobobenchError(
             f"backbone {backbone.name} has batch normalisation without statistics, means 0 and variances "
             "1 throughout (folded into the convolutions, or never trained): use its unfolded weights, or "
             "another classifier"
         )
+
+
+def has_statistics(backbone: Backbone) -> bool:
+    """Whether any batch normalisation of a network holds statistics of training images."""
+    return not all(_is_blank(layer) for layer in batch_norms(backbone.module))
 
 
 def _is_blank(layer: nn.BatchNorm1d | nn.BatchNorm2d) -> bool:

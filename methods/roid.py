@@ -53,7 +53,8 @@ class Roid(GradientAdaptation):
         if counts.any():
             loss = (weights * likelihood_ratio(logits))[counts].sum()
             indices = torch.arange(len(images)) if context.indices is None else context.indices
-            changed = self.network.logits(augmented(images[counts], indices[counts]))
+            chosen = indices.to(images.device)[counts]
+            changed = self.network.logits(augmented(images[counts], chosen))
             tie = symmetric_cross_entropy(changed, logits[counts])
             self.step((loss + (weights[counts] * tie).sum()) / len(images))
             with torch.no_grad():

@@ -1,6 +1,7 @@
 """The classifier tuned without labels on the images that plug-in modules learn from."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -63,6 +64,56 @@ def test_of_batch_normalisation_alone_only_its_tensors_change(few_steps, backbon
     for name, tensor in tuned.items():
         if name not in weights.tensors:
             assert torch.equal(tensor, state[name]), name
+
+
+def statistics_of(state):
+    return {n: t.float() for n, t in state.items() if "running_" in n}
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_statistics_of_batches_of_eight_crops_are_not_learned(monkeypatch, backbone, given):
+    recipe = replace(Finetune.recipes(None)["standard"], steps=6, evaluations=1)
+    if given:
+        recipe = recipe.with_options(statistics="given")
+    monkeypatch.setattr(
+        Finetune, "recipes", classmethod(lambda cls, backbone: {"standard": recipe})
+    )
+    before = statistics_of(backbone.module.state_dict())
+    after = statistics_of(trained("finetune").tensors)
+    assert before
+    assert given == all(torch.allclose(before[n], after[n], rtol=1e-3) for n in before)
+
+
+def test_photographs_are_tuned_with_the_given_statistics():
+    large = Backbone(Normed(nn.GroupNorm(1, 3)), name="large", geometry=Geometry(crop=224))
+    for method, wanted in ((Finetune, "given"), (FinetuneBn, "of each batch")):
+        assert method.recipes(large)["standard"].options["statistics"] == wanted
+
+
+def without_statistics():
+    """A network as it is where batch normalisation was folded, and the layers were kept."""
+    return Backbone(Normed(nn.BatchNorm2d(3)), name="folded", geometry=Geometry(crop=32))
+
+
+def test_folded_batch_normalisation_is_left_alone(monkeypatch):
+    folded = without_statistics()
+    kept = []
+    monkeypatch.setattr("robobench.methods.finetune.refuse_if_worse", lambda *_: None)
+
+    def fit(network, objective, validate):
+        network.train()
+        kept.extend(m.training for m in network.modules() if isinstance(m, nn.BatchNorm2d))
+        raise KeyboardInterrupt
+
+    task = SimpleNamespace(
+        frozen=folded, train_seed=0, fit=fit, recipe=Finetune.recipes(None)["standard"]
+    )
+    monkeypatch.setattr("robobench.methods.finetune.against_untreated", lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        Finetune.fit(task)
+    assert kept == [False]
+    with pytest.raises(RobobenchError, match="without statistics"):
+        check_applicable("finetune-bn", FinetuneBn, folded)
 
 
 def test_only_what_can_be_tuned_is_accepted():

@@ -1,6 +1,7 @@
 """How much faster are two Ray workers of one core each than one? ``python tests/benchmarks/ray_workers.py``.
 
 Needs two idle cores: what else the machine does is measured beside it, and a ratio on a busy machine says little.
+One worker and two take turns, as a machine is not equally fast all the time; the middle one of the turns' ratios counts.
 Both are timed from the first group that comes back to the last one, so that starting Python is left out; with it
 beside that. The processor time of the workers per prediction does not depend on how busy the machine is: where it
 is the same for two workers, nothing but the machine keeps them from being twice as fast.
@@ -8,9 +9,12 @@ is the same for two workers, nothing but the machine keeps them from being twice
 
 import argparse
 import os
+import statistics
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import robobench
 from robobench.evaluation.classifiers import prepare_all
@@ -39,7 +43,7 @@ def processor_seconds() -> dict[str, float]:
     return found
 
 
-def measured(workers: int, images: int) -> tuple[float, float, float, float]:
+def measured(workers: int, run: Mapping[str, Any]) -> tuple[float, float, float, float]:
     """Predictions per second, seconds of the whole run, processor time per 1,000, share at work."""
     import ray
 
@@ -61,13 +65,7 @@ def measured(workers: int, images: int) -> tuple[float, float, float, float]:
     try:
         with tempfile.TemporaryDirectory() as folder:
             plans = prepare_all(
-                Configuration(
-                    methods="afd@matched",
-                    corruptions="jpeg,noise",
-                    limit=images,
-                    executor="ray",
-                    out=folder,
-                )
+                Configuration(**run, corruptions="common", executor="ray", out=folder)
             )
             worked, there = busy()
             began = time.monotonic()
@@ -86,24 +84,34 @@ def measured(workers: int, images: int) -> tuple[float, float, float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=2000)
-    images = parser.parse_args().images
-    if images < 500:
-        parser.error("at least 500 images give two workers groups enough to be timed")
-    robobench.run("afd@matched", "jpeg", limit=20, severities=1, out=tempfile.mkdtemp())  # compiles
+    parser.add_argument(
+        "--dataset", default="shapes10", help="or cifar10: a network six times as slow"
+    )
+    parser.add_argument("--methods", default="afd")
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--turns", type=int, default=3)
+    options = parser.parse_args()
+    run = {"methods": options.methods, "dataset": options.dataset}
+    compiling = tempfile.mkdtemp()
+    robobench.run(corruptions="common", **run, limit=20, severities=1, out=compiling)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the runs")
-    speeds, wholes = [], []
-    for workers in (1, 2):
-        speed, whole, each, share = measured(workers, images)
-        speeds.append(speed)
-        wholes.append(whole)
-        print(
-            f"{workers} worker{'s' * (workers > 1)}: {speed:.0f} predictions/s, whole run {whole:.0f} s, "
-            f"{each:.2f} s of processor per 1,000, "
-            f"processors at work {share:.0%} of the time"
-        )
-    print(f"two against one: {speeds[1] / speeds[0]:.2f}; whole run {wholes[0] / wholes[1]:.2f}")
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the runs", flush=True)
+    speeds: dict[int, list[float]] = {1: [], 2: []}
+    wholes: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(options.turns):
+        for workers in (1, 2):
+            speed, whole, each, share = measured(workers, {**run, "limit": options.images})
+            speeds[workers].append(speed)
+            wholes[workers].append(whole)
+            print(
+                f"{workers} worker{'s' * (workers > 1)}: {speed:.0f} predictions/s, whole run "
+                f"{whole:.0f} s, {each:.2f} s of processor per 1,000, processors at work {share:.0%} "
+                "of the time",
+                flush=True,
+            )
+    ratio = statistics.median(two / one for one, two in zip(speeds[1], speeds[2], strict=True))
+    whole = statistics.median(one / two for one, two in zip(wholes[1], wholes[2], strict=True))
+    print(f"two against one: {ratio:.2f}; whole run {whole:.2f}")
 
 
 if __name__ == "__main__":

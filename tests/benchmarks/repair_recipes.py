@@ -1,4 +1,4 @@
-"""Write docs/repair-recipes.md: which recipe should modules for photographs have?
+"""Fill in a classifier's table in docs/repair-recipes.md: which recipe should modules for photographs have?
 
     python tests/benchmarks/repair_recipes.py --photographs CUB --more T91 --evaluated IMAGENET_LIKE \\
         --weights imagenet-resnet18.safetensors
@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from markdown_tables import write_block
 from numpy.typing import NDArray
 
 from robobench.analysis.draws import DRAWS
@@ -51,15 +52,7 @@ PLAIN_AFD = ("standard", "10 photographs")
 _Answers = Mapping[str, NDArray[np.float64]]
 PAGE = Path(__file__).parents[2] / "docs" / "repair-recipes.md"
 TEXT = """\
-# Which recipe repairs best
-
-Modules for `{backbone}`, trained on JPEG images from photographs of `{photographs}`, evaluated on {count} labelled photographs at
-the qualities 7, 10, 15, 18 and 25. `standard` is `afd` from a hundred photographs with the recipe of that name; each other row
-changes one thing of it, or of the standard recipe of the method that it names. *Recovered*: share of the accuracy lost by the
-classifier alone, in per cent, mean over the trainings (last column), with a 95 % interval by bootstrap over images; the first
-half of the photographs is for choosing, the other half for reporting. *Sure*: the same for the mean probability of the true class,
-which varies less. *Minus `afd`*: how much more or less of the loss comes back than with `standard`, trained on as many photographs, on
-the same images. *Clean*: accuracy on clean images, {clean:.1%} without a module.
+{count} labelled photographs, {clean:.1%} right on clean images without a module; at most {trainings} trainings per row.
 
 {table}
 
@@ -375,16 +368,15 @@ def write_page(options: argparse.Namespace) -> None:
     lines += [" | ".join(row) for row in rows.astype(str).to_numpy()]
     more = f"--more {Path(options.more).name} " if options.more else ""
     text = TEXT.format(
-        backbone=options.backbone,
-        photographs=Path(options.photographs).name,
         count=len(org["0"]),
         clean=org["0"][:, 0].mean(),
+        trainings=options.seeds,
         table="\n".join(f"| {line} |" for line in lines),
         command=f"python tests/benchmarks/repair_recipes.py --backbone {options.backbone} --weights "
         f"{Path(options.weights).name} --photographs {Path(options.photographs).name} {more}"
         f"--evaluated {Path(options.evaluated).name}",
     )
-    write_whole(options.page, text.encode("utf-8"))
+    write_block(options.page, options.backbone, text)
 
 
 if __name__ == "__main__":

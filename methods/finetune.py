@@ -32,9 +32,8 @@ from robobench.types import Context, Cost, Recipe, Weights
 class Finetune(robobench.Method):
     """The whole classifier, tuned without labels to answer on degraded images as on clean ones.
 
-    With the recipe's option ``statistics`` of ``given``, or where batch normalisation was folded into
-    the convolutions, it normalises by the given statistics while it is tuned: those of eight crops are
-    no estimate. Else by each batch's, as in training from scratch.
+    On photographs, and wherever batch normalisation was folded into the convolutions, it normalises by
+    the given statistics while it is tuned: eight crops are no sample to estimate them from.
     """
 
     weights_of = "plugin"
@@ -86,7 +85,7 @@ class Finetune(robobench.Method):
         large = Recipe(
             steps=400,
             batch=8,
-            rate=1e-4,
+            rate=1e-5,
             minutes=6,
             clip=1.0,
             options={**PHOTOGRAPHS, "stored_as": "float16", "statistics": cls.statistics},

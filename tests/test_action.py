@@ -134,6 +134,8 @@ def made(tmp_path_factory):
     run = robobench.run("org", "jpeg:10-30/20", limit=40, out=place / "run")
     freeze_baseline(run, place / "same.json")
     (place / "broken.json").write_text("{}")
+    more = robobench.run("org", "jpeg:10-50/20", limit=40, out=place / "more")
+    freeze_baseline(more, place / "more.json")
     return place
 
 
@@ -177,6 +179,13 @@ def test_what_it_makes_of_the_check(baseline, outcome, code, made, tmp_path):
     done = runner.step("verdict")
     assert done.returncode == code
     assert ("::error" in done.stdout) == (code != 0)
+
+
+@pytest.mark.parametrize(("arguments", "outcome"), [("", "missing"), ("--allow-missing", "same")])
+def test_the_check_takes_further_arguments(arguments, outcome, made, tmp_path):
+    given = {"check-arguments": arguments}
+    runner = checked(made, tmp_path, str(made / "more.json"), **given)
+    assert runner.outputs["check", "outcome"] == outcome
 
 
 def test_a_comment_is_not_longer_than_github_takes(made, tmp_path):

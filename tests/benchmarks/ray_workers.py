@@ -1,10 +1,9 @@
 """How much faster are two Ray workers of one core each than one? ``python tests/benchmarks/ray_workers.py``.
 
-Needs two idle cores: what else the machine does is measured beside it, and a ratio on a busy machine says little.
-One worker and two take turns, as a machine is not equally fast all the time; the middle one of the turns' ratios counts.
-Both are timed from the first group that comes back to the last one, so that starting Python is left out; with it
-beside that. The processor time of the workers per prediction does not depend on how busy the machine is: where it
-is the same for two workers, nothing but the machine keeps them from being twice as fast.
+Needs two idle cores. One worker and two take turns, as a machine is not equally fast all the time; the middle one of the turns'
+ratios counts. Both are timed from the first group that comes back to the last one, so that starting Python is left out; the whole
+run, with it, is beside that. Where two workers need as much processor time per prediction as one, and all
+processors are at work, only the machine keeps them from being twice as fast.
 """
 
 import argparse
@@ -12,9 +11,12 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
+from markdown_tables import markdown, write_block
 
 import robobench
 from robobench.evaluation.classifiers import prepare_all
@@ -90,28 +92,41 @@ def main() -> None:
     parser.add_argument("--methods", default="afd")
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument(
+        "--into", type=Path, help="page whose block `ray DATASET` becomes the table"
+    )
     options = parser.parse_args()
     run = {"methods": options.methods, "dataset": options.dataset}
     compiling = tempfile.mkdtemp()
     robobench.run(corruptions="common", **run, limit=20, severities=1, out=compiling)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the runs", flush=True)
-    speeds: dict[int, list[float]] = {1: [], 2: []}
-    wholes: dict[int, list[float]] = {1: [], 2: []}
+    turns = []
     for _ in range(options.turns):
-        for workers in (1, 2):
-            speed, whole, each, share = measured(workers, {**run, "limit": options.images})
-            speeds[workers].append(speed)
-            wholes[workers].append(whole)
-            print(
-                f"{workers} worker{'s' * (workers > 1)}: {speed:.0f} predictions/s, whole run "
-                f"{whole:.0f} s, {each:.2f} s of processor per 1,000, processors at work {share:.0%} "
-                "of the time",
-                flush=True,
-            )
-    ratio = statistics.median(two / one for one, two in zip(speeds[1], speeds[2], strict=True))
-    whole = statistics.median(one / two for one, two in zip(wholes[1], wholes[2], strict=True))
-    print(f"two against one: {ratio:.2f}; whole run {whole:.2f}")
+        turns.append([measured(n, {**run, "limit": options.images}) for n in (1, 2)])
+        print(turns[-1], flush=True)
+    text = table(turns)
+    print(text)
+    if options.into:
+        write_block(options.into, f"ray {options.dataset}", text)
+
+
+def table(turns: Sequence[Sequence[tuple[float, float, float, float]]]) -> str:
+    """A row per turn, as markdown, and the middle one of the ratios."""
+    rows = []
+    for (one, long, each_one, share_one), (two, short, each_two, share_two) in turns:
+        rows.append(
+            {
+                "1 worker, predictions/s": f"{one:,.0f}",
+                "2 workers": f"{two:,.0f}",
+                "times as fast": f"{two / one:.2f}",
+                "whole run, s": f"{long:.0f}, {short:.0f}",
+                "processor ms per prediction": f"{each_one:.2f}, {each_two:.2f}",
+                "processors at work": f"{share_one:.0%}, {share_two:.0%}",
+            }
+        )
+    ratio = statistics.median(turn[1][0] / turn[0][0] for turn in turns)
+    return f"{markdown(pd.DataFrame(rows))}\n\nThe middle one: {ratio:.2f} times."
 
 
 if __name__ == "__main__":

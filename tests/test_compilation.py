@@ -1,11 +1,14 @@
 """``--compile``: what was compiled is told apart, the rest is as before, and what cannot be is refused."""
 
+import warnings
+
 import pytest
 import torch
 from conftest import toy_settings
 from torch import nn
 
 import robobench
+from robobench.backbones.compiling import compiled
 from robobench.cli import _exit_code
 from robobench.errors import RobobenchError
 from robobench.evaluation import compilation
@@ -196,3 +199,23 @@ def test_plain_compile_means_auto(tmp_path, capsys):
     ]
     assert _exit_code(["run", "--compile", *words]) == 0
     assert "compiling pays from" in capsys.readouterr().out
+
+
+def test_torchs_advice_to_compute_less_exactly_is_not_passed_on(monkeypatch, tmp_path):
+    def advising(network, **settings):
+        def run(images):
+            warnings.warn("TensorFloat32 tensor cores are available but not enabled", stacklevel=1)
+            warnings.warn(
+                "`torch.jit.script_method` is deprecated", DeprecationWarning, stacklevel=1
+            )
+            return network(images)
+
+        return run
+
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr("torch.compile", advising)
+    network = nn.Identity()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        compiled(network, torch.zeros(1), "a network")
+    assert not told

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -87,12 +88,18 @@ def _many_networks() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without torch's warning of a machine that has CUDA's tools and no GPU."""
+    """Without what torch tells its own developers, and without its advice to round to TF32.
+
+    The logger warns of a machine that has CUDA's tools and no GPU.
+    """
     logger = logging.getLogger("torch.utils.cpp_extension")
     before = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "TensorFloat32", UserWarning)
+            warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
+            yield
     finally:
         logger.setLevel(before)
 

@@ -28,8 +28,9 @@ TEXT = """\
 
 Made by `python docs/make_repair.py` from the runs below. *Recovered* is the share of the accuracy lost by the classifier alone
 (`org`) that comes back, in per cent, with 95 % intervals by bootstrap over images; blank where the loss is within noise. Each method
-has one training and gets the image alone; beside the repairs stand classifiers that were trained on degraded images, with labels, and
-methods that adapt while they classify. [Repairs from a few photographs](repair-recipes.md); [how to repair your model](repair.md).
+gets the image alone, and has one training unless more are listed; beside the repairs stand classifiers that were trained on degraded
+images, with labels, and methods that adapt while they classify. [Repairs from a few photographs](repair-recipes.md); [how to repair
+your model](repair.md).
 """
 PART = """
 ## {title}
@@ -59,9 +60,10 @@ def part(folder: Path) -> str:
     summary = io.StringIO()
     print_results(run, file=summary)
     graded = board.accuracy[board.accuracy["corruption"].isin(board.graded)]
+    asked = run.manifest["configuration"]["corruptions"]
     severities = sorted(set(graded["severity"].dropna().astype(int)) - {0})
     return PART.format(
-        title=f"{board.dataset}, {board.backbone}",
+        title=f"{board.dataset}, {board.backbone}: {asked.replace(',', ', ')}",
         images=f"{int(board.accuracy['n'].max()):,}",
         severities=f", severities {', '.join(map(str, severities))}" if severities else "",
         command=run.manifest["command"],

@@ -1,6 +1,6 @@
 """Write docs/levels-per-image.md: what evaluating each image at ten of a hundred levels costs and saves.
 
-    python tests/benchmarks/divided_levels.py --runs FOLDER --limit 3000
+    python tests/benchmarks/divided_levels.py --runs FOLDER
 
 evaluates `org` and `jpg` on CIFAR-10 (``ROBOBENCH_DATA``) under JPEG of quality 1 to 100, once at all
 levels and once at ten per image; runs that are in the folder are read. The simulations take the

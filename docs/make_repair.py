@@ -7,6 +7,7 @@ Each run becomes a part of the page, with the commands that trained its modules 
 
 import argparse
 import io
+import re
 import textwrap
 from collections import Counter
 from pathlib import Path
@@ -66,7 +67,7 @@ def part(folder: Path) -> str:
         title=f"{board.dataset}, {board.backbone}: {asked.replace(',', ', ')}",
         images=f"{int(board.accuracy['n'].max()):,}",
         severities=f", severities {', '.join(map(str, severities))}" if severities else "",
-        command=run.manifest["command"],
+        command=re.sub(r"(?<= )/\S*/", "", run.manifest["command"]),  # folders of one machine
         trainings="\n".join(trainings(run.manifest)),
         summary=summary.getvalue().strip(),
         recovered=to_markdown(recovered(board)),

@@ -26,7 +26,11 @@ def backbone():
 
 @pytest.fixture
 def few_steps(monkeypatch):
-    recipe = replace(Finetune.recipes(None)["standard"], steps=12, evaluations=2)
+    use(monkeypatch, replace(Finetune.recipes(None)["standard"], steps=12, evaluations=2))
+
+
+def use(monkeypatch, recipe):
+    """Have no other recipe."""
     monkeypatch.setattr(
         Finetune, "recipes", classmethod(lambda cls, backbone: {"standard": recipe})
     )
@@ -75,9 +79,7 @@ def test_statistics_of_batches_of_eight_crops_are_not_learned(monkeypatch, backb
     recipe = replace(Finetune.recipes(None)["standard"], steps=6, evaluations=1)
     if given:
         recipe = recipe.with_options(statistics="given")
-    monkeypatch.setattr(
-        Finetune, "recipes", classmethod(lambda cls, backbone: {"standard": recipe})
-    )
+    use(monkeypatch, recipe)
     before = statistics_of(backbone.module.state_dict())
     after = statistics_of(trained("finetune").tensors)
     assert before
@@ -90,15 +92,10 @@ def test_photographs_are_tuned_with_the_given_statistics():
         assert method.recipes(large)["standard"].options["statistics"] == wanted
 
 
-def without_statistics():
-    """A network as it is where batch normalisation was folded, and the layers were kept."""
-    return Backbone(Normed(nn.BatchNorm2d(3)), name="folded", geometry=Geometry(crop=32))
-
-
 def test_folded_batch_normalisation_is_left_alone(monkeypatch):
-    folded = without_statistics()
+    # Means 0, variances 1: as where it was folded, and the layers were kept.
+    folded = Backbone(Normed(nn.BatchNorm2d(3)), name="folded", geometry=Geometry(crop=32))
     kept = []
-    monkeypatch.setattr("robobench.methods.finetune.refuse_if_worse", lambda *_: None)
 
     def fit(network, objective, validate):
         network.train()

@@ -7,9 +7,10 @@ import pandas as pd
 from robobench.files import write_whole
 
 
-def markdown(frame: pd.DataFrame) -> str:
-    """A table of texts, its columns flush right."""
-    lines = [list(frame.columns), ["--:"] * len(frame.columns), *frame.to_numpy().tolist()]
+def markdown(frame: pd.DataFrame, left: int = 0) -> str:
+    """A table of texts, its columns flush right but for the first ones, ``left`` in number."""
+    rules = [":--"] * left + ["--:"] * (len(frame.columns) - left)
+    lines = [list(frame.columns), rules, *frame.to_numpy().tolist()]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

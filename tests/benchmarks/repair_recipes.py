@@ -5,8 +5,9 @@
 
 trains modules on JPEG images from a hundred photographs of the first folder, one change of the
 standard recipe at a time, with three seeds, and evaluates each on labelled photographs: the first
-half of them chooses, the other half is reported. The most valuable trainings come first. Results are
-kept in ``--folder``, one file per training; the same command resumes, ``--time-limit`` stops it in time.
+half of them chooses, the other half is reported. ``--only`` names the rows that are wanted. Results
+are kept in ``--folder``, one file per training; the same command resumes, ``--time-limit`` stops it
+in time.
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ import multiprocessing
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from markdown_tables import write_block
+from markdown_tables import markdown, write_block
 from numpy.typing import NDArray
+from repair_variants import JPEG, VARIANTS, Variant
 
 from robobench.analysis.draws import DRAWS
 from robobench.analysis.sampling import Sampling, sampled_mean
@@ -38,13 +40,11 @@ from robobench.files import write_whole
 from robobench.registry import METHODS
 from robobench.training.fitting import TimeLimitReached
 from robobench.training.pools import open_pools
-from robobench.training.recipes import recipe_named
 from robobench.training.task import TrainingTask
-from robobench.types import Context, Recipe
+from robobench.types import Context
 from robobench.weights import storage
 from robobench.weights.classifiers import load_backbone
 
-JPEG = "jpeg_compression"
 QUALITIES = (7, 10, 15, 18, 25)
 BATCH = 50
 # `afd` with its standard recipe, with which the other rows are compared.
@@ -58,75 +58,6 @@ TEXT = """\
 
 Made by `{command}`.
 """
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One change of a method's standard recipe.
-
-    Attributes:
-        name: What is changed.
-        method: Registered name.
-        images: How many photographs.
-        recipe: Name of the recipe that is changed.
-        fields: Changed fields of the recipe.
-        options: Changed options of the recipe.
-        more: Whether the photographs of ``--more`` are added.
-    """
-
-    name: str
-    method: str = "afd"
-    images: int = 100
-    recipe: str = "standard"
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
-    more: bool = False
-
-    def changed(self, backbone: Backbone) -> Recipe:
-        """The recipe."""
-        recipe = recipe_named(self.method, backbone, self.recipe)
-        return replace(recipe, **self.fields).with_options(**self.options)
-
-
-PLAIN: Mapping[str, Any] = {"recolour": 0.0, "scenes": 0.0, "collage": 0.0}
-VARIANTS = (
-    Variant("standard"),
-    Variant("10 photographs", images=10),
-    Variant("dedrift", method="dedrift"),
-    Variant("dedrift, 10 photographs", method="dedrift", images=10),
-    Variant("ddp", method="ddp"),
-    Variant("ddp, 10 photographs", method="ddp", images=10),
-    Variant("photographs as they are", options=PLAIN),
-    Variant("photographs as they are, 10 photographs", images=10, options=PLAIN),
-    Variant("paper's loss", recipe="paper"),
-    Variant("more new colours", options={"recolour": 0.9, "scenes": 0.2}),
-    Variant("no new colours", options={"recolour": 0.0}),
-    Variant("no scenes", options={"scenes": 0.0}),
-    Variant("no collages", options={"collage": 0.0}),
-    Variant("dedrift without the module", method="dedrift", options={"module": False}),
-    Variant("dedrift, photographs as they are", method="dedrift", options=PLAIN),
-    Variant("finetune", method="finetune"),
-    Variant("finetune, 10 photographs", method="finetune", images=10),
-    Variant("400 steps", fields={"steps": 400}),
-    Variant("divergence 1", options={"distillation": 1.0}),
-    Variant("no divergence", options={"distillation": 0.0}),
-    Variant("divergence only", options={"stages": 0.0, "distillation": 1.0}),
-    Variant("stem added", options={"stem": 1.0}),
-    Variant("rate 2e-4", fields={"rate": 2e-4}),
-    Variant("rate 2e-3", fields={"rate": 2e-3}),
-    Variant("crops at many scales", options={"smallest": 0.75}),
-    Variant("crops of 160", options={"crop": 160, "smallest": 1.2}),
-    Variant("qualities 5 to 80", options={"ranges": {JPEG: (5, 80)}}),
-    Variant("qualities uniform", options={"logarithmic": False}),
-    Variant("clean tenth", options={"clean_share": 0.1}),
-    Variant("batches of 16", fields={"batch": 16}),
-    Variant("dedrift, one stage", method="dedrift", options={"depth": 1}),
-    Variant("dedrift, three stages", method="dedrift", options={"depth": 3}),
-    Variant("dedrift, stages tuned faster", method="dedrift", options={"speed": 0.6}),
-    Variant("more photographs", more=True),
-    Variant("4000 steps", fields={"steps": 4000}),
-    Variant("dedrift, 4000 steps", method="dedrift", fields={"steps": 4000}),
-)
 
 
 def photographs(options: argparse.Namespace, more: bool) -> Path:
@@ -248,14 +179,22 @@ def recovered(
     return f"{100 * share:{sign}.0f} [{100 * low:{sign}.0f}, {100 * high:{sign}.0f}]"
 
 
-def table(org: _Answers, found: Mapping[str, Sequence[_Answers]]) -> pd.DataFrame:
-    """A row per variant, as `TEXT` explains it."""
-    plain = {v.images: found.get(v.name) for v in VARIANTS if v.name in PLAIN_AFD}
+def table(org: _Answers, found: Mapping[str, Mapping[int, _Answers]]) -> pd.DataFrame:
+    """A row per variant, as the page explains it.
+
+    Args:
+        org: Answers of the classifier alone.
+        found: Variant -> training seed -> its answers.
+    """
+    plain = {v.images: found.get(v.name, {}) for v in VARIANTS if v.name in PLAIN_AFD}
     known = {v.name: v for v in VARIANTS}
     half = len(org["0"]) // 2
     first, other, whole = slice(0, half), slice(half, None), slice(None)
     rows = {}
-    for name, trainings in found.items():
+    for name, by_seed in found.items():
+        trainings = list(by_seed.values())
+        rival = plain[known[name].images] if name not in PLAIN_AFD else {}
+        both = sorted(by_seed.keys() & rival.keys())
         rows[name] = {
             "first half": recovered(org, trainings, first, 0),
             "other half": recovered(org, trainings, other, 0),
@@ -263,9 +202,10 @@ def table(org: _Answers, found: Mapping[str, Sequence[_Answers]]) -> pd.DataFram
             "quality 7, all": recovered(org, trainings, whole, 0, (7,)),
             **{
                 f"{label}, minus `afd`": ""
-                if name in PLAIN_AFD or than is None
-                else recovered(org, trainings, part, 0, than=than)
-                for than in [plain[known[name].images]]
+                if not both
+                else recovered(
+                    org, [by_seed[s] for s in both], part, 0, than=[rival[s] for s in both]
+                )
                 for label, part in (("other half", other), ("all", whole))
             },
             "clean": f"{100 * np.mean([t['0'][:, 0].mean() for t in trainings]):.1f}",
@@ -309,7 +249,7 @@ def work(options: argparse.Namespace, counter: Any, threads: int) -> None:
         except TimeLimitReached as error:
             print(error)
             return
-        print(seed, table(org, {variant.name: [told]}).to_string(header=False), flush=True)
+        print(seed, table(org, {variant.name: {seed: told}}).to_string(header=False), flush=True)
 
 
 def main() -> None:
@@ -358,20 +298,18 @@ def write_page(options: argparse.Namespace) -> None:
     if org is None:
         return
     found = {
-        v.name: [told for s in range(options.seeds) if (told := kept(v.name, s)) is not None]
+        v.name: {s: told for s in range(options.seeds) if (told := kept(v.name, s)) is not None}
         for v in VARIANTS
     }
     if not any(found.values()):
         return
     rows = table(org, {name: told for name, told in found.items() if told}).reset_index()
-    lines = [" | ".join(rows.columns), " | ".join(["---"] + ["---:"] * (len(rows.columns) - 1))]
-    lines += [" | ".join(row) for row in rows.astype(str).to_numpy()]
     more = f"--more {Path(options.more).name} " if options.more else ""
     text = TEXT.format(
         count=len(org["0"]),
         clean=org["0"][:, 0].mean(),
         trainings=options.seeds,
-        table="\n".join(f"| {line} |" for line in lines),
+        table=markdown(rows, left=1),
         command=f"python tests/benchmarks/repair_recipes.py --backbone {options.backbone} --weights "
         f"{Path(options.weights).name} --photographs {Path(options.photographs).name} {more}"
         f"--evaluated {Path(options.evaluated).name}",

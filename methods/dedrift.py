@@ -231,7 +231,8 @@ class Dedrift(robobench.Method):
         fits: list[Fit] = []
         minutes = 0.0
         for kind, corruptions in kinds.items():
-            expert, fit = train_expert(task, kind, corruptions, names, levelled=kind == JPEG)
+            levelled = kind == JPEG and task.recipe.options.get("levelled", True)
+            expert, fit = train_expert(task, kind, corruptions, names, levelled=levelled)
             tensors |= {f"expert-{kind}.{name}": t for name, t in expert.changes.items()}
             if expert.module is not None:
                 stored = expert.module.state_dict()

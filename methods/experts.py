@@ -62,7 +62,12 @@ class Expert:
         return sum(tensor.numel() for tensor in tensors)
 
     def node(self, level: float) -> float:
-        """The nearest of a dozen levels, evenly spaced in their logarithm, within the range."""
+        """The nearest of a dozen levels, evenly spaced in their logarithm, within the range.
+
+        Zero, whatever the level, where the changes do not depend on it.
+        """
+        if all(len(change) == 1 for change in self.changes.values()):
+            return 0.0
         low, high = map(math.log, self.range)
         step = (high - low) / (_NODES - 1)
         place = round((min(max(math.log(level), low), high) - low) / step) if step else 0

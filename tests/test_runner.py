@@ -10,8 +10,9 @@ import torch
 import robobench
 from robobench.datasets.arrays import ArrayDataset
 from robobench.errors import CellsFailed, RobobenchError
+from robobench.evaluation import runner
+from robobench.evaluation.chunks import chunk_size
 from robobench.evaluation.images import ImageSource
-from robobench.evaluation.runner import chunk_size
 
 
 @pytest.fixture
@@ -73,6 +74,24 @@ def test_a_stored_cell_is_not_computed_again(tmp_path, toy, registered):
     robobench.run(out=tmp_path, **settings)
     assert len(calls) == first
     assert set(calls) == {chunk_size(16)}, "every chunk has the same size, the last one padded"
+
+
+def test_what_no_training_changes_is_computed_once_for_all(tmp_path, toy, monkeypatch):
+    calls, original = [], runner.predict_chunk
+    monkeypatch.setattr(
+        runner, "predict_chunk", lambda *a, **k: calls.append(a[0].backbone) or original(*a, **k)
+    )
+    settings = {"methods": "org", "corruptions": "jpeg", "severities": "1", **toy}
+    robobench.run(out=tmp_path / "one", **settings)
+    chunks = len(calls)
+    run = robobench.run(out=tmp_path / "three", train_seeds="0-2", **settings)
+    assert len(calls) == 2 * chunks > 2
+    assert len(set(calls[chunks:])) == 1, "one network in memory"
+    for condition in {cell.corruption for cell in run.cells}:
+        found = [cell for cell in run.cells if cell.corruption == condition]
+        assert sorted(cell.train_seed for cell in found) == [0, 1, 2]
+        answers = [run.predictions(cell).confidence for cell in found]
+        assert all(np.array_equal(answers[0], other) for other in answers[1:])
 
 
 def test_a_raised_limit_extends_the_cells(tmp_path, toy, mirror):

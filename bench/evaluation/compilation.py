@@ -17,10 +17,10 @@ from robobench.backbones.speed import timed_in_turns
 from robobench.contracts import Method
 from robobench.errors import RobobenchError
 from robobench.evaluation.automatic_precision import manifest_before
+from robobench.evaluation.chunks import chunk_size, padded
 from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.grid import Grid
 from robobench.evaluation.images import ImageSource
-from robobench.evaluation.runner import chunk_size, padded
 from robobench.results.manifest import compilation_of
 from robobench.results.store import Store
 from robobench.types import Context, Cost

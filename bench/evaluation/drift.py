@@ -20,7 +20,7 @@ from torch import Tensor
 from robobench.contracts import Method
 from robobench.corruptions import catalogue
 from robobench.errors import RobobenchError
-from robobench.evaluation.runner import chunk_size, context_for
+from robobench.evaluation.chunks import chunk_size, context_for
 from robobench.files import write_whole
 from robobench.results.manifest import DRIFT
 

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from robobench.contracts import Method
 from robobench.errors import RobobenchError
+from robobench.evaluation.chunks import context_for, predict_chunk
 from robobench.evaluation.plan import Plan
-from robobench.evaluation.runner import context_for, first_clean, missing_cells, predict_chunk
+from robobench.evaluation.runner import first_clean, missing_cells
 from robobench.evaluation.timing import images_at_once
 from robobench.results.store import Store
 from robobench.types import Cell, Degradation

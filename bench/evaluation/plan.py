@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from robobench.backbones.backbone import Backbone
-from robobench.backbones.overrides import overrides
 from robobench.contracts import Dataset
 from robobench.corruptions.catalogue import PROFILES, nearest_profile, severity_of
 from robobench.datasets import nested_order, open_dataset
@@ -29,17 +27,12 @@ from robobench.evaluation.grid import (
 )
 from robobench.evaluation.images import ImageSource
 from robobench.evaluation.level_design import design_levels
+from robobench.evaluation.loading import dataset_selection, load_all
 from robobench.evaluation.specs import method_specs
 from robobench.evaluation.train_missing import train_missing
 from robobench.registry import DATASETS, load_plugin_file, replacements
 from robobench.registry.versions import version_of
 from robobench.types import CLEAN, Degradation
-from robobench.weights.classifiers import (
-    backbone_in_memory,
-    dataset_options,
-    default_backbone,
-    load_backbone,
-)
 from robobench.weights.selection import SelectedMethod, select
 
 
@@ -109,7 +102,7 @@ def make_plan(
         check_dataset_name(configuration.dataset)
     train_seeds = parse_whole_numbers(configuration.train_seeds, "--train-seeds", 0, 999)
     device, here = _devices(configuration)
-    backbones = [_load(configuration, module, dataset, here, seed) for seed in train_seeds]
+    backbones = load_all(configuration, module, dataset, here, train_seeds)
     for backbone in backbones:
         backbone.label = configuration.label or backbone.label
     configuration, chosen = settle_precision(configuration, backbones)
@@ -147,7 +140,7 @@ def make_plan(
                     backbone=backbone,
                     corruptions=corruptions,
                     train_seed=seed,
-                    command=_dataset_options(configuration),
+                    command=dataset_selection(configuration),
                 )
             except NotApplicable as error:
                 if not several:
@@ -191,42 +184,6 @@ def _devices(configuration: Configuration) -> tuple[str, str]:
     if configuration.executor == "ray" and is_missing_gpu(asked):
         return asked, "cpu"
     return (choose_device(asked),) * 2
-
-
-def _dataset_options(configuration: Configuration) -> str:
-    """The options that select data set and plug-ins, for commands suggested in messages."""
-    plugins = [f"--plugin {shlex.quote(file)}" for file in configuration.plugin]
-    return " ".join([*plugins, dataset_options(configuration, configuration.dataset)])
-
-
-def _load(
-    configuration: Configuration, module: Any, dataset: Dataset | None, device: str, seed: int
-) -> Backbone:
-    class_names = None if dataset is None else dataset.class_names
-    precision = "fp32" if configuration.precision == "auto" else configuration.precision
-    if module is not None:
-        return backbone_in_memory(
-            module,
-            configuration,
-            name=configuration.backbone,
-            class_names=class_names,
-            device=device,
-            precision=precision,
-            layer=configuration.layer,
-        )
-    return load_backbone(
-        configuration.backbone or default_backbone(configuration.dataset),
-        dataset=configuration.dataset if dataset is None else dataset.name,
-        weights=configuration.weights,
-        class_names=class_names,
-        device=device,
-        precision=precision,
-        download=configuration.download,
-        train_seed=seed,
-        layer=configuration.layer,
-        options="" if dataset is not None else _dataset_options(configuration),
-        **overrides(configuration),
-    )
 
 
 def _open(configuration: Configuration, backbone: Backbone) -> Dataset:

@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 
 from robobench.contracts import Method
+from robobench.evaluation.chunks import chunk_size, context_for, padded
 from robobench.evaluation.grid import Grid
 from robobench.evaluation.images import ImageSource
-from robobench.evaluation.runner import chunk_size, context_for, first_clean, padded
+from robobench.evaluation.runner import first_clean
 from robobench.results.store import Store
 from robobench.types import Context, Degradation
 from robobench.weights.selection import SelectedMethod

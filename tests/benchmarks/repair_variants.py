@@ -44,6 +44,11 @@ class Variant:
 # The module learns four times as fast, the stages at two fifths of their rate.
 FASTER_MODULE: Mapping[str, Any] = {"rate": 2e-3}
 SLOW_STAGES: Mapping[str, Any] = {"speed": 0.02}
+# The mean of four ends of cycles.
+AVERAGED: Mapping[str, Any] = {
+    "restarts": ((1000, 5e-4), (1200, 5e-4), (1400, 5e-4)), "averaged": 4, "keep": "last",
+}  # fmt: skip
+ONE_SET: Mapping[str, Any] = {"levelled": False}
 PLAIN: Mapping[str, Any] = {"recolour": 0.0, "scenes": 0.0, "collage": 0.0}
 VARIANTS = (
     Variant("standard"),
@@ -81,6 +86,8 @@ VARIANTS = (
     Variant("rate 2e-4", fields={"rate": 2e-4}),
     Variant("rate 2e-3", fields={"rate": 2e-3}),
     Variant("rate 2e-3, 10 photographs", images=10, fields={"rate": 2e-3}),
+    Variant("rate 5e-3, 10 photographs", images=10, fields={"rate": 5e-3}),
+    Variant("weights averaged, 10 photographs", images=10, fields=AVERAGED),
     Variant("ddp, rate 2e-3", "ddp", fields={"rate": 2e-3}),
     Variant("ddp, rate 2e-3, 10 photographs", "ddp", 10, fields={"rate": 2e-3}),
     # What `dedrift` is made of.
@@ -96,6 +103,16 @@ VARIANTS = (
     Variant(
         "dedrift, module faster, 10 photographs",
         "dedrift", 10, fields=FASTER_MODULE, options=SLOW_STAGES,
+    ),
+    Variant(
+        "dedrift, stages slower, weights averaged, 10 photographs",
+        "dedrift", 10, fields=AVERAGED, options={"speed": 0.07},
+    ),
+    Variant("dedrift, one set of weights", "dedrift", options=ONE_SET),
+    Variant("dedrift, one set of weights, 10 photographs", "dedrift", 10, options=ONE_SET),
+    Variant(
+        "dedrift, one set of weights, stages slower, 10 photographs",
+        "dedrift", 10, options={**ONE_SET, "speed": 0.07},
     ),
     Variant("dedrift, batches of 16", "dedrift", fields={"batch": 16}),
     Variant("dedrift, 4000 steps", "dedrift", fields={"steps": 4000}),

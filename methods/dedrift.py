@@ -184,7 +184,9 @@ class Dedrift(robobench.Method):
     @classmethod
     def recipes(cls, backbone: Backbone | None) -> dict[str, Recipe]:
         """Settings of each expert, for many small images or for crops of a few photographs."""
-        common = {"logarithmic": True, "stored_as": "float16", "caution": 0.2}
+        common = {"logarithmic": True, "stored_as": "float16"}
+        # Lower cautions leave more clean images alone, and more mild degradations: chosen on images
+        # held out, where these cost at most 3 % of the gain.
         small = Recipe(
             steps=600,
             batch=64,
@@ -195,6 +197,7 @@ class Dedrift(robobench.Method):
             options={
                 **SMALL_IMAGES,
                 **common,
+                "caution": 0.1,
                 "depth": 4,
                 "module": False,
                 "speed": 1.0,
@@ -213,6 +216,7 @@ class Dedrift(robobench.Method):
             options={
                 **PHOTOGRAPHS,
                 **common,
+                "caution": 0.05,
                 "depth": 2,
                 "module": True,
                 "speed": 0.2,

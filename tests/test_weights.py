@@ -97,6 +97,15 @@ def test_a_damaged_file_is_refused():
         storage.load(path)
 
 
+def test_settings_are_part_of_the_digest_and_cannot_be_changed_in_the_card():
+    first = storage.load(store(recipe={"network": {"caution": 0.2}})).card
+    path = store(recipe={"network": {"caution": 0.1}})
+    assert storage.load(path).card.digest != first.digest
+    path.write_text(path.read_text().replace("0.1", "0.3"))
+    with pytest.raises(RobobenchError, match=r'network was changed .* with \{"caution": 0\.1\}$'):
+        storage.load(path)
+
+
 def test_a_missing_file_is_named():
     path = store()
     path.with_suffix(".safetensors").unlink()

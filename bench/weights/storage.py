@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["digest_of_file", "find", "load", "read_card", "save", "user_folder"]
 
 _FORMAT: Final = 1
+_SETTINGS: Final = "network"  # key of the metadata
 _SHIPPED: Final = ("robobench.baselines", "robobench.methods")
 
 
@@ -138,6 +139,7 @@ def load(path: str | Path) -> Weights:
     Raises:
         RobobenchError: The card is broken, or the file is missing or does not match the card.
     """
+    from safetensors import safe_open
     from safetensors.torch import load as parse
 
     card = read_card(path)
@@ -152,7 +154,19 @@ def load(path: str | Path) -> Weights:
             f"weights {file} have the digest {digest[:12]}..., their card says "
             f"{card.digest[:12]}...: the file is damaged or was replaced; it is not used"
         )
+    with safe_open(file, "pt") as opened:
+        settings = (opened.metadata() or {}).get(_SETTINGS)
+    if settings not in (None, _settings(card)):
+        raise RobobenchError(
+            f"card {path}: recipe.network was changed after the training: weights {file} were stored "
+            f"with {settings}"
+        )
     return Weights(card, parse(content))
+
+
+def _settings(card: Card) -> str:
+    """What a method builds its network by, as stored with the tensors: their digest covers it."""
+    return json.dumps(card.recipe.get("network", {}), sort_keys=True)
 
 
 def digest_of_file(path: str | Path) -> str:
@@ -192,7 +206,7 @@ def save(card: Card, tensors: Mapping[str, Tensor], place: Path | None = None) -
 
     place = place or user_folder()
     clean = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    content = serialise(clean)
+    content = serialise(clean, metadata={_SETTINGS: _settings(card)})
     file = place / f"{file_stem(card)}.safetensors"
     card = replace(
         card,

@@ -101,6 +101,9 @@ def test_settings_are_part_of_the_digest_and_cannot_be_changed_in_the_card():
     first = storage.load(store(recipe={"network": {"caution": 0.2}})).card
     path = store(recipe={"network": {"caution": 0.1}})
     assert storage.load(path).card.digest != first.digest
+    numbered = {10: (1, 2), 9: 0.5}
+    assert storage.load(store(recipe={"network": numbered})).card.recipe["network"]["10"] == [1, 2]
+    path = store(recipe={"network": {"caution": 0.1}})
     path.write_text(path.read_text().replace("0.1", "0.3"))
     with pytest.raises(RobobenchError, match=r'network was changed .* with \{"caution": 0\.1\}$'):
         storage.load(path)

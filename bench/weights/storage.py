@@ -166,7 +166,8 @@ def load(path: str | Path) -> Weights:
 
 def _settings(card: Card) -> str:
     """What a method builds its network by, as stored with the tensors: their digest covers it."""
-    return json.dumps(card.recipe.get("network", {}), sort_keys=True)
+    as_read = json.loads(json.dumps(card.recipe.get("network", {})))  # keys are texts there
+    return json.dumps(as_read, sort_keys=True)
 
 
 def digest_of_file(path: str | Path) -> str:

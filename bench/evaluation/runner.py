@@ -318,9 +318,9 @@ def _predict(
     for column in columns:
         method = column.method
         # What the training seed does not change is computed once: `org` with weights from a file.
-        untrained = replace(column.cell, train_seed=0)
-        if untrained in known:
-            column.enter(position, known[untrained])
+        alike = replace(column.cell, train_seed=0)
+        if alike in known:
+            column.enter(position, known[alike])
             continue
         context = context_for(method, source, degradation, indices, chunk)
         with _failing_alone(column, can_halve):
@@ -335,4 +335,4 @@ def _predict(
             part = judge(method, probabilities, labels, extra, logits=logits)
             column.enter(position, part)
             if not method.adapts:
-                known[untrained] = part
+                known[alike] = part

@@ -152,6 +152,11 @@ def measured(
     if not path.is_file():
         made = {k: v.round(6).tolist() for k, v in answers(method(), evaluated).items()}
         write_whole(path, json.dumps(made).encode())
+    return read_answers(path)
+
+
+def read_answers(path: Path) -> dict[str, NDArray[np.float64]]:
+    """The answers in a file."""
     return {k: np.array(v) for k, v in json.loads(path.read_text(encoding="utf-8")).items()}
 
 
@@ -290,9 +295,7 @@ def write_page(options: argparse.Namespace) -> None:
 
     def kept(name: str, seed: int) -> dict[str, NDArray[np.float64]] | None:
         path = answers_file(options.folder, name, seed)
-        if not path.is_file():
-            return None
-        return {k: np.array(v) for k, v in json.loads(path.read_text(encoding="utf-8")).items()}
+        return read_answers(path) if path.is_file() else None
 
     org = kept("org", 0)
     if org is None:

@@ -10,7 +10,9 @@ import io
 import re
 import textwrap
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -21,17 +23,17 @@ from robobench.reports.blocks import Table
 from robobench.reports.console_summary import print_results
 from robobench.reports.leaderboard import Leaderboard, leaderboards
 from robobench.reports.sections.image_sources import image_sources
-from robobench.reports.tables import to_markdown
+from robobench.reports.tables import footnotes, to_markdown
 
 PAGE = Path(__file__).with_name("repair-results.md")
 TEXT = """\
 # What repairs recover
 
 Made by `python docs/make_repair.py` from the runs below. *Recovered* is the share of the accuracy lost by the classifier alone
-(`org`) that comes back, in per cent, with 95 % intervals by bootstrap over images; blank where the loss is within noise. Each method
-gets the image alone, and has one training unless more are listed; beside the repairs stand classifiers that were trained on degraded
-images, with labels, and methods that adapt while they classify. [Repairs from a few photographs](repair-recipes.md); [how to repair
-your model](repair.md).
+(`org`) that comes back, in per cent, with 95 % intervals by bootstrap over images. Each method gets the image alone, and has one
+training unless more are listed; beside the repairs stand classifiers that were trained on degraded images, with labels, and
+methods that adapt while they classify. [Repairs from a few photographs](repair-recipes.md); [how to repair your
+model](repair.md).
 """
 PART = """
 ## {title}
@@ -43,9 +45,7 @@ PART = """
 ```
 {summary}
 ```
-
-{recovered}
-{sources}"""
+{recovered}{sources}"""
 
 
 def part(folder: Path) -> str:
@@ -62,32 +62,52 @@ def part(folder: Path) -> str:
     print_results(run, file=summary)
     graded = board.accuracy[board.accuracy["corruption"].isin(board.graded)]
     asked = run.manifest["configuration"]["corruptions"]
+    methods = ", ".join(row.heading for row in board.others)
     severities = sorted(set(graded["severity"].dropna().astype(int)) - {0})
     return PART.format(
-        title=f"{board.dataset}, {board.backbone}: {asked.replace(',', ', ')}",
+        title=f"{board.dataset}, {board.backbone}, {asked.replace(',', ', ')}: {methods}",
         images=f"{int(board.accuracy['n'].max()):,}",
         severities=f", severities {', '.join(map(str, severities))}" if severities else "",
         command=re.sub(r"(?<= )/\S*/", "", run.manifest["command"]),  # folders of one machine
         trainings="\n".join(trainings(run.manifest)),
         summary=summary.getvalue().strip(),
-        recovered=to_markdown(recovered(board)),
+        recovered=whole(recovered(board)),
         sources="".join(map(whole, sources(run))),
     )
 
 
 def trainings(manifest: dict[str, Any]) -> list[str]:
-    """A line for each module: from what it was trained, how long, with which command."""
-    found = {}
-    names = Counter(method["method"] for method in manifest["methods"])
-    for method in manifest["methods"]:
-        several = names[method["method"]] > 1
-        label = f"{method['method']}@{method['trained_on']}" if several else method["label"]
-        for card in method["cards"]:
-            text = (
-                f"`{label}`: {card['images']}, {card['minutes']:.0f} minutes, `{card['command']}`"
-            )
-            found[card["digest"]] = textwrap.fill(f"- {text}", 128, subsequent_indent="  ")
-    return list(found.values())
+    """A line for each module: from what it was trained, how long, with which command.
+
+    Trainings that differ in the seed alone share one, with their mean duration.
+    """
+    methods = manifest["methods"]
+    trained = {(method["method"], method["trained_on"]) for method in methods}
+    several = Counter(name for name, _ in trained)
+    files = {}  # weights that were trained again replace those of the same name
+    for method in methods:
+        name, label = method["method"], method["label"]
+        label = f"{name}@{method['trained_on']}" if several[name] > 1 else label
+        files |= {card["file"]: (label, card) for card in method["cards"]}
+    alike: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for label, card in files.values():
+        command = re.sub(r" --seed \d+", "", card["command"])
+        alike.setdefault((label, card["images"], command), []).append(card)
+    return [
+        textwrap.fill(
+            f"- `{label}`: {images}, {fmean(card['minutes'] for card in found):.0f} minutes, "
+            f"`{command}`, {seeds(card['train_seed'] for card in found)}",
+            128,
+            subsequent_indent="  ",
+        )
+        for (label, images, command), found in alike.items()
+    ]
+
+
+def seeds(numbers: Iterable[int]) -> str:
+    """The seeds of trainings, in words."""
+    found = sorted(set(numbers))
+    return f"seed{'s' if len(found) > 1 else ''} {', '.join(map(str, found))}"
 
 
 def sources(run: robobench.Run) -> list[Table]:
@@ -96,8 +116,9 @@ def sources(run: robobench.Run) -> list[Table]:
 
 
 def whole(table: Table) -> str:
-    """A table with its caption and notes."""
-    parts = [table.caption, to_markdown(table).rstrip(), "\n".join(table.notes)]
+    """A table with its caption and footnotes."""
+    notes = [f"({sign}) {note}" if sign else note for sign, note in footnotes(table)]
+    parts = [table.caption, to_markdown(table).strip(), *notes]
     return "".join(f"\n{part}\n" for part in parts if part)
 
 

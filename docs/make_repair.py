@@ -7,10 +7,12 @@ Each run becomes a part of the page, with the commands that trained its modules 
 
 import argparse
 import io
+import json
 import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -18,12 +20,15 @@ from typing import Any
 import pandas as pd
 
 import robobench
+from robobench.backbones.backbone import Backbone
 from robobench.files import write_whole
 from robobench.reports.blocks import Table
 from robobench.reports.console_summary import print_results
 from robobench.reports.leaderboard import Leaderboard, leaderboards
 from robobench.reports.sections.image_sources import image_sources
 from robobench.reports.tables import footnotes, to_markdown
+from robobench.training.recipes import recipe_named
+from robobench.weights.classifiers import default_backbone, load_backbone
 
 PAGE = Path(__file__).with_name("repair-results.md")
 TEXT = """\
@@ -69,17 +74,28 @@ def part(folder: Path) -> str:
         images=f"{int(board.accuracy['n'].max()):,}",
         severities=f", severities {', '.join(map(str, severities))}" if severities else "",
         command=re.sub(r"(?<= )/\S*/", "", run.manifest["command"]),  # folders of one machine
-        trainings="\n".join(trainings(run.manifest)),
+        trainings="\n".join(trainings(run.manifest, classifier(run.manifest, folder.parent))),
         summary=summary.getvalue().strip(),
         recovered=whole(recovered(board)),
         sources="".join(map(whole, sources(run))),
     )
 
 
-def trainings(manifest: dict[str, Any]) -> list[str]:
+def classifier(manifest: dict[str, Any], folder: Path) -> Backbone:
+    """That of a run, whose relative paths begin in a folder."""
+    asked = manifest["configuration"]
+    return load_backbone(
+        asked["backbone"] or default_backbone(asked["dataset"]),
+        dataset=asked["dataset"],
+        weights=folder / asked["weights"] if asked["weights"] else None,
+    )
+
+
+def trainings(manifest: dict[str, Any], backbone: Backbone) -> list[str]:
     """A line for each module: from what it was trained, how long, with which command.
 
-    Trainings that differ in the seed alone share one, with their mean duration.
+    Trainings that differ in the seed alone share one, with their mean duration. What its recipe
+    has otherwise today is told.
     """
     methods = manifest["methods"]
     trained = {(method["method"], method["trained_on"]) for method in methods}
@@ -89,18 +105,19 @@ def trainings(manifest: dict[str, Any]) -> list[str]:
         name, label = method["method"], method["label"]
         label = f"{name}@{method['trained_on']}" if several[name] > 1 else label
         files |= {card["file"]: (label, card) for card in method["cards"]}
-    alike: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    alike: dict[tuple[str, str, str, str], list[dict[str, Any]]] = {}
     for label, card in files.values():
         command = re.sub(r" --seed \d+", "", card["command"])
-        alike.setdefault((label, card["images"], command), []).append(card)
+        key = label, card["images"], command, changes(card, backbone)
+        alike.setdefault(key, []).append(card)
     return [
         textwrap.fill(
             f"- `{label}`: {images}, {fmean(card['minutes'] for card in found):.0f} minutes, "
-            f"`{command}`, {seeds(card['train_seed'] for card in found)}",
+            f"`{command}`, {seeds(card['train_seed'] for card in found)}{since}",
             128,
             subsequent_indent="  ",
         )
-        for (label, images, command), found in alike.items()
+        for (label, images, command, since), found in alike.items()
     ]
 
 
@@ -108,6 +125,21 @@ def seeds(numbers: Iterable[int]) -> str:
     """The seeds of trainings, in words."""
     found = sorted(set(numbers))
     return f"seed{'s' if len(found) > 1 else ''} {', '.join(map(str, found))}"
+
+
+def changes(card: dict[str, Any], backbone: Backbone) -> str:
+    """What a training's recipe has otherwise today, in words; empty if nothing."""
+    named = re.search(r"--recipe (\S+)", card["command"])
+    known = recipe_named(card["method"], backbone, named[1] if named else None)
+    now = json.loads(json.dumps(asdict(known)))
+    then = card["recipe"]
+    pairs = [
+        (name, old[name], new[name])
+        for old, new in ((then, now), (then["options"], now["options"]))
+        for name in old.keys() & new.keys() - {"options"}
+        if old[name] != new[name]
+    ]
+    return "".join(f"; {name} was {old}, is {new} today" for name, old, new in sorted(pairs))
 
 
 def sources(run: robobench.Run) -> list[Table]:

@@ -32,6 +32,8 @@ def load_all(
     seeds: Sequence[int],
 ) -> list[Backbone]:
     """The classifier of each training; of those that are the same, one in memory."""
+    if module is not None or configuration.weights is not None:  # whatever the seed
+        return [_load(configuration, module, dataset, device, seeds[0])] * len(seeds)
     known: dict[str, Backbone] = {}
     loaded = (_load(configuration, module, dataset, device, seed) for seed in seeds)
     return [known.setdefault(backbone.digest, backbone) for backbone in loaded]

@@ -215,6 +215,11 @@ class Geometry:
         resize = f"resize{self.resize}-{self.interpolation}" if self.resize else "no-resize"
         return f"{resize}-crop{self.crop}" if self.crop else resize
 
+    @property
+    def preparation(self) -> str:
+        """All of it as text: `key` and `normalisation`."""
+        return f"{self.key} {self.normalisation}"
+
 
 # What no method knows of a stranger's image: one that must be told any of it is an oracle.
 ORACLE_NEEDS: Final = frozenset({"corruption", "severity", "level"})
@@ -280,6 +285,8 @@ class Card:
         versions: Versions of robobench, Python and torch.
         class_names: For classifiers, the classes in the order of the outputs.
         layer: For plug-in modules, the classifier's layer after which they are plugged in.
+        preparation: For plug-in modules, `Geometry.preparation` of the classifier; empty in cards
+            from before it was recorded.
         images_count: Number of training images if they were named or limited; 0 for a whole split.
         images_digest: SHA-256 of what identifies them, hexadecimal; likewise.
         recipe_name: Name of the settings; empty for the method's default.
@@ -306,6 +313,7 @@ class Card:
     versions: Mapping[str, str]
     class_names: Sequence[str] = ()
     layer: str = ""
+    preparation: str = ""
     images_count: int = 0
     images_digest: str = ""
     recipe_name: str = ""

@@ -250,7 +250,11 @@ def test_torchvision_takes_classes_and_geometry_from_file_and_preset(resnet_file
     assert backbone.geometry.key == "resize256-bilinear-crop224"
     assert backbone.geometry.mean == (0.485, 0.456, 0.406)
     assert backbone.stem_channels == 64
-    assert backbone.command == f"--backbone torchvision:resnet18 --weights {resnet_file}"
+    command = f"--backbone torchvision:resnet18 --weights {resnet_file}"
+    assert backbone.command == command
+    given = {"resize": 40, "crop": 32, "mean": (0.5, 0.5, 0.5)}
+    backbone = load_backbone("torchvision:resnet18", weights=resnet_file, **given)
+    assert backbone.command == f"{command} --resize 40 --crop 32 --mean 0.5,0.5,0.5"
 
 
 def test_geometry_can_be_overridden(resnet_file):

@@ -41,7 +41,7 @@ def test_it_is_the_squared_distance_as_a_share_of_the_variance(folder):
     (card,) = [
         path
         for path in storage.find(
-            "afd", dataset="shapes10", backbone_name=backbone.name, backbone_digest=backbone.digest,
+            "afd", dataset="shapes10", backbone_name=backbone.name, backbone=backbone,
             train_seed=0,
         )
         if "afd-common" in path.name

@@ -121,8 +121,10 @@ def test_a_tag_names_images_or_recipe():
     for tag in ("100", "standard", "abc", "10-standard", "abcdee"):
         assert not answers_to(one, tag)
     assert answers_to(card(), "standard")
-    assert storage.file_stem(one) == "d-b-afd-fog-s0-n10-abcdef-paper"
-    assert storage.file_stem(card()) == "d-b-afd-fog-s0"
+    assert storage.file_stem(one) == "d-b-afd-fog-s0-36a9e7f1-n10-abcdef-paper"
+    assert storage.file_stem(card()) == "d-b-afd-fog-s0-36a9e7f1"
+    others = card(backbone_digest="another classifier"), card(preparation="other images")
+    assert len({storage.file_stem(c) for c in (card(), *others)}) == 3
 
 
 @pytest.fixture
@@ -158,7 +160,9 @@ def test_modules_of_different_images_stand_side_by_side(photographs, instant):
     assert twelve.trained
     paper = trained(limit=6, recipe="paper")
     assert paper.trained
-    assert len({six.card, twelve.card, paper.card}) == 3
+    darker = trained(limit=6, mean=(0.1, 0.1, 0.1))
+    assert darker.trained
+    assert len({six.card, twelve.card, paper.card, darker.card}) == 4
     read = storage.read_card(six.card)
     assert (read.images_count, read.dataset) == (6, "images:photographs")
     assert len(read.images_digest) == 64

@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 from importlib.metadata import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -46,11 +47,15 @@ def store(**changes):
     return storage.save(card(**changes), {"a": torch.arange(3.0), "b": torch.full((2, 2), mark)})
 
 
+def classifier(digest):
+    return SimpleNamespace(digest=digest, geometry=Geometry())
+
+
 def test_what_was_saved_is_loaded():
     path = store()
     loaded = storage.load(path)
     assert loaded.card.parameters == 7
-    assert loaded.card.file == "shapes10-vgg-tiny-afd-jpeg_compression-s0.safetensors"
+    assert loaded.card.file == "shapes10-vgg-tiny-afd-jpeg_compression-s0-5488613c.safetensors"
     assert loaded.card.digest == storage.digest_of_file(path.with_name(loaded.card.file))
     assert torch.equal(loaded.tensors["a"], torch.arange(3.0))
     assert {p.suffix for p in path.parent.iterdir()} == {".json", ".safetensors"}
@@ -142,15 +147,15 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
 
 def test_plugins_belong_to_the_digest_of_their_backbone_only():
     path = store(dataset="elsewhere")
-    assert storage.find("afd", dataset="shapes10", backbone_digest="abc") == [path]
-    assert storage.find("afd", dataset="shapes10", backbone_digest="abd") == []
+    assert storage.find("afd", dataset="shapes10", backbone=classifier("abc")) == [path]
+    assert storage.find("afd", dataset="shapes10", backbone=classifier("abd")) == []
 
 
 def test_classifiers_belong_to_data_set_and_architecture():
     path = store(
         method="jpg", belongs_to="classifier", dataset="tiny-imagenet", backbone="vgg-small"
     )
-    wanted = {"backbone_name": "vgg-small", "backbone_digest": "whatever"}
+    wanted = {"backbone_name": "vgg-small", "backbone": classifier("whatever")}
     assert storage.find("jpg", dataset="tiny-imagenet", **wanted) == [path]
     assert storage.find("jpg", dataset="imagenet", **wanted) == []
     assert storage.base_dataset("cifar100-c") == "cifar100"
@@ -159,7 +164,7 @@ def test_classifiers_belong_to_data_set_and_architecture():
 
 def test_restorers_belong_to_a_data_set_and_to_no_backbone():
     path = store(method="arcnn", belongs_to="restorer", dataset="tiny-imagenet", backbone="")
-    assert storage.find("arcnn", dataset="tiny-imagenet", backbone_digest="any") == [path]
+    assert storage.find("arcnn", dataset="tiny-imagenet", backbone=classifier("any")) == [path]
     assert storage.find("arcnn", dataset="imagenet") == []
 
 
@@ -246,6 +251,19 @@ def test_modules_of_another_layer_are_not_taken(backbone):
         chosen("afd", backbone, ["jpeg_compression"])
     path = store(trained_on="jpeg_compression", backbone_digest=backbone.digest)
     assert chosen("afd", backbone, ["jpeg_compression"]).cards == {"": path}
+
+
+def test_modules_of_images_prepared_otherwise_are_not_taken(backbone):
+    given = {"trained_on": "jpeg_compression", "backbone_digest": backbone.digest}
+    small = replace(backbone.geometry, crop=8)
+    other = store(**given, preparation=small.preparation)
+    with pytest.raises(
+        MissingWeights, match=r"\(those here .* no-resize-crop8 .*, not as no-resize"
+    ):
+        chosen("afd", backbone, ["jpeg_compression"])
+    path = store(**given, preparation=backbone.geometry.preparation)
+    assert chosen("afd", backbone, ["jpeg_compression"]).cards == {"": path}
+    assert other != path
 
 
 def test_weights_that_cover_everything_are_taken(backbone):

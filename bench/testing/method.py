@@ -93,7 +93,7 @@ def subject(
             kind.trained_as or name,
             dataset=dataset,
             backbone_name=classifier.name,
-            backbone_digest=classifier.digest,
+            backbone=classifier,
         )
         if not found:
             raise RobobenchError(

@@ -274,7 +274,7 @@ def _found(
         name,
         dataset=request.dataset_name,
         backbone_name=request.architecture if backbone is None else backbone.name,
-        backbone_digest=None if backbone is None else backbone.digest,
+        backbone=backbone,
         trained_on=trained_on,
         train_seed=request.seed,
         layer=None if backbone is None else backbone.layer or None,

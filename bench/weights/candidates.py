@@ -49,7 +49,7 @@ def candidates(
         name,
         dataset=dataset,
         backbone_name=backbone.name,
-        backbone_digest=backbone.digest,
+        backbone=backbone,
         train_seed=train_seed,
         layer=backbone.layer if method.weights_of == "plugin" else None,
     )
@@ -116,4 +116,5 @@ def _key(one: Candidate, name: str) -> tuple[object, ...]:
     """What weights of one name must differ in, to be found by it."""
     card = one.card
     classifier = card.backbone_digest if card.belongs_to == "plugin" else card.dataset
-    return name, card.backbone, classifier, card.layer, card.train_seed, one.path.parent
+    prepared = card.layer, card.preparation
+    return name, card.backbone, classifier, *prepared, card.train_seed, one.path.parent

@@ -99,7 +99,11 @@ def load_backbone(
         )
     if network.normalises:
         _refuse_normalisation(network, mean=mean, std=std)
-    geometry = replace(network.geometry, **{k: v for k, v in changes.items() if v is not None})
+    changed = {name: value for name, value in changes.items() if value is not None}
+    for option, value in changed.items():
+        text = ",".join(map(repr, value)) if isinstance(value, tuple) else value
+        command += f" --{option} {text}"
+    geometry = replace(network.geometry, **changed)
     return Backbone(
         network.module,
         name=network.name,

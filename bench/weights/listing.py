@@ -56,6 +56,8 @@ def _told(one: Candidate) -> str:
     parts = [card.backbone or card.dataset, card.images]
     if card.belongs_to == "plugin":
         parts[0] += f" {card.backbone_digest[:SHORT]} after {card.layer}"
+        if card.preparation:
+            parts.append(f"prepared as {card.preparation.partition(' ')[0]}")
     if card.train_seed:
         parts.append(f"seed {card.train_seed}")
     return ", ".join(parts)

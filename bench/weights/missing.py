@@ -15,7 +15,7 @@ from robobench.registry import DATASETS
 from robobench.types import MATCHED
 from robobench.weights.candidates import recipe_names
 from robobench.weights.samples import Wanted, source_named, wanted_by
-from robobench.weights.storage import base_dataset
+from robobench.weights.storage import base_dataset, find, is_of, read_card
 
 if TYPE_CHECKING:
     from robobench.backbones.backbone import Backbone
@@ -73,7 +73,8 @@ class MissingTraining:
             told = f"; or {self.name}@{MATCHED}: one of those here for each corruption, which it is told"
         return MissingWeights(
             f"{what} has no weights for {self.dataset} and {self.backbone.name} yet"
-            f"{self._meant(trainings)}; `{self.train_command(trainings)}` trains them{lasts}{self._labels()}{told}",
+            f"{self._meant(trainings)}{self._prepared_otherwise(trainings)}; "
+            f"`{self.train_command(trainings)}` trains them{lasts}{self._labels()}{told}",
             method=self.owner,
             trainings=tuple(trainings),
             train_seed=self.train_seed,
@@ -85,6 +86,24 @@ class MissingTraining:
         asked = f"{self.owner}@{'/'.join(trainings)}#{self.tag}"
         close = get_close_matches(asked, self.others, n=2, cutoff=0.5) if self.tag else []
         return f": did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+    def _prepared_otherwise(self, trainings: Sequence[str]) -> str:
+        """Which trainings of this classifier there are, if images were resized or normalised otherwise."""
+        found = map(read_card, find(self.owner, train_seed=self.train_seed))
+        others = {
+            card.preparation
+            for card in found
+            if card.backbone_digest == self.backbone.digest
+            and card.trained_on in trainings
+            and not is_of(card, self.backbone)
+        }
+        if not others:
+            return ""
+        return (
+            f" (those here learned from images prepared as {' or '.join(sorted(others))}, not as "
+            f"{self.backbone.geometry.preparation}: --resize, --crop, --interpolation, --mean and "
+            "--std must agree)"
+        )
 
     @cached_property
     def _wanted(self) -> Wanted:

@@ -47,7 +47,7 @@ def readiness(
             owner,
             dataset=dataset,
             backbone_name=backbone.name,
-            backbone_digest=backbone.digest,
+            backbone=backbone,
             layer=backbone.layer if method.weights_of == "plugin" else None,
         )
         trained = list(dict.fromkeys(read_card(path).trained_on for path in found))

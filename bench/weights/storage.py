@@ -24,6 +24,8 @@ from robobench.weights.samples import sample_of
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from robobench.backbones.backbone import Backbone
+
 
 __all__ = ["digest_of_file", "find", "load", "read_card", "save", "user_folder"]
 
@@ -64,7 +66,7 @@ def find(
     *,
     dataset: str | None = None,
     backbone_name: str | None = None,
-    backbone_digest: str | None = None,
+    backbone: Backbone | None = None,
     trained_on: str | None = None,
     train_seed: int | None = None,
     layer: str | None = None,
@@ -74,9 +76,10 @@ def find(
     Args:
         method: Registered name.
         dataset: Data set whose labels (classifier) or images (restorer) it was trained on. Plug-in
-            modules are found by their backbone's digest, whatever they were trained on.
+            modules are found by their backbone, whatever they were trained on.
         backbone_name: Architecture, for classifiers.
-        backbone_digest: Digest of the frozen classifier, for plug-in modules.
+        backbone: The frozen classifier, for plug-in modules: they fit its weights, and images that
+            are prepared as for it.
         trained_on: ``clean``, a corruption or a group.
         train_seed: Training seed.
         layer: Layer after which plug-in modules are plugged in.
@@ -95,7 +98,7 @@ def find(
             and (train_seed is None or card.train_seed == train_seed)
         )
         if card.belongs_to == "plugin":
-            fits = fits and backbone_digest in (None, card.backbone_digest)
+            fits = fits and (backbone is None or is_of(card, backbone))
             fits = fits and layer in (None, card.layer)
         else:
             fits = fits and (dataset is None or card.dataset == base_dataset(dataset))
@@ -104,6 +107,12 @@ def find(
         if fits:
             found.append(path)
     return found
+
+
+def is_of(card: Card, backbone: Backbone) -> bool:
+    """Whether plug-in modules are of a classifier and of images prepared as for it."""
+    prepared = card.preparation in ("", backbone.geometry.preparation)
+    return prepared and card.backbone_digest == backbone.digest
 
 
 def base_dataset(dataset: str) -> str:
@@ -179,8 +188,9 @@ def digest_of_file(path: str | Path) -> str:
 def file_stem(card: Card) -> str:
     """File name of weights and card, without suffix."""
     parts = [card.dataset, card.backbone, card.method, card.trained_on, f"s{card.train_seed}"]
-    if card.belongs_to == "plugin" and (":" in card.backbone or ".py" in card.backbone):
-        parts.append(card.backbone_digest[:8])  # one architecture, many weights
+    if card.belongs_to == "plugin":  # one architecture, many weights
+        classifier = f"{card.backbone_digest} {card.preparation}"
+        parts.append(hashlib.sha256(classifier.encode()).hexdigest()[:8])
     if card.layer not in ("", "stem"):  # that of the built-in classifiers
         parts.append(card.layer)
     if sample := sample_of(card):

@@ -8,7 +8,6 @@ Each run becomes a part of the page, with the commands that trained its modules 
 import argparse
 import io
 import json
-import math
 import re
 import textwrap
 from collections import Counter
@@ -23,7 +22,6 @@ import pandas as pd
 import robobench
 from robobench.backbones.backbone import Backbone
 from robobench.files import write_whole
-from robobench.methods.experts import speed_at
 from robobench.reports.blocks import Table
 from robobench.reports.console_summary import print_results
 from robobench.reports.leaderboard import Leaderboard, leaderboards
@@ -135,9 +133,6 @@ def changes(card: dict[str, Any], backbone: Backbone) -> str:
     known = recipe_named(card["method"], backbone, named[1] if named else None)
     now = json.loads(json.dumps(asdict(known)))
     then = card["recipe"]
-    for options in (now["options"], then["options"]):
-        if isinstance(options.get("speed"), list):
-            options["speed"] = speed_at(options["speed"], card["images_count"] or math.inf)
     pairs = [
         (name, old[name], new[name])
         for old, new in ((then, now), (then["options"], now["options"]))

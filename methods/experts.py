@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -216,9 +215,8 @@ def train_expert(
     whole = _Student(student)
     options = task.recipe.options
     module = Afd.build(module_settings(teacher), training=True) if options["module"] else None
-    speed = speed_at(options["speed"], task.images.count or math.inf)
     tuned = _Tuned(
-        {name: original[name] for name in names}, 2 if levelled else 1, speed, module
+        {name: original[name] for name in names}, 2 if levelled else 1, options["speed"], module
     ).to(task.device)
     loss = DriftLoss(teacher, options, task.clean[0])
     span = task.ranges.get(corruptions[0], (1.0, 100.0))
@@ -258,18 +256,6 @@ def train_expert(
     changes = {name: change.detach() for name, change in tuned.changes().items()}
     deployed = None if module is None else Afd.deploy(module)
     return Expert(kind, changes, (float(span[0]), float(span[1])), deployed), fit
-
-
-def speed_at(speeds: Sequence[Sequence[float]], images: float) -> float:
-    """How fast the tuned stages learn, relative to the module: the fewer images, the slower.
-
-    Args:
-        speeds: Pairs of a number of images and the speed; between them the logarithm of the speed is
-            linear in that of the number.
-        images: Number of images that are learned from.
-    """
-    numbers, values = zip(*speeds, strict=True)
-    return round(float(np.exp(np.interp(np.log(images), np.log(numbers), np.log(values)))), 4)
 
 
 def module_settings(backbone: Backbone) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from robobench.backbones.backbone import Backbone
 from robobench.corruptions import apply, catalogue
 from robobench.datasets import open_dataset
 from robobench.methods.dedrift import JPEG, Dedrift, kinds_of
-from robobench.methods.experts import Expert, expert_names, speed_at
+from robobench.methods.experts import Expert, expert_names
 from robobench.registry import METHODS
 from robobench.training.trainer import TrainingRequest, train_one
 from robobench.types import Context, Geometry, Weights
@@ -143,7 +143,7 @@ def test_its_cost_is_the_classifiers_with_a_small_detector(backbone, weights):
 
 
 def test_experts_with_a_module_answer_in_inference_mode(backbone, images, weights, tmp_path):
-    found = trained(backbone, tmp_path, module=True, speed=((1, 0.2),))
+    found = trained(backbone, tmp_path, module=True, speed=0.2)
     degraded = apply(images, catalogue.at_level(JPEG, 10), torch.arange(len(images)), 0)
     with torch.inference_mode():
         method = Dedrift(backbone, found)
@@ -159,13 +159,6 @@ def test_experts_with_a_module_answer_in_inference_mode(backbone, images, weight
     without = Dedrift(backbone, weights)
     assert method.cost().parameters > without.cost().parameters
     assert method.cost().macs > without.cost().macs
-
-
-def test_stages_learn_the_slower_the_fewer_the_images():
-    speeds = ((10, 0.07), (100, 0.2))
-    found = [speed_at(speeds, images) for images in (3, 10, 30, 100, math.inf)]
-    assert found == [0.07, 0.07, 0.1155, 0.2, 0.2]
-    assert speed_at(((1, 1.0),), 5) == 1.0
 
 
 def test_a_library_network_is_split_in_inference_mode():

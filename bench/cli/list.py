@@ -52,6 +52,10 @@ def list_(
     from robobench.errors import unknown_name
 
     changes = {name: value for name, value in geometry.items() if value is not None}
+    if changes:
+        from robobench.datasets.geometry import check_changes
+
+        check_changes(changes)
     for file in plugin:
         registry.load_plugin_file(file)
     if kind not in KINDS:

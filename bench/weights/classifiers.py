@@ -18,7 +18,6 @@ from robobench.backbones.networks import (
     network_named,
 )
 from robobench.backbones.overrides import as_options, overrides
-from robobench.datasets.geometry import check_geometry, check_normalisation
 from robobench.errors import MissingWeights, RobobenchError
 from robobench.registry import DATASETS
 from robobench.types import CLEAN, Geometry, Weights
@@ -115,8 +114,8 @@ def changed_geometry(network: Network, changes: Mapping[str, Any]) -> Geometry:
         changes: As from `robobench.backbones.overrides.overrides`.
 
     Raises:
-        RobobenchError: It is impossible, or the network takes images of another size, or it normalises
-            images itself and other numbers are given.
+        RobobenchError: The network takes images of another size, or it normalises images itself and
+            other numbers are given.
     """
     only, crop = getattr(network.module, "fixed_side", None), changes.get("crop")
     if only is not None and crop not in (None, only):
@@ -126,10 +125,7 @@ def changed_geometry(network: Network, changes: Mapping[str, Any]) -> Geometry:
         )
     if network.normalises:
         _refuse_normalisation(network, mean=changes.get("mean"), std=changes.get("std"))
-    geometry = replace(network.geometry, **changes)
-    check_geometry(geometry)
-    check_normalisation(geometry.mean, geometry.std)
-    return geometry
+    return replace(network.geometry, **changes)
 
 
 def backbone_in_memory(module: nn.Module, settings: object, **arguments: Any) -> Backbone:

@@ -10,8 +10,8 @@ from robobench.backbones.backbone import Backbone
 from robobench.backbones.overrides import overrides
 from robobench.backbones.own import own_names
 from robobench.contracts import Dataset
-from robobench.datasets.geometry import check_changes
 from robobench.datasets import open_dataset
+from robobench.datasets.geometry import check_changes
 from robobench.datasets.opening import check_dataset_name
 from robobench.errors import RobobenchError
 from robobench.exporting.images import CheckImages, folder_images, generated_images, read_images

@@ -47,6 +47,28 @@ class MissingWeights(RobobenchError):
         self.tag = tag
 
 
+class SeveralTrainings(RobobenchError):
+    """Several stored trainings fit a name, and nothing decides.
+
+    Args:
+        spec: The name, such as ``afd@jpeg_compression``.
+        names: Names that only one training has each.
+    """
+
+    def __init__(self, spec: str, names: Iterable[str]) -> None:
+        self.spec, self.names = spec, sorted(names)
+        super().__init__(self.advising(""))
+
+    def advising(self, option: str) -> str:
+        """The line for the user.
+
+        Args:
+            option: What to write before a name, if anything: ``--trained``.
+        """
+        ways = " or ".join(f"{option} {name}".strip() for name in self.names)
+        return f"{self.spec} is any of {len(self.names)} trainings: name one, {ways}"
+
+
 class CheckFailed(RobobenchError):
     """A check ran and found a problem."""
 

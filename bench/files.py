@@ -1,5 +1,6 @@
 """Files written whole or not at all, into what is there."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -71,20 +72,50 @@ def write_whole(path: Path, data: bytes) -> None:
         aside.write_bytes(data)
 
 
-def write_aside(path: Path, data: bytes) -> None:
-    """Write a file of a run, whole or not at all.
+def write_aside(path: Path, data: bytes, option: str = "--out") -> None:
+    """Write a file that a user asked for, whole or not at all.
+
+    Args:
+        path: Where.
+        data: Its content.
+        option: The command-line option that chooses another place, for messages.
 
     Raises:
-        RobobenchError: The folder is not writable or the disk is full; nothing is left behind.
+        RobobenchError: The folder is not writable, something else is in the way, or the disk is full;
+            nothing is left behind.
     """
     try:
         write_whole(path, data)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        why = _obstacle(path) or str(error.strerror or error)
+        raise RobobenchError(f"cannot write {path}: {why}; {_way_out(error, option)}") from error
 
 
-def _unwritable(path: Path, error: OSError) -> RobobenchError:
-    return RobobenchError(
-        f"cannot write {path}: {error.strerror or error}; free disk space or choose a writable "
-        "folder with --out (what is stored is kept, and the same command resumes from there)"
-    )
+def refuse_blocked_folder(folder: Path) -> None:
+    """Refuse a folder to be written to whose place a file takes, before the work.
+
+    Raises:
+        RobobenchError: A file is in the way.
+    """
+    if why := _obstacle(folder / "any"):
+        raise RobobenchError(f"cannot write to {folder}: {why}; choose another place with --out")
+
+
+def _obstacle(path: Path) -> str:
+    """What is in the way of a file and is no matter of permissions or space; empty if nothing is."""
+    if os.path.isdir(path):
+        return f"{path} is a folder, a file is expected"
+    there = next((parent for parent in path.parents if os.path.exists(parent)), path.parent)
+    return f"{there} is a file, a folder is expected" if os.path.isfile(there) else ""
+
+
+def _way_out(error: OSError, option: str) -> str:
+    """What would work."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"free disk space or choose another place with {option} (what is stored is kept, and the "
+            "same command resumes from there)"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"choose a place that you may write to with {option}"
+    return f"choose another place with {option}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robobench.errors import RobobenchError, unknown_name
-from robobench.files import write_aside
+from robobench.files import refuse_blocked_folder, write_aside
 from robobench.registry import SECTIONS
 from robobench.reports import (
     data_files,
@@ -127,6 +127,7 @@ def build(
             raised, or the folder is not writable.
     """
     wanted = check_formats(formats)
+    refuse_blocked_folder(Path(out))
     runs = [run] if not isinstance(run, Sequence) else run
     printed = paper_style(paper)
     looks = {name: printed if name == "latex" else PLAIN for name in wanted}

@@ -310,7 +310,7 @@ def test_a_factory_returns_a_network_with_its_geometry(tmp_path):
 def test_a_network_that_is_no_classifier_is_refused():
     with pytest.raises(RobobenchError, match="expected 1 x classes"):
         Backbone(nn.Conv2d(3, 3, 1))
-    with pytest.raises(RobobenchError, match="fails on one"):
+    with pytest.raises(RobobenchError, match=r"fails on one .*give it with --resize and --crop"):
         Backbone(nn.Linear(5, 2))
 
 

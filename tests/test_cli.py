@@ -63,6 +63,44 @@ def test_layers_of_what_cannot_be_split_are_refused(capsys):
     out_of(capsys, ["list", "layers", "--backbone", "torchvision:resnet19"], code=2)
 
 
+FIXED = """
+import torch
+from torch import nn
+
+class Fixed(nn.Sequential):
+    def forward(self, images):
+        assert images.shape[2:] == (32, 32), f"height {images.shape[2]} is not that of the model, 32"
+        return super().forward(images)
+
+def net():
+    torch.manual_seed(0)
+    return Fixed(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(4096, 10))
+"""
+
+
+@pytest.fixture
+def fixed(tmp_path):
+    """Name of a network that takes images of 32 x 32 alone."""
+    (tmp_path / "own.py").write_text(FIXED)
+    return f"{tmp_path}/own.py:net"
+
+
+@pytest.mark.parametrize("kind", ["layers", "methods"])
+def test_a_network_of_one_size_is_listed_for_the_images_it_takes(kind, fixed, capsys):
+    words = ["list", kind, "--backbone", fixed]
+    assert _exit_code(words) == 2
+    assert "give it with --resize and --crop" in capsys.readouterr().err
+    lines = out_of(capsys, [*words, "--resize", "36", "--crop", "32"]).splitlines()
+    if kind == "layers":
+        assert lines[2].split() == ["1", "4", "32", "x", "32", "73.0%", "non-negative,", "default"]
+    else:
+        (told,) = [line for line in " ".join(lines).split("trainable: ") if "--method afd" in line]
+        assert "--resize 36 --crop 32" in told
+    for wrong, said in (("--crop=40", "does not fit"), ("--interpolation=bicubik", "did you mean")):
+        assert _exit_code([*words, "--resize", "36", wrong]) == 2
+        assert said in capsys.readouterr().err
+
+
 def test_backbones_are_listed_as_they_are_written(capsys):
     lines = out_of(capsys, ["list", "backbones"]).splitlines()
     told = [line.split()[0] for line in lines if not line.startswith(" ")]

@@ -1,11 +1,13 @@
 """Files are written into what is there, and never over what is something else."""
 
+import errno
 import os
 import stat
 import threading
 
 import pytest
 from edges import ending
+from refusals import refused
 
 from robobench.cli import _exit_code
 from robobench.files import write_aside, write_whole
@@ -93,3 +95,55 @@ def test_a_run_does_not_go_into_another_folder_from_python(tmp_path, toy):
     with pytest.raises(RobobenchError, match="neither empty nor a run"):
         robobench.run(corruptions="jpeg", limit=10, out=tmp_path, **toy)
     assert os.listdir(tmp_path) == ["thesis.tex"]
+
+
+PREVIEW = ["preview", "--corruptions", "jpeg", "--severities", "1", "--size", "32", "--out"]
+
+
+def test_a_contact_sheet_that_cannot_be_written_is_one_helpful_line(tmp_path, capsys, monkeypatch):
+    def closed(*arguments, **options):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("tempfile.mkstemp", closed)
+    code, line = ending([*PREVIEW, tmp_path / "p.png"], capsys)
+    assert code == 2
+    assert line.endswith(
+        "p.png: Permission denied; choose a place that you may write to with --out"
+    )
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("command", ["report", "plot", "preview", "classes", "rank"])
+def test_a_file_where_a_folder_is_expected_is_named(command, folder, tmp_path, capsys):
+    file = tmp_path / "file"
+    file.write_text("words")
+    option = {"classes": "--csv", "rank": "--csv"}.get(command, "--out")
+    words = {
+        "report": ["report", folder, "--out", file],
+        "plot": ["plot", folder, "--kind", "severity", "--out", file / "x.svg"],
+        "preview": [*PREVIEW, file / "x.png"],
+        "classes": ["classes", folder, "--method", "org", option, file / "x.csv"],
+        "rank": ["rank", folder, "--method", "all", option, file / "x.csv"],
+    }[command]
+    code, line = ending(words, capsys)
+    assert code == 2
+    assert f"{file} is a file, a folder is expected; choose another place with {option}" in line
+    assert file.read_text() == "words"
+
+
+def test_only_a_lack_of_space_is_answered_with_space(tmp_path, monkeypatch):
+    for number, way in (
+        (errno.ENOSPC, "free disk space or choose another place with --out"),
+        (errno.EDQUOT, "free disk space or choose another place with --out"),
+        (errno.EROFS, "choose a place that you may write to with --out"),
+        (errno.EIO, "choose another place with --out"),
+    ):
+
+        def fails(*arguments, number=number):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "replace", fails)
+        refused(f"{os.strerror(number)}; {way}", write_aside, tmp_path / "x", b"")
+    (tmp_path / "inside").mkdir()
+    text = refused("is a folder, a file is expected", write_aside, tmp_path / "inside", b"")
+    assert "disk" not in text

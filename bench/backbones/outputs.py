@@ -52,9 +52,11 @@ def count_classes(network: nn.Module, images: Tensor, name: str) -> int:
         with torch.inference_mode():
             output = network(images)
     except Exception as error:  # whatever a user's network raises
+        said = str(error).partition("\n")[0].rstrip(".")
+        side = "if it takes another size, give it with --resize and --crop"
         raise RobobenchError(
             f"backbone {name} fails on one {tuple(images.shape)} image: "
-            f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            f"{type(error).__name__}: {said}; {side}"
         ) from error
     logits = logits_in(output)
     if not isinstance(logits, Tensor) or logits.ndim != 2:

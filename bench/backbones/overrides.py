@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 _OVERRIDDEN: Final = ("resize", "crop", "interpolation", "mean", "std")
@@ -15,3 +16,15 @@ def overrides(settings: object) -> dict[str, Any]:
     """
     values = ((name, getattr(settings, name)) for name in _OVERRIDDEN)
     return {name: value for name, value in values if value is not None}
+
+
+def as_options(changes: Mapping[str, Any]) -> dict[str, str]:
+    """Command-line options with their values: ``--crop`` -> ``32``, ``--mean`` -> ``0.5,0.5,0.5``.
+
+    Args:
+        changes: As from `overrides`.
+    """
+    return {
+        f"--{name}": ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        for name, value in changes.items()
+    }

@@ -14,4 +14,4 @@ def append_summary(path: str, text: str) -> None:
     before = ""
     if path == os.environ.get("GITHUB_STEP_SUMMARY") and file.is_file():
         before = file.read_text(encoding="utf-8")
-    write_aside(file, (before + text).encode())
+    write_aside(file, (before + text).encode(), "--summary")

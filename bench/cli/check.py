@@ -72,7 +72,7 @@ def check(
 
     def write(xml: bytes, text: str) -> None:
         if junit:
-            write_aside(Path(junit), xml)
+            write_aside(Path(junit), xml, "--junit")
         if summary:
             append_summary(summary, text)
 

@@ -50,7 +50,7 @@ def classes(
     """
     from robobench.analysis.by_class import class_accuracies, confusions, name_of
     from robobench.cli._folders import open_runs
-    from robobench.files import write_whole
+    from robobench.files import write_aside
 
     (opened,) = open_runs([run] if run else [])
     cells = _chosen(opened, method, backbone, corruption, level)
@@ -75,13 +75,13 @@ def classes(
             click.echo(f"{true} taken for {predicted}: {images:,} ({100 * share:.1f} % of {true})")
     if table is not None:
         text = accuracies.to_csv(index=False, float_format="%.6g")
-        write_whole(Path(table), text.encode())
+        write_aside(Path(table), text.encode(), "--csv")
         click.echo(f"accuracy of each class: {table}")
     if confusion is not None:
         named = counts.rename(
             index=lambda c: name_of(c, names), columns=lambda c: name_of(c, names)
         )
-        write_whole(Path(confusion), named.to_csv().encode())
+        write_aside(Path(confusion), named.to_csv().encode(), "--confusion")
         click.echo(f"confusion matrix: {confusion}")
 
 

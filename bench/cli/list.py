@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import shutil
 import textwrap
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from robobench.cli import _options
 from robobench.registry import Entry
+
+if TYPE_CHECKING:
+    from robobench.backbones.networks import Network
+    from robobench.types import Geometry
 
 _FACTORY = (
     "FILE.py:FACTORY",
@@ -28,6 +34,7 @@ KINDS = (
 )
 @click.option("--weights", type=click.Path(), help="The classifier's weights, with --backbone.")
 @click.option("--download", is_flag=True, help="Allow downloads of pretrained weights.")
+@_options.geometry
 @click.option(
     "--plugin", multiple=True, type=click.Path(), help="Python file that registers additions."
 )
@@ -38,11 +45,17 @@ def list_(
     weights: str | None,
     download: bool,
     plugin: tuple[str, ...],
+    **geometry: Any,
 ) -> None:
     """List what is available, by KIND."""
     from robobench import registry
     from robobench.errors import unknown_name
 
+    changes = {name: value for name, value in geometry.items() if value is not None}
+    if changes:
+        from robobench.datasets.geometry import check_changes
+
+        check_changes(changes)
     for file in plugin:
         registry.load_plugin_file(file)
     if kind not in KINDS:
@@ -50,15 +63,21 @@ def list_(
     if kind == "methods" and (dataset or backbone):
         from robobench.weights.readiness import readiness
 
-        table(readiness(dataset or "shapes10", backbone, weights))
+        table(readiness(dataset or "shapes10", backbone, weights, changes))
         return
     if kind == "weights":
         from robobench.weights.listing import listed_weights
 
-        table(listed_weights(backbone, weights, dataset))
+        table(listed_weights(backbone, weights, dataset, changes))
         return
     if kind == "layers":
-        _list_layers(dataset or "shapes10", backbone, weights, download)
+        from robobench.backbones.untrained import architecture
+        from robobench.weights.classifiers import changed_geometry, default_backbone
+
+        network = architecture(
+            backbone or default_backbone(dataset or "shapes10"), weights, download
+        )
+        _list_layers(network, changed_geometry(network, changes))
         return
     if kind == "commands":
         root = click.get_current_context().find_root()
@@ -85,15 +104,12 @@ def list_(
         table([(name, ", ".join(members)) for name, members in GROUPS.items()])
 
 
-def _list_layers(dataset: str, name: str | None, weights: str | None, download: bool) -> None:
+def _list_layers(network: Network, geometry: Geometry) -> None:
     """Print the layers after which a classifier can be split, a line each."""
     from robobench.backbones.backbone import Backbone
-    from robobench.backbones.untrained import architecture
     from robobench.errors import RobobenchError
-    from robobench.weights.classifiers import default_backbone
 
-    network = architecture(name or default_backbone(dataset), weights, download)
-    backbone = Backbone(network.module, name=network.name, geometry=network.geometry)
+    backbone = Backbone(network.module, name=network.name, geometry=geometry)
     layers = backbone.layers()
     if not layers:
         raise RobobenchError(

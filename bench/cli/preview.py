@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import click
@@ -43,7 +44,7 @@ def preview(
     from robobench.corruptions.catalogue import nearest_profile
     from robobench.errors import RobobenchError, unknown_name
     from robobench.evaluation.grid import parse_corruptions, parse_whole_numbers, split_list
-    from robobench.files import whole_file
+    from robobench.files import write_aside
     from robobench.registry import load_plugin_file
     from robobench.types import Degradation
 
@@ -62,6 +63,7 @@ def preview(
     if not rows:
         parse_corruptions(corruptions, numbers, table)  # says what is expected
     sheet = contact_sheet(example_image(image, size), list(rows.values()), seed)
-    with whole_file(out) as aside:
-        sheet.save(aside, _FORMATS[out.suffix.lower()])
+    content = BytesIO()
+    sheet.save(content, _FORMATS[out.suffix.lower()])
+    write_aside(out, content.getvalue())
     click.echo(f"{out}: {len(rows)} rows, {sheet.width} x {sheet.height} pixels, profile {table}")

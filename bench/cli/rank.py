@@ -37,7 +37,7 @@ def rank(
     from robobench.analysis.classifier_ranking import rank as ranked
     from robobench.cli._folders import open_runs
     from robobench.errors import RobobenchError
-    from robobench.files import write_whole
+    from robobench.files import write_aside
     from robobench.reports.joined import JoinedRun, join
     from robobench.reports.screen import print_block, screen
     from robobench.reports.sections.classifiers import ranking_blocks
@@ -60,5 +60,6 @@ def rank(
     for block in ranking_blocks(found, run.manifest):
         print_block(console, block)
     if table is not None:
-        write_whole(Path(table), found.frame.to_csv(index=False, float_format="%.6g").encode())
+        text = found.frame.to_csv(index=False, float_format="%.6g")
+        write_aside(Path(table), text.encode(), "--csv")
         click.echo(f"ranking: {table}")

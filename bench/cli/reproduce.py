@@ -38,6 +38,15 @@ if TYPE_CHECKING:
 )
 @click.option("--weights", type=_options.PATH, help="File of its weights.")
 @click.option("--classes", help="File that maps folder names to classes, or the word sorted.")
+@click.option(
+    "--layer", help="Layer after which modules are plugged in, see `robobench list layers`."
+)
+@_options.geometry
+@click.option(
+    "--trained",
+    help="Which trainings, where several are stored: '#10-cub100' for all rows, or one by one with "
+    "commas, ddp@jpeg#10-cub100,afd@jpeg#100; see `robobench list weights`.",
+)
 @_options.limit
 @_options.data_root
 @_options.download
@@ -70,7 +79,8 @@ def reproduce(
         table([(name, REPRODUCTIONS.entry(name).summary) for name in REPRODUCTIONS])
         return
     names = tuple(dict.fromkeys(REPRODUCTIONS.canonical(name) for name in names))
-    from robobench.reproductions.planning import MeasurementSettings, plan_reproduction
+    from robobench.reproductions.planning import plan_reproduction
+    from robobench.reproductions.settings import MeasurementSettings
 
     settings = MeasurementSettings(**{k: v for k, v in options.items() if v is not None})
     planned = [plan_reproduction(name, settings) for name in names]  # all, before any work begins

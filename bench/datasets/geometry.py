@@ -5,8 +5,8 @@ resampling, which always antialiases. They are reimplemented here because torchv
 with black where an image is smaller than the crop, and to work on arrays directly.
 """
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from robobench.types import Geometry
 
 __all__ = [
     "FILTERS",
+    "check_changes",
     "check_geometry",
     "check_normalisation",
     "fit_batch",
@@ -75,6 +76,19 @@ def check_normalisation(mean: Sequence[float] | None, std: Sequence[float] | Non
         if three is not None and not all(low <= x <= _MOST for x in three):  # nor NaN
             least = "" if low < 0 else f" above 0 (at least {low:g})"
             raise RobobenchError(f"{option}: expected three finite numbers{least}, got {three}")
+
+
+def check_changes(changes: Mapping[str, Any]) -> None:
+    """Refuse impossible replacements of parts of a geometry.
+
+    Args:
+        changes: As from `robobench.backbones.overrides.overrides`.
+
+    Raises:
+        RobobenchError: See `check_geometry` and `check_normalisation`.
+    """
+    check_geometry(Geometry(**changes))
+    check_normalisation(changes.get("mean"), changes.get("std"))
 
 
 def fit_geometry(image: Image.Image | NDArray[np.uint8], geometry: Geometry) -> NDArray[np.uint8]:

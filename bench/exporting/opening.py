@@ -11,12 +11,11 @@ from robobench.backbones.overrides import overrides
 from robobench.backbones.own import own_names
 from robobench.contracts import Dataset
 from robobench.datasets import open_dataset
-from robobench.datasets.geometry import check_geometry, check_normalisation
+from robobench.datasets.geometry import check_changes
 from robobench.datasets.opening import check_dataset_name
 from robobench.errors import RobobenchError
 from robobench.exporting.images import CheckImages, folder_images, generated_images, read_images
 from robobench.registry import DATASETS, METHODS
-from robobench.types import Geometry
 from robobench.weights.classifiers import dataset_options, default_backbone, load_backbone
 from robobench.weights.selection import bare_name
 from robobench.weights.storage import base_dataset
@@ -84,8 +83,7 @@ class ExportRequest:
         Raises:
             RobobenchError: See above.
         """
-        check_geometry(Geometry(**overrides(self)))
-        check_normalisation(self.mean, self.std)
+        check_changes(overrides(self))
         if self.named_dataset is not None:
             check_dataset_name(self.named_dataset)
             return

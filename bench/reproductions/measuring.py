@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ from robobench.reproductions.published import Gain, Reproduction, Row, differenc
 from robobench.results.store import Store
 from robobench.types import MATCHED, Cell, Degradation, Predictions
 from robobench.weights.coverage import canonical_training
+from robobench.weights.selection import bare_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -186,23 +188,33 @@ def _of_any(found: Evaluated, methods: Sequence[str], specs: Sequence[str]) -> l
 
 
 def _is_of(found: Cell | Series, spec: str, specs: Sequence[str]) -> bool:
-    """Whether a cell or series belongs to ``NAME`` or ``NAME@TRAINED_ON``.
+    """Whether a cell or series belongs to ``NAME`` or ``NAME@TRAINED_ON``, with a tag or without.
 
     A plain name has those that no other specification of the table names with their training.
     """
-    name, at, _ = spec.partition("@")
+    name = bare_name(spec)
     if found.method != name:
         return False
-    if at:
-        return found.trained_on == _training(spec)
-    return found.trained_on not in {
-        _training(other) for other in specs if other.startswith(f"{name}@")
-    }
+    on, tag = _training(found.trained_on)
+    wanted, wanted_tag = _wanted(spec)
+    if wanted:
+        return (on, tag) == (wanted, wanted_tag)
+    others = [_wanted(other) for other in specs if other.startswith(f"{name}@")]
+    return tag == wanted_tag and (on, tag) not in others
 
 
-def _training(spec: str) -> str:
-    on = spec.partition("@")[2]
-    return on if on == MATCHED else canonical_training(on)
+def _training(trained_on: str) -> tuple[str, tuple[str, ...]]:
+    """What it was trained on, and the parts of its tag, whose order says nothing."""
+    on, _, tag = trained_on.partition("#")
+    return on, tuple(sorted(tag.split("-")))
+
+
+@cache
+def _wanted(spec: str) -> tuple[str, tuple[str, ...]]:
+    """The same for a specification; the first is empty if it names none."""
+    head, _, tag = spec.partition("#")
+    on = head.partition("@")[2]
+    return _training(f"{on if on in ('', MATCHED) else canonical_training(on)}#{tag}")
 
 
 def _frame(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:

@@ -2,68 +2,30 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from robobench.analysis.draws import DRAWS
+from robobench.backbones.overrides import overrides
+from robobench.datasets.geometry import check_changes
 from robobench.environment import choose_device
-from robobench.errors import MissingWeights, RobobenchError
+from robobench.errors import MissingWeights, RobobenchError, SeveralTrainings
 from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.grid import parse_whole_numbers
 from robobench.evaluation.specs import REFERENCE
-from robobench.registry import DATASETS, METHODS
+from robobench.registry import METHODS
 from robobench.reproductions.published import Reproduction, find_reproduction
+from robobench.reproductions.settings import MeasurementSettings
+from robobench.reproductions.trainings import training_line, with_trainings
 from robobench.types import CLEAN
 from robobench.weights import storage
+from robobench.weights.classifiers import dataset_options
+from robobench.weights.selection import bare_name
 
 if TYPE_CHECKING:
-    from robobench.backbones.backbone import Backbone
     from robobench.evaluation.plan import Plan
-
-
-@dataclass(frozen=True)
-class MeasurementSettings:
-    """How a reproduction is measured; the options of ``robobench reproduce``.
-
-    Attributes:
-        limit: Number of images, class-balanced; None for all.
-        data_root: Folder of the data sets.
-        download: Whether downloads are allowed.
-        device: ``auto`` or a torch device.
-        precision: ``fp32``, ``bf16`` or ``auto``: that of the existing run, or else the faster one
-            on this machine.
-        batch_size: Number of images degraded together.
-        train_seeds: Training seeds, as in ``0-2``. None for all trainings that have all networks,
-            and with `all_rows` also those that can serve as a control.
-        runs: Folder of the runs.
-        published_only: Omit rows that the paper does not have.
-        all_rows: Also evaluate the rows that are omitted by default.
-        dataset: Data set, for tables that may be measured on any; that of the paper by default.
-        backbone: Classifier, likewise.
-        weights: File of its weights.
-        classes: File that maps folder names to classes, or ``sorted``.
-        draws: Number of bootstrap samples behind the intervals.
-    """
-
-    limit: int | None = None
-    data_root: str | None = None
-    download: bool = False
-    device: str = "auto"
-    precision: str = "auto"
-    batch_size: int | str | None = None
-    train_seeds: str | None = None
-    runs: str = "runs"
-    published_only: bool = False
-    all_rows: bool = False
-    dataset: str | None = None
-    backbone: str | None = None
-    weights: str | None = None
-    classes: str | None = None
-    draws: int = DRAWS
 
 
 @dataclass
@@ -124,9 +86,16 @@ def plan_reproduction(name: str, settings: MeasurementSettings) -> PlannedReprod
     """
     if settings.published_only and settings.all_rows:
         raise RobobenchError("--published-only and --all-rows: give only one of the two")
+    check_changes(overrides(settings))
     reproduction = find_reproduction(name).measured_on(
-        settings.dataset, settings.backbone, settings.weights, settings.classes
+        settings.dataset,
+        settings.backbone,
+        settings.weights,
+        settings.classes,
+        settings.preparation,
     )
+    if settings.trained is not None:
+        reproduction = with_trainings(reproduction, settings.trained)
     if settings.published_only:
         reproduction = reproduction.without_further()
     if settings.all_rows:
@@ -177,16 +146,21 @@ def _precision(reproduction: Reproduction, settings: MeasurementSettings) -> str
         return str(before["machine"]["precision"])
     name, device = _backbone_name(reproduction), choose_device(settings.device)
     dataset = storage.base_dataset(reproduction.dataset)
-    return _faster_precision(name, dataset, device, reproduction.weights)
+    changes = tuple(overrides(settings).items())
+    return _faster_precision(name, dataset, device, reproduction.weights, changes)
 
 
 @cache  # reproductions that share a folder must not measure differently
-def _faster_precision(name: str, dataset: str, device: str, weights: str | None) -> str:
+def _faster_precision(
+    name: str, dataset: str, device: str, weights: str | None, changes: tuple[tuple[str, Any], ...]
+) -> str:
     from robobench.backbones.speed import faster_precision_of
     from robobench.weights.classifiers import load_backbone
 
     try:
-        backbone = load_backbone(name, dataset=dataset, device=device, weights=weights)
+        backbone = load_backbone(
+            name, dataset=dataset, device=device, weights=weights, **dict(changes)
+        )
         return faster_precision_of(backbone)
     except MissingWeights:
         return "fp32"
@@ -196,7 +170,7 @@ def _seeds(reproduction: Reproduction, settings: MeasurementSettings) -> list[in
     """The seeds that were asked for, or else those of all weights of the required methods."""
     if settings.train_seeds is not None:
         return parse_whole_numbers(settings.train_seeds, "--train-seeds", 0, 999)
-    bare = {m.partition("@")[0] for m in reproduction.needed}
+    bare = {bare_name(m) for m in reproduction.needed}
     dataset = storage.base_dataset(reproduction.dataset)
     seeds = {
         card.train_seed
@@ -223,11 +197,13 @@ def _networks(reproduction: Reproduction, settings: MeasurementSettings, seed: i
             precision=settings.precision,
             download=settings.download,
             train_seed=seed,
+            layer=settings.layer,
+            **overrides(settings),
         )
     except MissingWeights:
         return _without_backbone(reproduction, settings, seed)
     for spec in (*reproduction.needed, *reproduction.optional):
-        method = spec.partition("@")[0]
+        method = bare_name(spec)
         if spec in reproduction.optional and method not in METHODS:
             continue
         try:
@@ -237,9 +213,15 @@ def _networks(reproduction: Reproduction, settings: MeasurementSettings, seed: i
                 backbone=backbone,
                 corruptions=sorted(corruptions),
                 train_seed=seed,
+                command=dataset_options(settings, reproduction.dataset),
             )
-        except MissingWeights:
-            known.lacking[spec] = _training_line(reproduction, settings, spec, seed, backbone)
+        except SeveralTrainings as error:
+            raise RobobenchError(error.advising("--trained")) from error
+        except MissingWeights as error:
+            if "#" in spec:  # its line has the nearest name, and trains on what the tag says
+                known.lacking[spec] = f"  {error}"
+                continue
+            known.lacking[spec] = training_line(reproduction, settings, spec, seed, backbone)
         else:
             if selected.train_seed == seed:  # untrained methods are the same in every training
                 known.ready.append(spec)
@@ -252,7 +234,7 @@ def _without_backbone(
     """The missing networks of a training that does not even have the clean-trained classifier."""
     known = _Networks(seed)
     for spec in (REFERENCE, *reproduction.needed):
-        method = spec.partition("@")[0]
+        method = bare_name(spec)
         there = storage.find(
             METHODS[method].trained_as or method,
             dataset=reproduction.dataset,
@@ -260,7 +242,7 @@ def _without_backbone(
             train_seed=seed,
         )
         if not there:
-            known.lacking[spec] = _training_line(reproduction, settings, spec, seed, None)
+            known.lacking[spec] = training_line(reproduction, settings, spec, seed, None)
     if REFERENCE not in reproduction.needed:  # every other row is built on it
         known.lacking[reproduction.needed[0]] = known.lacking[REFERENCE]
     return known
@@ -277,39 +259,6 @@ def _backbone_name(reproduction: Reproduction) -> str:
     from robobench.weights.classifiers import default_backbone
 
     return reproduction.backbone or default_backbone(reproduction.dataset)
-
-
-def _training_line(
-    reproduction: Reproduction,
-    settings: MeasurementSettings,
-    spec: str,
-    seed: int,
-    backbone: Backbone | None,
-) -> str:
-    """A line with what is missing and the command that trains it."""
-    dataset = storage.base_dataset(reproduction.dataset)
-    method, at, on = spec.partition("@")
-    owner = METHODS[method].trained_as or method
-    command = ["robobench train", f"--dataset {shlex.quote(dataset)}", f"--method {owner}{at}{on}"]
-    if reproduction.recipe:
-        command.insert(1, f"--recipe {reproduction.recipe}")
-    if reproduction.backbone:
-        command.append(f"--backbone {shlex.quote(reproduction.backbone)}")
-    if reproduction.weights:
-        command.append(f"--weights {shlex.quote(reproduction.weights)}")
-    if not DATASETS.declared(dataset.partition(":")[0], "training_images"):
-        command.append("--images DIR")
-    if seed:
-        command.append(f"--seed {seed}")
-    if settings.data_root:
-        command.append(f"--data-root {shlex.quote(settings.data_root)}")
-    if settings.download:
-        command.append("--download")
-    recipes = METHODS[owner].recipes(backbone)
-    recipe = recipes.get(reproduction.recipe or next(iter(recipes), ""))
-    duration = f" (about {max(1, round(recipe.minutes))} minutes on two cores)" if recipe else ""
-    training = f", training {seed}" if seed else ""
-    return f"  {spec}{training}: `{' '.join(command)}` trains it{duration}"
 
 
 def _left_out(reproduction: Reproduction, complete: Sequence[_Networks]) -> list[str]:
@@ -352,6 +301,8 @@ def _plans(
         precision=settings.precision,
         batch_size=settings.batch_size,
         draws=settings.draws,
+        layer=settings.layer,
+        **overrides(settings),
         out=str(Path(settings.runs) / reproduction.run_folder),
     )
     return [
@@ -360,7 +311,7 @@ def _plans(
                 configuration,
                 methods=methods,
                 train_seeds=",".join(map(str, seeds)),
-                no_reference=not any(m.partition("@")[0] == REFERENCE for m in methods),
+                no_reference=not any(bare_name(m) == REFERENCE for m in methods),
             )
         )
         for methods, seeds in groups.items()

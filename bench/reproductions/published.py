@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from robobench.errors import RobobenchError
@@ -195,6 +196,7 @@ class Reproduction:
         backbone: str | None = None,
         weights: str | None = None,
         classes: str | None = None,
+        preparation: Mapping[str, str] = MappingProxyType({}),
     ) -> Reproduction:
         """The same for another data set or classifier, with a folder and a note of its own.
 
@@ -203,16 +205,25 @@ class Reproduction:
             backbone: Name of the classifier; likewise.
             weights: File of its weights.
             classes: File that maps folder names to classes, or ``sorted``.
+            preparation: Other options that change what the classifier sees or where it is split, with
+                their values: ``--crop`` -> ``32``.
 
         Raises:
             RobobenchError: The table means something only where the paper measured it.
         """
-        if (dataset, backbone, weights, classes) == (None, None, None, None):
+        named = {
+            "--dataset": dataset,
+            "--backbone": backbone,
+            "--weights": weights,
+            "--classes": classes,
+        }
+        given = [option for option, value in {**named, **preparation}.items() if value is not None]
+        if not given:
             return self
         if not self.elsewhere:
             raise RobobenchError(
                 f"{self.title}: it is measured on {self.dataset} with the networks trained for it; "
-                "leave out --dataset, --backbone, --weights and --classes"
+                f"leave out {', '.join(given)}"
             )
         dataset, backbone = dataset or self.dataset, backbone or self.backbone
         kind, colon, path = dataset.partition(":")
@@ -222,14 +233,41 @@ class Reproduction:
             for part in (self.run_folder, where, backbone or "")
             if part
         )
+        words = " ".join(f"{option} {value}" for option, value in preparation.items())
+        how = f" (`{words}`)" if words else ""
         note = (
             f"The published numbers are of {self.elsewhere}, ours of {backbone or 'its classifier'} "
-            f"on {where}: compare what methods gain, not accuracies."
+            f"on {where}{how}: compare what methods gain, not accuracies."
         )
         return replace(
             self, dataset=dataset, backbone=backbone, weights=weights, classes=classes,
             run_folder=folder, notes=(note, *self.notes), moved=True,
         )  # fmt: skip
+
+    def with_methods(self, written: Callable[[str], str]) -> Reproduction:
+        """The same with other specifications of its methods.
+
+        Args:
+            written: From a specification (``afd@jpeg``) to the one in its place (``afd@jpeg#10``).
+        """
+
+        def replaced(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+            return tuple(replace(row, method=written(row.method)) for row in rows)
+
+        gain = self.gain and replace(
+            self.gain,
+            method=written(self.gain.method),
+            over=written(self.gain.over),
+            shuffled=self.gain.shuffled and written(self.gain.shuffled),
+        )
+        return replace(
+            self,
+            rows=replaced(self.rows),
+            further=replaced(self.further),
+            on_demand=replaced(self.on_demand),
+            gain=gain,
+            beside=self.beside and self.beside.with_methods(written),
+        )
 
     def without_further(self) -> Reproduction:
         """The same with the paper's rows only."""

@@ -12,7 +12,7 @@ from torch import nn
 
 from robobench.backbones.backbone import Backbone
 from robobench.backbones.networks import network_named
-from robobench.backbones.overrides import overrides
+from robobench.backbones.overrides import as_options, overrides
 from robobench.backbones.own import own_names
 from robobench.corruptions import catalogue
 from robobench.datasets.files import image_files
@@ -332,10 +332,7 @@ def _command(request: TrainingRequest, name: str, trained_on: str) -> str:
         ("--start", request.start and Path(request.start).name),
         ("--recipe", request.recipe),
         ("--layer", request.layer),
-        *(
-            (f"--{k}", ",".join(map(str, v)) if isinstance(v, tuple) else v)
-            for k, v in overrides(request).items()
-        ),
+        *as_options(overrides(request)).items(),
     ):
         if value:
             parts.append(f"{option} {shlex.quote(str(value))}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robobench.contracts import Method
-from robobench.errors import RobobenchError
+from robobench.errors import SeveralTrainings
 from robobench.types import Card
 from robobench.weights.samples import STANDARD, answers_to, tag_of
 from robobench.weights.storage import find, read_card
@@ -78,7 +78,7 @@ def first_choice(spec: str, several: list[Candidate]) -> Candidate:
         several: At least one.
 
     Raises:
-        RobobenchError: The images of several come from different places, and nothing decides.
+        SeveralTrainings: The images of several come from different places, and nothing decides.
     """
     folder = several[0].path.parent
 
@@ -89,8 +89,7 @@ def first_choice(spec: str, several: list[Candidate]) -> Candidate:
     best = min(map(rank, here))
     found = [one for one in here if rank(one) == best]
     if len(found) > 1:
-        names = " or ".join(sorted(names_of(found).values()))
-        raise RobobenchError(f"{spec} is any of {len(found)} trainings: name one, {names}")
+        raise SeveralTrainings(spec, names_of(found).values())
     return found[0]
 
 

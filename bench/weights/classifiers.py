@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from robobench.backbones.networks import (
     fit_state,
     network_named,
 )
-from robobench.backbones.overrides import overrides
+from robobench.backbones.overrides import as_options, overrides
 from robobench.errors import MissingWeights, RobobenchError
 from robobench.registry import DATASETS
 from robobench.types import CLEAN, Geometry, Weights
@@ -74,6 +74,15 @@ def load_backbone(
         command += f" --weights {shlex.quote(str(weights))}"
     if layer is not None:
         command += f" --layer {layer}"
+    given = {
+        "resize": resize,
+        "crop": crop,
+        "interpolation": interpolation,
+        "mean": mean,
+        "std": std,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    command = " ".join([command, *(f"{o} {v}" for o, v in as_options(changes).items())])
     if network.own and weights is None:
         stored = own_classifier(name, dataset, train_seed, options)
         names = tuple(stored.card.class_names)
@@ -84,30 +93,10 @@ def load_backbone(
             )
         network = network_named(name, None, names, download)
         fit_state(network.module, stored.tensors, stored.card.file, name)
-    changes: dict[str, Any] = {
-        "resize": resize,
-        "crop": crop,
-        "interpolation": interpolation,
-        "mean": mean,
-        "std": std,
-    }
-    only = getattr(network.module, "fixed_side", None)
-    if only is not None and crop not in (None, only):
-        raise RobobenchError(
-            f"--crop {crop}: {network.name} was made for images of {only} x {only} pixels; leave "
-            "--crop out"
-        )
-    if network.normalises:
-        _refuse_normalisation(network, mean=mean, std=std)
-    changed = {name: value for name, value in changes.items() if value is not None}
-    for option, value in changed.items():
-        text = ",".join(map(repr, value)) if isinstance(value, tuple) else value
-        command += f" --{option} {text}"
-    geometry = replace(network.geometry, **changed)
     return Backbone(
         network.module,
         name=network.name,
-        geometry=geometry,
+        geometry=changed_geometry(network, changes),
         class_names=network.class_names,
         layer=layer,
         version=network.version,
@@ -115,6 +104,28 @@ def load_backbone(
         precision=precision,
         command=command,
     )
+
+
+def changed_geometry(network: Network, changes: Mapping[str, Any]) -> Geometry:
+    """A network's geometry with what the user replaces of it.
+
+    Args:
+        network: The network.
+        changes: As from `robobench.backbones.overrides.overrides`.
+
+    Raises:
+        RobobenchError: The network takes images of another size, or it normalises images itself and
+            other numbers are given.
+    """
+    only, crop = getattr(network.module, "fixed_side", None), changes.get("crop")
+    if only is not None and crop not in (None, only):
+        raise RobobenchError(
+            f"--crop {crop}: {network.name} was made for images of {only} x {only} pixels; leave "
+            "--crop out"
+        )
+    if network.normalises:
+        _refuse_normalisation(network, mean=changes.get("mean"), std=changes.get("std"))
+    return replace(network.geometry, **changes)
 
 
 def backbone_in_memory(module: nn.Module, settings: object, **arguments: Any) -> Backbone:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from robobench.errors import RobobenchError, unknown_name
 from robobench.types import Card
 from robobench.weights.candidates import Candidate, names_of
@@ -11,7 +14,10 @@ from robobench.weights.storage import base_dataset, cards
 
 
 def listed_weights(
-    backbone: str | None = None, weights: str | None = None, dataset: str | None = None
+    backbone: str | None = None,
+    weights: str | None = None,
+    dataset: str | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> list[tuple[str, str]]:
     """The name under which ``run --methods`` takes each stored training, and what it is.
 
@@ -20,6 +26,7 @@ def listed_weights(
         weights: File of its weights: then modules for other weights are left out.
         dataset: Data set of classifiers and restorers; all if None. Modules have that of their
             classifier, so none is left out.
+        changes: What replaces parts of the classifier's geometry, see `robobench.backbones.overrides`.
 
     Raises:
         RobobenchError: A card is broken, the classifier cannot be loaded, or nothing is stored for it.
@@ -29,7 +36,8 @@ def listed_weights(
     every = [Candidate(card, path) for path, card in cards()]
     digest = ""
     if backbone is not None and weights is not None:
-        digest = load_backbone(backbone, dataset=dataset, weights=weights).digest
+        loaded = load_backbone(backbone, dataset=dataset, weights=weights, **(changes or {}))
+        digest = loaded.digest
     found = [one for one in every if _is_for(one.card, backbone, digest, dataset)]
     known = {one.card.backbone for one in every if one.card.backbone}
     if backbone is not None and backbone not in known:

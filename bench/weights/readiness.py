@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from typing import Any
 
 from robobench.contracts import Method
 from robobench.errors import RobobenchError
@@ -13,7 +15,10 @@ from robobench.weights.storage import find, read_card
 
 
 def readiness(
-    dataset: str, backbone_name: str | None = None, weights: str | None = None
+    dataset: str,
+    backbone_name: str | None = None,
+    weights: str | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> list[tuple[str, str]]:
     """Name and state of each registered method.
 
@@ -21,12 +26,13 @@ def readiness(
         dataset: Registered name, or ``folder:PATH``.
         backbone_name: As for ``--backbone``; None takes the data set's own.
         weights: File of the classifier's weights.
+        changes: What replaces parts of its geometry, see `robobench.backbones.overrides`.
 
     Raises:
         RobobenchError: The classifier cannot be loaded.
     """
     name = backbone_name or default_backbone(dataset)
-    backbone = load_backbone(name, dataset=dataset, weights=weights)
+    backbone = load_backbone(name, dataset=dataset, weights=weights, **(changes or {}))
     rows = []
     for method_name in METHODS:
         method: type[Method] = METHODS[method_name]

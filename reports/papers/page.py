@@ -13,6 +13,7 @@ from robobench.reports.papers.figures import present, reproduced_figure, unit_of
 from robobench.reports.papers.sentences import comparison, verdict
 from robobench.reports.part import Part
 from robobench.types import ORACLE_NEEDS
+from robobench.weights.selection import bare_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,7 +107,7 @@ def _trainings(measured: Measured) -> str:
 
 def _heading(row: Row) -> str:
     """The paper's name of a row, marked where its method is an oracle."""
-    name = row.method.partition("@")[0]
+    name = bare_name(row.method)
     oracle = name in METHODS and bool(ORACLE_NEEDS & METHODS[name].needs)
     return f"{row.label}{_ORACLE if oracle else ''}"
 

@@ -72,6 +72,18 @@ def write_whole(path: Path, data: bytes) -> None:
         aside.write_bytes(data)
 
 
+def check_writable(folder: Path) -> None:
+    """Try whether files can be written to a folder, or to the one in which it would be made.
+
+    Nothing is left behind.
+
+    Raises:
+        OSError: They cannot, or what is there is not a folder.
+    """
+    there = next(one for one in (folder, *folder.absolute().parents) if os.path.lexists(one))
+    tempfile.TemporaryFile(dir=there).close()
+
+
 def write_aside(path: Path, data: bytes, option: str = "--out") -> None:
     """Write a file that a user asked for, whole or not at all.
 

@@ -101,3 +101,21 @@ def clean():
 def degraded(clean):
     """The same images at JPEG quality 10."""
     return apply(clean, catalogue.at_level("jpeg_compression", 10), torch.arange(len(clean)))
+
+
+@pytest.fixture
+def brief(monkeypatch):
+    """Every method is trained for six steps and validated on twenty images."""
+    monkeypatch.setattr("robobench.training.pools._VALIDATION_IMAGES", 20)
+    for name in registry.METHODS:
+        kind = registry.METHODS[name]
+        if kind.recipes(None):
+            recipes = kind.recipes.__func__
+
+            def shortened(cls, backbone, recipes=recipes):
+                return {
+                    name: recipe.in_one_cycle(steps=6, batch=8, evaluations=1)
+                    for name, recipe in recipes(cls, backbone).items()
+                }
+
+            monkeypatch.setattr(kind, "recipes", classmethod(shortened))

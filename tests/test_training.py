@@ -194,24 +194,6 @@ def test_requests_are_checked():
             requested_trainings(request, method, trained_on)
 
 
-@pytest.fixture
-def brief(monkeypatch):
-    """Every method is trained for six steps and validated on twenty images."""
-    monkeypatch.setattr("robobench.training.pools._VALIDATION_IMAGES", 20)
-    for name in METHODS:
-        kind = METHODS[name]
-        if kind.recipes(None):
-            recipes = kind.recipes.__func__
-
-            def shortened(cls, backbone, recipes=recipes):
-                return {
-                    name: recipe.in_one_cycle(steps=6, batch=8, evaluations=1)
-                    for name, recipe in recipes(cls, backbone).items()
-                }
-
-            monkeypatch.setattr(kind, "recipes", classmethod(shortened))
-
-
 TRAINED = [n for n in METHODS.names() if METHODS[n].recipes(None) and not METHODS[n].trained_as]
 
 

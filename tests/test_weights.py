@@ -110,7 +110,9 @@ def test_settings_are_part_of_the_digest_and_cannot_be_changed_in_the_card():
     assert storage.load(store(recipe={"network": numbered})).card.recipe["network"]["10"] == [1, 2]
     path = store(recipe={"network": {"caution": 0.1}})
     path.write_text(path.read_text().replace("0.1", "0.3"))
-    with pytest.raises(RobobenchError, match=r'network was changed .* with \{"caution": 0\.1\}$'):
+    with pytest.raises(
+        RobobenchError, match=r'network was changed .* with \{"caution": 0\.1\}; restore'
+    ):
         storage.load(path)
 
 

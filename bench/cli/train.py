@@ -116,7 +116,9 @@ def train(
     for number, (one, name, on) in enumerate(trainings, 1):
         label = f"{one.dataset} {name}@{on} [{number}/{len(trainings)}]"
         with progress(label, total=1.0) as update:
-            result = train_one(one, name, on, again=again, progress=of_training(update, label))
+            result = train_one(
+                one, name, on, again=again, progress=of_training(update, label), tell=click.echo
+            )
         done += result.trained
         card = storage.read_card(result.card)
         state = "trained" if result.trained else "already trained"

@@ -179,7 +179,7 @@ def _note_weights(plan: Plan, files: dict[str, tuple[str, bytes]]) -> None:
     folder = user_folder()
     used = {path for method in plan.grid.methods for path in method.cards.values()}
     names = {method.backbone.name for method in plan.grid.methods}
-    used |= {path for path, card in cards() if card.method == "org" and card.backbone in names}
+    used |= {path for path, card in cards("org") if card.backbone in names}
     for path in sorted(used):
         if path.parent == folder:
             for file in (path, path.with_name(read_card(path).file)):

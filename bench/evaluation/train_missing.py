@@ -56,10 +56,10 @@ def train_missing(
     for training in missing.trainings:
         tell(f"training {missing.method} on {training}")
         try:
-            made = train_one(request, missing.method, training)
+            made = train_one(request, missing.method, training, tell=tell)
         except MissingWeights as before:  # weights that this training itself needs
             train_missing(configuration, before, tell)
-            made = train_one(request, missing.method, training)
+            made = train_one(request, missing.method, training, tell=tell)
         if missing.tag and not answers_to(read_card(made.card), missing.tag, recipes):
             raise RobobenchError(
                 f"{missing}; those of {made.card} are not what #{missing.tag} names"

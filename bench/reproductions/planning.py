@@ -174,7 +174,7 @@ def _seeds(reproduction: Reproduction, settings: MeasurementSettings) -> list[in
     dataset = storage.base_dataset(reproduction.dataset)
     seeds = {
         card.train_seed
-        for _, card in storage.cards()
+        for _, card in storage.cards(*bare)
         if card.method in bare and (card.dataset == dataset or card.belongs_to == "plugin")
     }
     return sorted(seeds) or [0]

@@ -267,7 +267,11 @@ class _TrainingState:
                 torch.save(state, aside)
             write_whole(path.with_suffix(".jsonl"), lines.encode())
         except (OSError, RuntimeError) as error:
-            raise RobobenchError(f"checkpoint {path} cannot be written: {error}") from error
+            reason = getattr(error, "strerror", None) or error
+            raise RobobenchError(
+                f"checkpoint {path} cannot be written: {reason}; free disk space, or set "
+                "ROBOBENCH_WEIGHTS to a folder that can be written to"
+            ) from error
 
     def resume(self) -> None:
         """Return to the checkpoint, if there is one of the same training."""

@@ -177,8 +177,9 @@ def train_one(
     *,
     again: bool = False,
     progress: Callable[[str, float, Mapping[str, float]], None] = lambda *_: None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> TrainingResult:
-    """Train one method on one corruption or group, unless its weights exist.
+    """Train one method on one corruption or group, unless its weights exist and are whole.
 
     Args:
         request: What to train for, and with which settings.
@@ -186,6 +187,7 @@ def train_one(
         trained_on: ``clean``, a corruption or a group.
         again: Train even if the weights exist.
         progress: Called with the stage, the share done and the latest figures.
+        tell: Called with a line on weights that exist but are lost or damaged.
 
     Raises:
         RobobenchError: It cannot be trained; the message says why.
@@ -215,8 +217,10 @@ def train_one(
     whole = request.images is None and request.limit is None  # a training split as it is
     if whole and not again:
         found = _found(request, name, trained_on, backbone, recipe_name)
-        if found:
+        if found and _is_whole(found[0], tell):
             return TrainingResult(found[0], trained=False)
+    if again or whole or not _any_stored_by_user(name, trained_on):
+        storage.check_folder()
     images = open_pools(
         request.dataset,
         _geometry(request) if backbone is None else backbone.geometry,
@@ -231,8 +235,9 @@ def train_one(
     )
     if not whole and not again:
         found = _found(request, name, trained_on, backbone, recipe_name, images)
-        if found:
+        if found and _is_whole(found[0], tell):
             return TrainingResult(found[0], trained=False)
+        storage.check_folder()
     named = request.images is not None and method.weights_of == "plugin"
     task = TrainingTask(
         method=name,
@@ -282,6 +287,20 @@ def _found(
     wanted = recipe_name, images.digest if images else ""
     cards = ((path, storage.read_card(path)) for path in paths)
     return [path for path, card in cards if (card.recipe_name, card.images_digest) == wanted]
+
+
+def _is_whole(card: Path, tell: Callable[[str], None]) -> bool:
+    """Whether the weights of a card can be used; a line says why not."""
+    wrong = storage.damage(card)
+    if wrong:
+        tell(f"{wrong}; training again")
+    return not wrong
+
+
+def _any_stored_by_user(name: str, trained_on: str) -> bool:
+    """Whether the images have to be opened to know if there is something to train."""
+    folder = storage.user_folder()
+    return any(path.parent == folder for path in storage.find(name, trained_on=trained_on))
 
 
 def _recipe_name(request: TrainingRequest, name: str, backbone: Backbone | None) -> str:

@@ -196,8 +196,8 @@ def own_classifier_card(
     dataset = base_dataset(dataset)
     found = [
         path
-        for path, card in cards()
-        if (card.method, card.belongs_to) == ("org", "classifier")
+        for path, card in cards("org")
+        if card.belongs_to == "classifier"
         and (card.dataset, card.backbone) == (dataset, backbone)
         and (card.trained_on, card.train_seed) == (CLEAN, train_seed)
     ]

@@ -49,13 +49,17 @@ def readiness(
             rows.append((method_name, "ready: nothing to train"))
             continue
         owner = method.trained_as or method_name
-        found = find(
-            owner,
-            dataset=dataset,
-            backbone_name=backbone.name,
-            backbone=backbone,
-            layer=backbone.layer if method.weights_of == "plugin" else None,
-        )
+        try:
+            found = find(
+                owner,
+                dataset=dataset,
+                backbone_name=backbone.name,
+                backbone=backbone,
+                layer=backbone.layer if method.weights_of == "plugin" else None,
+            )
+        except RobobenchError as error:
+            rows.append((method_name, f"not ready: {error}"))
+            continue
         trained = list(dict.fromkeys(read_card(path).trained_on for path in found))
         line = (
             f"robobench train --method {owner} --dataset {shlex.quote(dataset)} {backbone.command}"

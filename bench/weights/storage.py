@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from robobench.errors import RobobenchError
-from robobench.files import write_whole
+from robobench.files import check_writable, write_whole
 from robobench.registry import DATASETS
 from robobench.types import Card, Weights
+from robobench.weights.card_fields import wrong_types
 from robobench.weights.samples import sample_of
 
 if TYPE_CHECKING:
@@ -27,10 +28,20 @@ if TYPE_CHECKING:
     from robobench.backbones.backbone import Backbone
 
 
-__all__ = ["digest_of_file", "find", "load", "read_card", "save", "user_folder"]
+__all__ = [
+    "check_folder",
+    "damage",
+    "digest_of_file",
+    "find",
+    "load",
+    "read_card",
+    "save",
+    "user_folder",
+]
 
 _FORMAT: Final = 1
 _SETTINGS: Final = "network"  # key of the metadata
+_CARD: Final = {"format", "method"}  # what tells a card from other JSON
 _SHIPPED: Final = ("robobench.baselines", "robobench.methods")
 
 
@@ -50,15 +61,51 @@ def search_path() -> list[Path]:
     return [user_folder(), *shipped]
 
 
-def cards() -> Iterator[tuple[Path, Card]]:
-    """Every card on the search path with its path, in search order, by name within a folder.
+def check_folder() -> None:
+    """Refuse to begin what could not be stored; the folder is not made yet.
+
+    Raises:
+        RobobenchError: `user_folder` cannot be written.
+    """
+    place = user_folder()
+    try:
+        check_writable(place)
+    except OSError as error:
+        raise _unwritable(place, error) from error
+
+
+def _unwritable(place: Path, error: OSError) -> RobobenchError:
+    return RobobenchError(
+        f"weights cannot be written to {place}: {error.strerror or error}; set ROBOBENCH_WEIGHTS to a "
+        "folder that can be written to"
+    )
+
+
+def cards(*methods: str) -> Iterator[tuple[Path, Card]]:
+    """Cards on the search path with their paths, in search order, by name within a folder.
+
+    JSON that is no card is passed over, unless it lies next to weights of its name.
+
+    Args:
+        methods: Registered names; broken cards of other methods are passed over. All if empty.
 
     Raises:
         RobobenchError: A card is broken.
     """
     for place in search_path():
         for path in sorted(place.glob("*.json")):
-            yield path, read_card(path)
+            try:
+                values = _read_json(path)
+            except RobobenchError:
+                # What it is for, its name alone still says: see `file_stem`.
+                if not methods or any(f"-{m}-" in f"-{path.stem}-" for m in methods):
+                    raise
+                continue
+            known = isinstance(values, dict) and set(values) >= _CARD
+            if not known and not path.with_suffix(".safetensors").exists():
+                continue
+            if not methods or not known or values["method"] in methods:
+                yield path, _card(path, values)
 
 
 def find(
@@ -91,7 +138,7 @@ def find(
         RobobenchError: A card is broken.
     """
     found = []
-    for path, card in cards():
+    for path, card in cards(method):
         fits = (
             card.method == method
             and (trained_on is None or card.trained_on == trained_on)
@@ -126,10 +173,20 @@ def read_card(path: str | Path) -> Card:
     Raises:
         RobobenchError: The file is missing, or is not a card of this version.
     """
+    return _card(path, _read_json(path))
+
+
+def _read_json(path: str | Path) -> Any:
     try:
-        values: Any = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RobobenchError(f"card {path} cannot be read: {error}") from error
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RobobenchError(
+            f"card {path} cannot be read: {reason}; delete the file, or move it out of the folder"
+        ) from error
+
+
+def _card(path: str | Path, values: Any) -> Card:
     names = {f.name: f.default is MISSING for f in fields(Card)}
     if not isinstance(values, dict) or not {n for n, must in names.items() if must} <= set(values):
         raise RobobenchError(f"card {path} is incomplete: train these weights again, or delete it")
@@ -138,8 +195,14 @@ def read_card(path: str | Path) -> Card:
             f"card {path} has format {values.get('format')}, expected {_FORMAT}: it was written by "
             "another version of robobench"
         )
-    values["class_names"] = tuple(values.get("class_names", ()))
-    return Card(**values)
+    wrong = wrong_types(values)
+    if not wrong and values["file"] != (Path(values["file"]).name or None):
+        wrong = [f"file: expected the name of a file next to the card, got {values['file']!r}"]
+    if wrong:
+        raise RobobenchError(
+            f"card {path}: {wrong[0]}; correct it, or delete the card and train these weights again"
+        )
+    return Card(**{**values, "class_names": tuple(values.get("class_names", ()))})
 
 
 def load(path: str | Path) -> Weights:
@@ -148,29 +211,47 @@ def load(path: str | Path) -> Weights:
     Raises:
         RobobenchError: The card is broken, or the file is missing or does not match the card.
     """
-    from safetensors import safe_open
     from safetensors.torch import load as parse
 
     card = read_card(path)
-    file = Path(path).with_name(card.file)
+    content, wrong = _verified(Path(path), card)
+    if wrong:
+        raise RobobenchError(f"{wrong}; restore the files or train again: `{card.command} --again`")
+    return Weights(card, parse(content))
+
+
+def damage(path: str | Path) -> str:
+    """Why weights cannot be used, given their card's path; empty if they can.
+
+    Raises:
+        RobobenchError: The card is broken.
+    """
+    return _verified(Path(path), read_card(path))[1]
+
+
+def _verified(path: Path, card: Card) -> tuple[bytes, str]:
+    """The content of a card's file, and what is wrong with it if anything is."""
+    from safetensors import safe_open
+
+    file = path.with_name(card.file)
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise RobobenchError(f"weights {file} cannot be read: {error.strerror}") from error
+        return b"", f"weights {file} cannot be read: {error.strerror}"
     digest = hashlib.sha256(content).hexdigest()
     if digest != card.digest:
-        raise RobobenchError(
+        return b"", (
             f"weights {file} have the digest {digest[:12]}..., their card says "
             f"{card.digest[:12]}...: the file is damaged or was replaced; it is not used"
         )
     with safe_open(file, "pt") as opened:
         settings = (opened.metadata() or {}).get(_SETTINGS)
     if settings not in (None, _settings(card)):
-        raise RobobenchError(
+        return b"", (
             f"card {path}: recipe.network was changed after the training: weights {file} were stored "
             f"with {settings}"
         )
-    return Weights(card, parse(content))
+    return content, ""
 
 
 def _settings(card: Card) -> str:
@@ -231,5 +312,5 @@ def save(card: Card, tensors: Mapping[str, Tensor], place: Path | None = None) -
         text = json.dumps(asdict(card), indent=1)
         write_whole(path, f"{text}\n".encode())
     except OSError as error:
-        raise RobobenchError(f"weights cannot be written to {place}: {error.strerror}") from error
+        raise _unwritable(place, error) from error
     return path

@@ -210,15 +210,9 @@ class Geometry:
     @property
     def key(self) -> str:
         """Which pixels are seen; see `normalisation` for what is done to them."""
-        if self.resize is None and self.crop is None:
-            return "as-is"
         resize = f"resize{self.resize}-{self.interpolation}" if self.resize else "no-resize"
-        return f"{resize}-crop{self.crop}" if self.crop else resize
-
-    @property
-    def preparation(self) -> str:
-        """All of it as text: `key` and `normalisation`."""
-        return f"{self.key} {self.normalisation}"
+        whole = resize if self.resize else "as-is"
+        return f"{resize}-crop{self.crop}" if self.crop else whole
 
 
 # What no method knows of a stranger's image: one that must be told any of it is an oracle.
@@ -285,8 +279,7 @@ class Card:
         versions: Versions of robobench, Python and torch.
         class_names: For classifiers, the classes in the order of the outputs.
         layer: For plug-in modules, the classifier's layer after which they are plugged in.
-        preparation: For plug-in modules, `Geometry.preparation` of the classifier; empty in cards
-            from before it was recorded.
+        preparation: For them, how images are prepared for the classifier; empty in older cards.
         images_count: Number of training images if they were named or limited; 0 for a whole split.
         images_digest: SHA-256 of what identifies them, hexadecimal; likewise.
         recipe_name: Name of the settings; empty for the method's default.
@@ -355,8 +348,7 @@ class Recipe:
         clip: Maximum gradient norm; infinite for no clipping.
         restarts: First step and peak rate of each cycle after the first (Loshchilov and Hutter 2017).
         keep: ``best`` in validation, or ``last`` where its images were trained on.
-        averaged: Of how many of the last cycles the weights at the end are averaged, with batch
-            statistics of their own (Izmailov et al. 2018); with ``last`` only.
+        averaged: Of how many of the last cycles the ends are averaged, with ``last`` (Izmailov et al. 2018).
         options: Further settings of the method.
     """
 

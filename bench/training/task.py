@@ -390,5 +390,5 @@ class TrainingTask:
             },
             class_names=self.class_names if belongs_to == "classifier" else (),
             layer=self.frozen.layer if plugin else "",
-            preparation=self.frozen.geometry.preparation if plugin else "",
+            preparation=storage.preparation_of(self.frozen.geometry) if plugin else "",
         )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from robobench.errors import RobobenchError
 from robobench.files import check_writable, write_whole
 from robobench.registry import DATASETS
-from robobench.types import Card, Weights
+from robobench.types import Card, Geometry, Weights
 from robobench.weights.card_fields import wrong_types
 from robobench.weights.samples import sample_of
 
@@ -158,8 +158,13 @@ def find(
 
 def is_of(card: Card, backbone: Backbone) -> bool:
     """Whether plug-in modules are of a classifier and of images prepared as for it."""
-    prepared = card.preparation in ("", backbone.geometry.preparation)
+    prepared = card.preparation in ("", preparation_of(backbone.geometry))
     return prepared and card.backbone_digest == backbone.digest
+
+
+def preparation_of(geometry: Geometry) -> str:
+    """How images are prepared, as cards say it: which pixels are seen, and how they are normalised."""
+    return f"{geometry.key} {geometry.normalisation}"
 
 
 def base_dataset(dataset: str) -> str:

@@ -221,7 +221,7 @@ def test_an_unknown_source_gets_the_nearest_and_the_command(weights):
 def test_missing_modules_learn_from_the_images_that_the_tag_names(weights, tmp_path, monkeypatch):
     asked = []
 
-    def train_one(request, name, trained_on):
+    def train_one(request, name, trained_on, **_):
         asked.append((request.images, request.limit, request.recipe))
         raise RobobenchError("stop")
 

@@ -5,13 +5,14 @@ from concurrent.futures import Future
 import pytest
 
 from robobench.errors import RobobenchError
-from robobench.evaluation import spreading
+from robobench.evaluation import carried, spreading, worker
 from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.groups import Group, Outcome, divide
 from robobench.evaluation.plan import prepare
 from robobench.evaluation.spreading import ATTEMPTS, spread
 from robobench.evaluation.worker import Opened, Worker
 from robobench.results.store import Store
+from robobench.weights import storage
 
 SETTINGS = {"methods": "median", "severities": "1-3", "limit": 100}
 
@@ -138,8 +139,6 @@ def test_without_machines_a_run_ends(groups, monkeypatch):
 
 
 def test_other_versions_are_refused(plan, monkeypatch):
-    from robobench.evaluation import carried, worker
-
     there = carried.job_of(plan, "cpu", None, carry=True)
     monkeypatch.setattr(worker, "versions", lambda: {**there.versions, "torch": "1.0"})
     monkeypatch.setattr(worker.os, "chdir", lambda folder: None)
@@ -148,3 +147,10 @@ def test_other_versions_are_refused(plan, monkeypatch):
     one.close()
     assert "torch is 1.0 there and 2." in told
     assert "\n" not in told
+
+
+def test_weights_that_are_lost_and_not_used_stop_no_run(plan):
+    (card,) = storage.find("org", dataset="shapes10", backbone_name="vgg-tiny", train_seed=0)
+    kept = storage.user_folder() / card.name
+    kept.write_bytes(card.read_bytes())
+    assert list(carried.job_of(plan, "cpu", None, carry=True).files) == [str(kept)]

@@ -183,7 +183,8 @@ def _note_weights(plan: Plan, files: dict[str, tuple[str, bytes]]) -> None:
     for path in sorted(used):
         if path.parent == folder:
             for file in (path, path.with_name(read_card(path).file)):
-                files[str(file)] = f"{WEIGHTS}/{file.name}", file.read_bytes()
+                if file.is_file():  # what the run does not use may be lost
+                    files[str(file)] = f"{WEIGHTS}/{file.name}", file.read_bytes()
 
 
 def _images(source: ImageSource) -> tuple[ImageSource | None, NDArray[np.uint8] | None]:

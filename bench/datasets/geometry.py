@@ -5,7 +5,6 @@ resampling, which always antialiases. They are reimplemented here because torchv
 with black where an image is smaller than the crop, and to work on arrays directly.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -18,7 +17,6 @@ from robobench.types import Geometry
 __all__ = [
     "FILTERS",
     "check_geometry",
-    "check_normalisation",
     "fit_batch",
     "fit_geometry",
     "fitted_size",
@@ -35,9 +33,6 @@ FILTERS: Final = {
 
 # The largest side of an image, in pixels: 300 MB each.
 _LARGEST = 10_000
-
-# Bounds of mean and standard deviation, in units of 0..1: beyond them float32 overflows.
-_LEAST, _MOST = 1e-6, 1e6
 
 
 def check_geometry(geometry: Geometry) -> None:
@@ -63,18 +58,6 @@ def check_geometry(geometry: Geometry) -> None:
         )
     if geometry.interpolation not in FILTERS:
         raise unknown_name("interpolation", geometry.interpolation, FILTERS)
-
-
-def check_normalisation(mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
-    """Refuse impossible numbers of ``--mean`` and ``--std``; None is not given.
-
-    Raises:
-        RobobenchError: One is not finite, or a deviation is not above zero.
-    """
-    for option, three, low in (("--mean", mean, -_MOST), ("--std", std, _LEAST)):
-        if three is not None and not all(low <= x <= _MOST for x in three):  # nor NaN
-            least = "" if low < 0 else f" above 0 (at least {low:g})"
-            raise RobobenchError(f"{option}: expected three finite numbers{least}, got {three}")
 
 
 def fit_geometry(image: Image.Image | NDArray[np.uint8], geometry: Geometry) -> NDArray[np.uint8]:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from robobench.backbones.backbone import Backbone
-from robobench.backbones.overrides import overrides
+from robobench.backbones.overrides import check_normalisation, overrides
 from robobench.backbones.own import own_names
 from robobench.contracts import Dataset
 from robobench.datasets import open_dataset
-from robobench.datasets.geometry import check_geometry, check_normalisation
+from robobench.datasets.geometry import check_geometry
 from robobench.datasets.opening import check_dataset_name
 from robobench.errors import RobobenchError
 from robobench.exporting.images import CheckImages, folder_images, generated_images, read_images

@@ -12,7 +12,7 @@ from torch import nn
 
 from robobench.backbones.backbone import Backbone
 from robobench.backbones.networks import network_named
-from robobench.backbones.overrides import overrides
+from robobench.backbones.overrides import check_normalisation, overrides
 from robobench.backbones.own import own_names
 from robobench.corruptions import catalogue
 from robobench.datasets.files import image_files
@@ -65,6 +65,9 @@ class TrainingRequest:
         mean: Mean that inputs are normalised by, three numbers on 0..1.
         std: Standard deviation that inputs are normalised by, three numbers on 0..1.
         module: A classifier in memory, which `backbone` then only names; it is left as it is.
+
+    Raises:
+        RobobenchError: Pixels cannot have this mean or standard deviation.
     """
 
     dataset: str = "shapes10"
@@ -90,6 +93,9 @@ class TrainingRequest:
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
     module: nn.Module | None = None
+
+    def __post_init__(self) -> None:
+        check_normalisation(self.mean, self.std)
 
     @property
     def architecture(self) -> str:

@@ -17,7 +17,7 @@ from robobench.backbones.networks import (
     fit_state,
     network_named,
 )
-from robobench.backbones.overrides import overrides
+from robobench.backbones.overrides import check_normalisation, overrides
 from robobench.errors import MissingWeights, RobobenchError
 from robobench.registry import DATASETS
 from robobench.types import CLEAN, Geometry, Weights
@@ -66,7 +66,7 @@ def load_backbone(
 
     Raises:
         RobobenchError: The name is unknown, weights are missing, or do not fit the network; or it
-            normalises images itself and other numbers are given.
+            normalises images itself and other numbers are given; see also `check_normalisation`.
     """
     network: Network = network_named(name, weights, class_names, download)
     command = f"--backbone {shlex.quote(name)}"
@@ -99,6 +99,7 @@ def load_backbone(
         )
     if network.normalises:
         _refuse_normalisation(network, mean=mean, std=std)
+    check_normalisation(mean, std)
     geometry = replace(network.geometry, **{k: v for k, v in changes.items() if v is not None})
     return Backbone(
         network.module,

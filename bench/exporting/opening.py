@@ -17,7 +17,12 @@ from robobench.errors import RobobenchError
 from robobench.exporting.images import CheckImages, folder_images, generated_images, read_images
 from robobench.registry import DATASETS, METHODS
 from robobench.types import Geometry
-from robobench.weights.classifiers import dataset_options, default_backbone, load_backbone
+from robobench.weights.classifiers import (
+    check_finite,
+    dataset_options,
+    default_backbone,
+    load_backbone,
+)
 from robobench.weights.selection import bare_name
 from robobench.weights.storage import base_dataset
 
@@ -99,9 +104,9 @@ class ExportRequest:
         """The classifier, on the CPU and in full precision.
 
         Raises:
-            RobobenchError: It is unknown, or has no weights.
+            RobobenchError: It is unknown, has no weights, or its logits are not finite.
         """
-        return load_backbone(
+        backbone = load_backbone(
             self.backbone or default_backbone(self.named_dataset or _DEFAULT),
             dataset=self.named_dataset,
             weights=self.weights,
@@ -111,6 +116,8 @@ class ExportRequest:
             options=self.dataset_options,
             **overrides(self),
         )
+        check_finite(backbone)
+        return backbone
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,13 @@ from robobench.types import CLEAN, MATCHED, Geometry
 from robobench.weights import storage
 from robobench.weights.classifiers import (
     backbone_in_memory,
+    check_finite,
     default_backbone,
     load_backbone,
     own_classifier_card,
 )
 from robobench.weights.coverage import canonical_training
-from robobench.weights.selection import check_applicable
+from robobench.weights.selection import bare_name, check_applicable
 
 if TYPE_CHECKING:
     from robobench.contracts import Method
@@ -145,6 +146,7 @@ def requested_trainings(
             raise unknown_name("recipe", request.recipe, [*known, *STUDIES])
         own = request.architecture in own_names() and request.weights is None
         return trainings if own else [t for t in trainings if METHODS[t[0]].weights_of == "plugin"]
+    bare_name(method)  # refuses one that begins with @ or #
     name, at, on = method.partition("@")
     name = METHODS.canonical(name)
     if at and trained_on:
@@ -216,6 +218,7 @@ def train_one(
     device = choose_device(request.device)
     backbone = None if classifier else _backbone(request, device)
     if backbone is not None:
+        check_finite(backbone)
         check_applicable(name, method, backbone)
     recipe_name = _recipe_name(request, name, backbone)
     whole = request.images is None and request.limit is None  # a training split as it is

@@ -84,7 +84,7 @@ class MissingTraining:
         """The stored training with the most similar name, if one was asked for by its tag."""
         asked = f"{self.owner}@{'/'.join(trainings)}#{self.tag}"
         close = get_close_matches(asked, self.others, n=2, cutoff=0.5) if self.tag else []
-        return f": did you mean {' or '.join(map(repr, close))}?" if close else ""
+        return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
 
     @cached_property
     def _wanted(self) -> Wanted:
@@ -118,4 +118,5 @@ class MissingTraining:
             return ""
         if self.method.weights_of == "classifier":
             return "; DIR holds labelled training images, one sub-folder per class"
-        return "; DIR holds any photographs, ten are enough"
+        enough = "ten are enough" if (limit := self._wanted.limit) is None else f"{limit} or more"
+        return f"; DIR holds any photographs, {enough}"

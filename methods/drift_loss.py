@@ -129,9 +129,19 @@ def refuse_if_worse(task: TrainingTask, figures: Mapping[str, float]) -> None:
     if here > none or task.keep_anyway:
         return
     kept, alone = figures["agreement"], figures["untreated agreement"]
+    close, unaided = _told_apart(here, none)
     raise RobobenchError(
-        f"{task.method}@{task.trained_on} is worse than no module on degraded views of the images held "
-        f"out: {kept:.1%} get the class of the clean view, {alone:.1%} without it (answers as close as "
-        f"{here:.1%} and {none:.1%}); it is not stored. More images, --recipe long or another --layer "
-        "may help; --keep-anyway stores it as it is"
+        f"{task.method}@{task.trained_on} is {'worse' if close != unaided else 'no better'} than no module "
+        f"on degraded views of the images held out: its answers are as close as {close} to those of the clean "
+        f"view, {unaided} without it; {kept:.1%} get the class of the clean view, {alone:.1%} without it. It is "
+        "not stored. More images, --recipe long or another --layer may help; --keep-anyway stores it as "
+        "it is"
     )
+
+
+def _told_apart(one: float, other: float) -> tuple[str, str]:
+    """Two shares in percent, with as many digits as tell them apart; with one if five do not."""
+    for digits in range(1, 6):
+        if (text := f"{one:.{digits}%}") != (against := f"{other:.{digits}%}"):
+            return text, against
+    return f"{one:.1%}", f"{other:.1%}"

@@ -80,6 +80,8 @@ MISTAKES = {
     "unknown method": (RUN + " --methods adf", "unknown method 'adf': did you mean 'afd'"),
     "no method": (RUN + " --methods , --no-reference", "at least one is expected"),
     "method trained on nothing": (RUN + " --methods afd@", "after @"),
+    "no method before #": (RUN + " --methods #10", "expected a method before #"),
+    "no method before @": ("train --method @jpeg", "expected a method before @"),
     "unknown training": (RUN + " --methods afd@jpg", "jpeg"),
     "training of another method": (RUN + " --methods jpg@fog", "jpeg_compression"),
     "a level alone": (RUN + " --corruptions jpeg:10,20", "'jpeg:10,jpeg:20'"),

@@ -1,11 +1,14 @@
 """What weights were trained on: corruptions, levels, images, recipe; and how a run names them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 import robobench
 from robobench.errors import MissingWeights, RobobenchError
+from robobench.methods.drift_loss import refuse_if_worse
 from robobench.training.fitting import Fit
 from robobench.training.task import TrainingTask
 from robobench.training.trainer import TrainingRequest, requested_trainings, train_one
@@ -58,7 +61,12 @@ def test_trainings_have_one_canonical_name(text, name):
         ("jpeg:5.5-40", "integers"),
         ("noise:1-2", "no unit"),
         ("fog:1-2", "no unit"),
-        ("jpeg/", "unknown"),
+        ("jpeg:5-40/5", "no steps, .* write jpeg:5-40$"),
+        ("jpeg:5-40/5/noise", "write jpeg:5-40/noise$"),
+        ("jpeg/", "/ joins the corruptions of one training"),
+        ("/jpeg", "expected one on either side"),
+        ("jpeg//noise", "expected one on either side"),
+        ("jpeg/nonsense", "unknown"),
         ("jpegg:1-2", "did you mean"),
     ],
 )
@@ -177,7 +185,9 @@ def test_modules_of_different_images_stand_side_by_side(photographs, instant):
     assert chosen("afd@fog#12") == ("fog#12", twelve.card)
     assert chosen("afd#6-paper") == ("fog#6-paper", paper.card)
     assert chosen("afd@fog") == ("fog", twelve.card)  # most images, default recipe
-    with pytest.raises(MissingWeights, match=r"afd@fog#7.*--limit 7"):
+    with pytest.raises(
+        MissingWeights, match=r"afd@fog#7.* yet \(did you mean 'afd@fog#6.*'\?\); `.*--limit 7"
+    ):
         chosen("afd@fog#7")
     with pytest.raises(RobobenchError, match="after #"):
         chosen("afd@fog#")
@@ -191,9 +201,29 @@ def test_a_module_that_is_worse_than_none_is_refused(photographs, instant):
     request = TrainingRequest(images=str(photographs), precision="fp32")
     with pytest.raises(
         RobobenchError,
-        match=r"worse than no module.*% get the class of the clean view.*--keep-anyway",
+        match=r"no better than no module.*% get the class of the clean view.*--keep-anyway",
     ):
         train_one(request, "ddp", "fog")  # as it begins it is as good as none, not better
+
+
+@pytest.mark.parametrize(
+    ("here", "none", "said"),
+    [
+        (
+            0.979114,
+            0.979302,
+            "worse than no module .* as close as 97.91% to .* view, 97.93% without",
+        ),
+        (0.5, 0.979302, "worse than no module .* as close as 50.0% to .* view, 97.9% without"),
+        (0.9790001, 0.9790001, "no better than no module .* 97.9% to .* view, 97.9% without"),
+    ],
+)
+def test_figures_of_a_module_that_is_worse_have_digits_that_show_it(here, none, said):
+    task = SimpleNamespace(method="afd", trained_on="jpeg_compression", keep_anyway=False)
+    figures = {"fidelity": here, "agreement": 1.0}
+    figures |= {"untreated fidelity": none, "untreated agreement": 1.0}
+    with pytest.raises(RobobenchError, match=said):
+        refuse_if_worse(task, figures)
 
 
 def test_a_module_in_memory_is_trained_and_found(photographs, instant):

@@ -332,6 +332,9 @@ def test_own_photographs_need_a_folder_of_images(backbone):
         "--dataset folder:/a/mine --backbone own.py:net --images DIR --trained-on jpeg_compression"
         in str(caught.value)
     )
+    assert str(caught.value).endswith("; DIR holds any photographs, ten are enough")
+    with pytest.raises(MissingWeights, match=r"--limit 100`.*any photographs, 100 or more$"):
+        chosen("ddp@jpeg#100", backbone, ["jpeg_compression"], "folder:mine")
     with pytest.raises(MissingWeights, match="one sub-folder per class"):
         chosen("jpg", backbone, ["jpeg_compression"], "folder:mine")
 

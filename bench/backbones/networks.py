@@ -12,6 +12,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from robobench.backbones.overrides import check_normalisation
 from robobench.backbones.own import own_geometry, own_network
 from robobench.backbones.resnet import translated
 from robobench.backbones.stored import read_state
@@ -291,6 +292,8 @@ def _factory(name: str, weights: str | Path | None, class_names: Sequence[str] |
     if weights is not None:
         fit_state(module, read_state(weights), str(weights), name)
     geometry = getattr(module, "geometry", None)
+    if isinstance(geometry, Geometry):
+        check_normalisation(geometry.mean, geometry.std, f"--backbone {name}: its geometry's {{}}")
     return Network(
         module,
         f"{file.name}:{function}",

@@ -6,6 +6,7 @@ from typing import Final
 
 from torch import nn
 
+from robobench.backbones.overrides import check_normalisation
 from robobench.backbones.resnet import Resnet
 from robobench.backbones.staged import StagedNetwork
 from robobench.backbones.tanaka import TanakaVgg
@@ -79,13 +80,17 @@ def own_network(name: str, classes: int, dropout: float = 0.0) -> nn.Module:
 
 
 def own_geometry(name: str) -> Geometry:
-    """Mean and standard deviation of a network's input."""
+    """Mean and standard deviation of a network's input.
+
+    Raises:
+        RobobenchError: It is registered with numbers that pixels on 0..1 cannot have.
+    """
     BACKBONES[name]  # its module is imported: options that are no literals are known then
     options = BACKBONES.entry(name).options
     plain = Geometry(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
-    return Geometry(
-        mean=tuple(options.get("mean", plain.mean)), std=tuple(options.get("std", plain.std))
-    )
+    mean, std = tuple(options.get("mean", plain.mean)), tuple(options.get("std", plain.std))
+    check_normalisation(mean, std, f"backbone {name}: {{}}")
+    return Geometry(mean=mean, std=std)
 
 
 def staged_network(name: str, classes: int) -> StagedNetwork:

@@ -100,11 +100,16 @@ def split(network: nn.Module, example: Tensor, place: str | None = None) -> Spli
         place: Dotted name of the layer; None chooses, see `default_place`.
 
     Raises:
-        RobobenchError: There is no such layer, data bypass it, or its output is no feature map.
+        RobobenchError: There is no such layer, data bypass it, its output is no feature map, or the
+            network's logits are not finite.
     """
     kind = type(network).__name__
     modules = dict(network.named_modules())
     found = surveyed(network, example)
+    if not found.logits.isfinite().all():
+        raise RobobenchError(
+            f"{kind} cannot be split: its logits for an image of noise are not finite"
+        )
     if place is not None and place not in modules:
         close = get_close_matches(place, [n for n in modules if n], n=1)
         guess = f" (did you mean {close[0]!r}?)" if close else ""

@@ -77,8 +77,12 @@ def train_seeds(default: str) -> Callable[[Any], Any]:
 def geometry(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that override a classifier's geometry."""
     for option in (
-        click.option("--std", type=_Three(), help="Standard deviation that it normalises by."),
-        click.option("--mean", type=_Three(), help="Mean that the classifier normalises by."),
+        click.option(
+            "--std", type=_Three(), help="Standard deviation that it normalises by, on 0..1."
+        ),
+        click.option(
+            "--mean", type=_Three(), help="Mean that the classifier normalises by, on 0..1."
+        ),
         click.option("--interpolation", help="bilinear, bicubic, lanczos, nearest, box."),
         click.option("--crop", type=int, help="Side of the central square cut out."),
         click.option("--resize", type=int, help="Shorter side to resize to."),

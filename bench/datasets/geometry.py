@@ -5,13 +5,14 @@ resampling, which always antialiases. They are reimplemented here because torchv
 with black where an image is smaller than the crop, and to work on arrays directly.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from robobench.backbones.overrides import check_normalisation
 from robobench.errors import RobobenchError, unknown_name
 from robobench.types import Geometry
 
@@ -19,7 +20,6 @@ __all__ = [
     "FILTERS",
     "check_changes",
     "check_geometry",
-    "check_normalisation",
     "fit_batch",
     "fit_geometry",
     "fitted_size",
@@ -36,9 +36,6 @@ FILTERS: Final = {
 
 # The largest side of an image, in pixels: 300 MB each.
 _LARGEST = 10_000
-
-# Bounds of mean and standard deviation, in units of 0..1: beyond them float32 overflows.
-_LEAST, _MOST = 1e-6, 1e6
 
 
 def check_geometry(geometry: Geometry) -> None:
@@ -64,18 +61,6 @@ def check_geometry(geometry: Geometry) -> None:
         )
     if geometry.interpolation not in FILTERS:
         raise unknown_name("interpolation", geometry.interpolation, FILTERS)
-
-
-def check_normalisation(mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
-    """Refuse impossible numbers of ``--mean`` and ``--std``; None is not given.
-
-    Raises:
-        RobobenchError: One is not finite, or a deviation is not above zero.
-    """
-    for option, three, low in (("--mean", mean, -_MOST), ("--std", std, _LEAST)):
-        if three is not None and not all(low <= x <= _MOST for x in three):  # nor NaN
-            least = "" if low < 0 else f" above 0 (at least {low:g})"
-            raise RobobenchError(f"{option}: expected three finite numbers{least}, got {three}")
 
 
 def check_changes(changes: Mapping[str, Any]) -> None:

@@ -164,7 +164,7 @@ class Configuration:
                     "--shard: Ray divides a run by itself; leave out --shard or --executor ray"
                 )
         if self.mean is not None or self.std is not None:
-            from robobench.datasets.geometry import check_normalisation
+            from robobench.backbones.overrides import check_normalisation
 
             check_normalisation(self.mean, self.std)
 

@@ -16,7 +16,12 @@ from robobench.datasets.opening import check_dataset_name
 from robobench.errors import RobobenchError
 from robobench.exporting.images import CheckImages, folder_images, generated_images, read_images
 from robobench.registry import DATASETS, METHODS
-from robobench.weights.classifiers import dataset_options, default_backbone, load_backbone
+from robobench.weights.classifiers import (
+    check_finite,
+    dataset_options,
+    default_backbone,
+    load_backbone,
+)
 from robobench.weights.selection import bare_name
 from robobench.weights.storage import base_dataset
 
@@ -97,9 +102,9 @@ class ExportRequest:
         """The classifier, on the CPU and in full precision.
 
         Raises:
-            RobobenchError: It is unknown, or has no weights.
+            RobobenchError: It is unknown, has no weights, or its logits are not finite.
         """
-        return load_backbone(
+        backbone = load_backbone(
             self.backbone or default_backbone(self.named_dataset or _DEFAULT),
             dataset=self.named_dataset,
             weights=self.weights,
@@ -109,6 +114,8 @@ class ExportRequest:
             options=self.dataset_options,
             **overrides(self),
         )
+        check_finite(backbone)
+        return backbone
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import nn
 
 from robobench.backbones.backbone import Backbone
 from robobench.backbones.networks import network_named
-from robobench.backbones.overrides import as_options, overrides
+from robobench.backbones.overrides import as_options, check_normalisation, overrides
 from robobench.backbones.own import own_names
 from robobench.corruptions import catalogue
 from robobench.datasets.files import image_files
@@ -26,12 +26,13 @@ from robobench.types import CLEAN, MATCHED, Geometry
 from robobench.weights import storage
 from robobench.weights.classifiers import (
     backbone_in_memory,
+    check_finite,
     default_backbone,
     load_backbone,
     own_classifier_card,
 )
 from robobench.weights.coverage import canonical_training
-from robobench.weights.selection import check_applicable
+from robobench.weights.selection import bare_name, check_applicable
 
 if TYPE_CHECKING:
     from robobench.contracts import Method
@@ -65,6 +66,9 @@ class TrainingRequest:
         mean: Mean that inputs are normalised by, three numbers on 0..1.
         std: Standard deviation that inputs are normalised by, three numbers on 0..1.
         module: A classifier in memory, which `backbone` then only names; it is left as it is.
+
+    Raises:
+        RobobenchError: Pixels cannot have this mean or standard deviation.
     """
 
     dataset: str = "shapes10"
@@ -90,6 +94,9 @@ class TrainingRequest:
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
     module: nn.Module | None = None
+
+    def __post_init__(self) -> None:
+        check_normalisation(self.mean, self.std)
 
     @property
     def architecture(self) -> str:
@@ -139,6 +146,7 @@ def requested_trainings(
             raise unknown_name("recipe", request.recipe, [*known, *STUDIES])
         own = request.architecture in own_names() and request.weights is None
         return trainings if own else [t for t in trainings if METHODS[t[0]].weights_of == "plugin"]
+    bare_name(method)  # refuses one that begins with @ or #
     name, at, on = method.partition("@")
     name = METHODS.canonical(name)
     if at and trained_on:
@@ -212,6 +220,7 @@ def train_one(
     device = choose_device(request.device)
     backbone = None if classifier else _backbone(request, device)
     if backbone is not None:
+        check_finite(backbone)
         check_applicable(name, method, backbone)
     recipe_name = _recipe_name(request, name, backbone)
     whole = request.images is None and request.limit is None  # a training split as it is

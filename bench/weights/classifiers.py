@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from robobench.backbones.backbone import Backbone
@@ -17,7 +18,7 @@ from robobench.backbones.networks import (
     fit_state,
     network_named,
 )
-from robobench.backbones.overrides import as_options, overrides
+from robobench.backbones.overrides import as_options, check_normalisation, overrides
 from robobench.errors import MissingWeights, RobobenchError
 from robobench.registry import DATASETS
 from robobench.types import CLEAN, Geometry, Weights
@@ -66,7 +67,7 @@ def load_backbone(
 
     Raises:
         RobobenchError: The name is unknown, weights are missing, or do not fit the network; or it
-            normalises images itself and other numbers are given.
+            normalises images itself and other numbers are given; see also `check_normalisation`.
     """
     network: Network = network_named(name, weights, class_names, download)
     command = f"--backbone {shlex.quote(name)}"
@@ -125,6 +126,7 @@ def changed_geometry(network: Network, changes: Mapping[str, Any]) -> Geometry:
         )
     if network.normalises:
         _refuse_normalisation(network, mean=changes.get("mean"), std=changes.get("std"))
+    check_normalisation(changes.get("mean"), changes.get("std"))
     return replace(network.geometry, **changes)
 
 
@@ -140,6 +142,28 @@ def backbone_in_memory(module: nn.Module, settings: object, **arguments: Any) ->
         RobobenchError: See `Backbone`.
     """
     return Backbone(copy.deepcopy(module), geometry=Geometry(**overrides(settings)), **arguments)
+
+
+def check_finite(backbone: Backbone) -> None:
+    """Refuse a classifier that has no answer to ordinary images: nothing can be learned from it.
+
+    Args:
+        backbone: The classifier.
+
+    Raises:
+        RobobenchError: Its logits for a grey image, or for one of noise, are NaN or infinite.
+    """
+    grey = backbone.example
+    noise = torch.rand(grey.shape, generator=torch.Generator().manual_seed(0)) * 255
+    for image, called in ((grey, "a grey image"), (noise.to(torch.uint8), "an image of noise")):
+        with torch.inference_mode():
+            logits = backbone.logits(image)
+        if not logits.isfinite().all():
+            told = "NaN" if logits.isnan().any() else "infinite"
+            raise RobobenchError(
+                f"backbone {backbone.name}: its logits for {called} are {told}; expected finite numbers: "
+                "check its weights, --mean and --std"
+            )
 
 
 def dataset_options(settings: Any, dataset: str | None) -> str:

@@ -21,11 +21,26 @@ def canonical_training(text: str) -> str:
             several of them joined by ``/``, which make one training.
 
     Raises:
-        RobobenchError: A name is unknown, or levels are not two ascending numbers.
+        RobobenchError: A name is unknown or missing, or levels are not two ascending numbers.
     """
     if text == CLEAN:
         return text
+    first, *others = text.split("/")
+    if others and not all(map(str.strip, (first, *others))):
+        raise RobobenchError(
+            f"{text!r}: / joins the corruptions of one training, as in jpeg/noise; expected one on "
+            "either side of it"
+        )
+    if any(map(_is_number, others)):
+        raise RobobenchError(
+            f"{text}: a training has no steps, it draws from all levels between the lowest and the "
+            f"highest: write {'/'.join(p for p in (first, *others) if not _is_number(p))}"
+        )
     return "/".join(dict.fromkeys(_canonical_part(part) for part in text.split("/")))
+
+
+def _is_number(text: str) -> bool:
+    return text.strip().replace(".", "", 1).isdecimal()
 
 
 def _canonical_part(text: str) -> str:

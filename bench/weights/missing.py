@@ -85,7 +85,7 @@ class MissingTraining:
         """The stored training with the most similar name, if one was asked for by its tag."""
         asked = f"{self.owner}@{'/'.join(trainings)}#{self.tag}"
         close = get_close_matches(asked, self.others, n=2, cutoff=0.5) if self.tag else []
-        return f": did you mean {' or '.join(map(repr, close))}?" if close else ""
+        return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
 
     def _prepared_otherwise(self, trainings: Sequence[str]) -> str:
         """Which trainings of this classifier there are, if images were resized or normalised otherwise."""
@@ -137,4 +137,5 @@ class MissingTraining:
             return ""
         if self.method.weights_of == "classifier":
             return "; DIR holds labelled training images, one sub-folder per class"
-        return "; DIR holds any photographs, ten are enough"
+        enough = "ten are enough" if (limit := self._wanted.limit) is None else f"{limit} or more"
+        return f"; DIR holds any photographs, {enough}"

@@ -292,8 +292,15 @@ def select(
 
 
 def bare_name(spec: str) -> str:
-    """The name in a specification of a method, as written: without argument, training and tag."""
-    return re.split("[:@#]", spec, maxsplit=1)[0]
+    """The name in a specification of a method, as written: without argument, training and tag.
+
+    Raises:
+        RobobenchError: There is none.
+    """
+    name = re.split("[:@#]", spec, maxsplit=1)[0]
+    if spec and not name:
+        raise RobobenchError(f"{spec!r}: expected a method before {spec[0]}, as in afd@jpeg#10")
+    return name
 
 
 def _tagged(spec: str) -> tuple[str, str, str]:

@@ -99,10 +99,14 @@ class MissingTraining:
         }
         if not others:
             return ""
+        seen = self.backbone.geometry.key
+        told = {
+            f"mean and deviation {numbers}" if key == seen else key
+            for key, _, numbers in (other.partition(" ") for other in others)
+        }
         return (
-            f" (those here learned from images prepared as {' or '.join(sorted(others))}, not as "
-            f"{preparation_of(self.backbone.geometry)}: --resize, --crop, --interpolation, --mean and "
-            "--std must agree)"
+            f" (those here learned from images prepared otherwise, {' or '.join(sorted(told))}: "
+            "--resize, --crop, --interpolation, --mean and --std must agree)"
         )
 
     @cached_property

@@ -15,7 +15,7 @@ from robobench.registry import DATASETS
 from robobench.types import MATCHED
 from robobench.weights.candidates import recipe_names
 from robobench.weights.samples import Wanted, source_named, wanted_by
-from robobench.weights.storage import base_dataset, find, is_of, preparation_of, read_card
+from robobench.weights.storage import base_dataset, find, is_of, read_card
 
 if TYPE_CHECKING:
     from robobench.backbones.backbone import Backbone

@@ -259,7 +259,7 @@ def test_modules_of_images_prepared_otherwise_are_not_taken(backbone):
     given = {"trained_on": "jpeg_compression", "backbone_digest": backbone.digest}
     small = replace(backbone.geometry, crop=8)
     other = store(**given, preparation=storage.preparation_of(small))
-    with pytest.raises(MissingWeights, match=r"prepared otherwise, no-resize-crop8: --resize"):
+    with pytest.raises(MissingWeights, match="prepared otherwise, no-resize-crop8: --resize"):
         chosen("afd", backbone, ["jpeg_compression"])
     path = store(**given, preparation=storage.preparation_of(backbone.geometry))
     assert chosen("afd", backbone, ["jpeg_compression"]).cards == {"": path}

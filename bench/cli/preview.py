@@ -64,4 +64,5 @@ def preview(
     sheet = contact_sheet(example_image(image, size), list(rows.values()), seed)
     with whole_file(out) as aside:
         sheet.save(aside, _FORMATS[out.suffix.lower()])
-    click.echo(f"{out}: {len(rows)} rows, {sheet.width} x {sheet.height} pixels, profile {table}")
+    count = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
+    click.echo(f"{out}: {count}, {sheet.width} x {sheet.height} pixels, profile {table}")

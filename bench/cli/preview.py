@@ -66,4 +66,5 @@ def preview(
     content = BytesIO()
     sheet.save(content, _FORMATS[out.suffix.lower()])
     write_aside(out, content.getvalue())
-    click.echo(f"{out}: {len(rows)} rows, {sheet.width} x {sheet.height} pixels, profile {table}")
+    count = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
+    click.echo(f"{out}: {count}, {sheet.width} x {sheet.height} pixels, profile {table}")

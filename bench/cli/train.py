@@ -47,7 +47,9 @@ def seconds_in(text: str) -> float:
     "--recipe", help="Named settings: standard, quick, long, paper, or a study: endo-2020."
 )
 @click.option("--start", help="File of weights from which --method org starts.")
-@click.option("--time-limit", help="Stop after 25m, 90s, 1h; the same command resumes.")
+@click.option(
+    "--time-limit", help="Stop after 25m, 90s, 1h (5 is 5 minutes); the same command resumes."
+)
 @click.option("--data-root", help="Folder of the data sets. [default: ROBOBENCH_DATA]")
 @click.option("--download", is_flag=True, help="Allow downloads of data and pretrained weights.")
 @click.option("--classes", help="File that maps folder names to classes, or the word sorted.")

@@ -150,7 +150,8 @@ ODD = {
 def test_not_a_number_is_no_normalisation(option, value, capsys):
     code, line = ending(["run", f"--{option}", value, "--dry-run"], capsys)
     assert code == 2
-    assert f"--{option}: expected three finite numbers" in line
+    assert f"--{option}: expected three " in line
+    assert "pixels on 0..1" in line
 
 
 class Failing(nn.Module):

@@ -178,7 +178,7 @@ def test_a_training_that_is_not_there_gets_the_nearest_name(trained, said, measu
     [
         ("--crop=0", "1 or more pixels"),
         ("--interpolation=cubic", "'bicubic'"),
-        ("--mean=nan,0,0", "finite"),
+        ("--mean=nan,0,0", "from 0 to 1"),
     ],
 )
 def test_an_impossible_preparation_is_refused_first(option, said, measured):

@@ -185,7 +185,7 @@ def test_train_missing_trains_the_restorer_first(monkeypatch):
 
     asked = []
 
-    def train(request, method, training):
+    def train(request, method, training, **_):
         asked.append(method)
         if asked == ["dncnn-res"]:
             raise MissingWeights("no", method="dncnn", trainings=(training,), train_seed=0)

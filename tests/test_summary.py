@@ -17,6 +17,8 @@ from made_up_cells import (
     two_methods,
 )
 
+from robobench.analysis.comparison import compare
+from robobench.analysis.series import THESE, make_series, scope
 from robobench.analysis.statistics import wilson
 from robobench.corruptions import catalogue
 from robobench.errors import RobobenchError
@@ -138,6 +140,46 @@ def test_several_trainings_widen_the_interval_and_are_averaged():
     assert found["train_seeds"] == 3
     width = alone["accuracy_high"] - alone["accuracy_low"]
     assert found["accuracy_high"] - found["accuracy_low"] > 2 * width
+
+
+def test_seeds_without_a_training_of_their_own_are_one_training():
+    def items(seeds, afd_seeds):
+        given = [
+            (on(d, train_seed=seed, weights="given"), predictions(right(share)))
+            for seed in seeds
+            for d, share in ((CLEAN, 0.9), (JPEG[0], 0.7))
+        ]
+        trained = [
+            (on(d, "afd", train_seed=seed, weights=f"w{seed}"), predictions(right(share + seed / 50)))
+            for seed in afd_seeds
+            for d, share in ((CLEAN, 0.9), (JPEG[0], 0.75))
+        ]
+        return given + trained
+
+    three = summary_of(items(range(3), range(3)), profile="cifar-c", draws=200)
+    alone = summary_of(items([0], range(3)), profile="cifar-c", draws=200)
+    assert row(three, "org", "jpeg_compression")["train_seeds"] == 1
+    assert row(three, "afd", "jpeg_compression")["train_seeds"] == 3
+    pd.testing.assert_frame_equal(three, alone)
+    compared = [
+        compare(make_series(items(seeds, range(3)), draws=200)) for seeds in (range(3), [0])
+    ]
+    pd.testing.assert_frame_equal(*compared)
+    assert set(compared[0]["of"]) == {"3 trainings"}
+    untrained = make_series(items(range(3), []), draws=200)
+    assert scope(*untrained) == THESE
+    assert untrained[0].sampling.trainings == ()
+
+
+def test_a_bank_has_trainings_though_its_seeds_share_the_clean_answers():
+    items = [
+        (on(d, "afd", train_seed=seed, weights=w), predictions(right(share)))
+        for seed in range(2)
+        for d, share, w in ((CLEAN, 0.9, "given"), (JPEG[0], 0.7 + seed / 10, f"w{seed}"))
+    ]
+    found = row(summary_of(items, profile="cifar-c", draws=50), "afd", "jpeg_compression")
+    assert found["train_seeds"] == 2
+    assert found["accuracy"] == pytest.approx(0.75)
 
 
 def test_seeds_of_a_corruption_are_averaged_not_counted_as_images():

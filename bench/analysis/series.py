@@ -32,7 +32,7 @@ class Series:
         method: `Cell.method`.
         backbone: `Cell.backbone`.
         trained_on: `Cell.trained_on`.
-        train_seeds: Seeds of the trainings that are averaged.
+        train_seeds: Seeds of the trainings that are averaged; of seeds with the same networks, the first.
         accuracies: For each degradation, 1 + draws fractions, the measured one first.
         by_training: For each degradation, the accuracy of each training, in order of `train_seeds`.
         rows: For each degradation and train seed, its rows of `aligned` (several where the
@@ -154,7 +154,8 @@ def make_series(
     """Group cells into series and sample their accuracies.
 
     The images are weighted once per data set. Series with the same train seeds share them: a
-    plug-in module of seed 1 builds on the classifier of seed 1.
+    plug-in module of seed 1 builds on the classifier of seed 1. Seeds whose cells have the same
+    weights are one training, such as `org` on a given classifier.
 
     Args:
         cells: Cells with their predictions, read one at a time; data sets are kept separate.
@@ -202,6 +203,7 @@ def _of_source(
             if aligned.cells[other].seed == cell.seed:
                 raise _indistinct(aligned.cells[other], cell)
         rows_of_seed.append(row)
+    groups = {key: _each_training_once(group, aligned) for key, group in groups.items()}
     trained = {key: _train_seeds(group) for key, group in groups.items()}
     known = seed_sd is not None
     shared = list(dict.fromkeys(s for s in trained.values() if len(s) > 1 and not known))
@@ -247,6 +249,22 @@ def _of_source(
             )
         )
     return series
+
+
+def _each_training_once(group: _Group, aligned: Aligned) -> _Group:
+    """Without train seeds that repeat an earlier one: the same networks, of which none is trained."""
+    networks: dict[int, set[str]] = {}
+    for of_seed in group.values():
+        for seed, rows in of_seed.items():
+            networks.setdefault(seed, set()).update(aligned.cells[row].weights for row in rows)
+    first: dict[frozenset[str], int] = {}
+    kept = {seed: first.setdefault(frozenset(networks[seed]), seed) for seed in sorted(networks)}
+    once: _Group = {}
+    for degradation, of_seed in group.items():
+        found = once.setdefault(degradation, {})
+        for seed in sorted(of_seed):
+            found.setdefault(kept[seed], of_seed[seed])
+    return once
 
 
 def _train_seeds(group: _Group) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from robobench.errors import MissingWeights, RobobenchError
 from robobench.registry import DATASETS
 from robobench.types import MATCHED
 from robobench.weights.candidates import recipe_names
-from robobench.weights.samples import Wanted, source_named, wanted_by
+from robobench.weights.samples import Wanted, answers_to, source_named, wanted_by
 from robobench.weights.storage import base_dataset, find, is_of, read_card
 
 if TYPE_CHECKING:
@@ -90,11 +90,13 @@ class MissingTraining:
     def _prepared_otherwise(self, trainings: Sequence[str]) -> str:
         """Which trainings of this classifier there are, if images were resized or normalised otherwise."""
         found = map(read_card, find(self.owner, train_seed=self.train_seed))
+        recipes = recipe_names(self.method, self.backbone) if self.tag else ()
         others = {
             card.preparation
             for card in found
             if card.backbone_digest == self.backbone.digest
             and card.trained_on in trainings
+            and (not self.tag or answers_to(card, self.tag, recipes))
             and not is_of(card, self.backbone)
         }
         if not others:

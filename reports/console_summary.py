@@ -87,7 +87,7 @@ def method_table(board: Leaderboard) -> Table:
     frame.columns.name = "method"
     return Table(
         f"console{board.suffix}",
-        f"{board.dataset} {board.split}, {board.backbone}: {board.images:,} images, percent [95 %]",
+        f"{board.dataset} {board.split}, {board.backbone}: {board.images:,} image{'s' if board.images != 1 else ''}, percent [95 %]",
         frame,
     )
 

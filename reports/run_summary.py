@@ -70,7 +70,7 @@ def _tables(
                 heads.append((_title(corruption, group), label))
                 lines.append([_value(row, column) for column in columns])
         headings = pd.MultiIndex.from_tuples(heads, names=["corruption", "method"])
-        title = f"{dataset} {split}, {backbone}: {part['n'].max():,} images, percent [95 %]"
+        title = f"{dataset} {split}, {backbone}: {part['n'].max():,} image{'s' if part['n'].max() != 1 else ''}, percent [95 %]"
         frame = pd.DataFrame(lines, index=headings, columns=columns, dtype=object)
         yield Table(f"summary-{dataset}-{split}-{backbone}", title, frame), _native(part)
 

@@ -24,6 +24,7 @@ from robobench.evaluation.grid import (
     parse_shard,
     parse_whole_numbers,
     saved_as_jpeg85,
+    split_list,
 )
 from robobench.evaluation.images import ImageSource
 from robobench.evaluation.level_design import design_levels
@@ -292,7 +293,8 @@ def _is_known(
 def _notes(plan: Plan) -> list[str]:
     notes = [*getattr(plan.dataset, "notes", ()), *replacements()]
     configuration, dataset = plan.configuration, plan.dataset
-    if configuration.profile is None and configuration.dataset.startswith("folder:"):
+    asked = any(":" not in selector for selector in split_list(configuration.corruptions))
+    if asked and configuration.profile is None and configuration.dataset.startswith("folder:"):
         notes.append(
             f"Severities are those of the profile {plan.profile}, the closest to the size of the "
             "images; --profile selects another."

@@ -136,6 +136,25 @@ def test_another_pickle_is_not_called_a_model(tmp_path, capsys):
     assert "expected a safetensors file" in line
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"hello", "it begins as neither does"),
+        (None, "this is a folder"),
+        (b"\x80\x02", "expected"),
+    ],
+)
+def test_what_is_no_file_of_weights_is_called_so(content, said, tmp_path, capsys):
+    file = tmp_path / "model.pth"
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_bytes(content)
+    code, line = ending(["run", "--weights", file, "--out", tmp_path / "out"], capsys)
+    assert code == 2
+    assert said in line
+
+
 # Training what is missing
 
 TRAINED = """

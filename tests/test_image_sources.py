@@ -248,6 +248,6 @@ def test_stored_trainings_are_listed_by_the_name_that_run_takes(weights, capsys)
     assert told[f"afd@{TRAINED_ON}#10-street-views"].startswith("vgg-tiny ")
     assert f"afd@{TRAINED_ON}#shapes10" in told
     assert _exit_code(["list", "weights", "--backbone", "vgg-tyni"]) == 2
-    assert "did you mean 'vgg-tiny'" in capsys.readouterr().err
+    assert "there are some for resnet-56, vgg-tiny" in capsys.readouterr().err
     assert _exit_code(["list", "weights", "--weights", str(Path("w.pt"))]) == 2
     assert "--backbone" in capsys.readouterr().err

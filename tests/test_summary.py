@@ -150,7 +150,10 @@ def test_seeds_without_a_training_of_their_own_are_one_training():
             for d, share in ((CLEAN, 0.9), (JPEG[0], 0.7))
         ]
         trained = [
-            (on(d, "afd", train_seed=seed, weights=f"w{seed}"), predictions(right(share + seed / 50)))
+            (
+                on(d, "afd", train_seed=seed, weights=f"w{seed}"),
+                predictions(right(share + seed / 50)),
+            )
             for seed in afd_seeds
             for d, share in ((CLEAN, 0.9), (JPEG[0], 0.75))
         ]

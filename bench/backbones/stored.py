@@ -1,9 +1,11 @@
 """Weights files: tensors and plain values are read, code never is."""
 
+import pickle
 import pickletools
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import shorten
 from typing import IO, Any, Final
 
 import torch
@@ -28,6 +30,8 @@ def stored_tensors(file: Path, called: str) -> Any:
     Raises:
         RobobenchError: The file is missing, damaged, a whole model, or another pickle with code.
     """
+    if file.is_dir():
+        raise RobobenchError(f"{called}: this is a folder, a file of weights is expected")
     if not file.is_file():
         raise RobobenchError(f"{called}: no such file")
     try:
@@ -42,9 +46,11 @@ def stored_tensors(file: Path, called: str) -> Any:
                 f"{called}: this is a whole model, whose code is not run: save its state_dict(), "
                 "torch.save(model.state_dict(), FILE)"
             ) from error
+        first = shorten(str(error).partition("\n")[0], 120, placeholder=" ...")
+        cause = "it begins as neither does" if _begins_otherwise(file) else first
         raise RobobenchError(
-            f"{called} cannot be read ({str(error).partition(chr(10))[0][:120]}): "
-            "expected a safetensors file, or a PyTorch file that holds tensors only"
+            f"{called} cannot be read ({cause}): expected a safetensors file, or a PyTorch file that "
+            "holds tensors only"
         ) from error
 
 
@@ -63,6 +69,14 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     if values and all(k.startswith("module.") for k in values):  # saved from DataParallel
         values = {k.removeprefix("module."): v for k, v in values.items()}
     return dict(values)
+
+
+def _begins_otherwise(file: Path) -> bool:
+    """Whether a file that should be PyTorch's is no archive and no pickle either."""
+    if file.suffix == ".safetensors" or zipfile.is_zipfile(file):
+        return False
+    with file.open("rb") as stream:
+        return stream.read(1) != pickle.PROTO
 
 
 def _is_whole_model(file: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from robobench.errors import RobobenchError, unknown_name
+from robobench.errors import RobobenchError
 from robobench.types import Card
 from robobench.weights.candidates import Candidate, names_of
 from robobench.weights.classifiers import load_backbone
@@ -40,12 +40,11 @@ def listed_weights(
         digest = loaded.digest
     found = [one for one in every if _is_for(one.card, backbone, digest, dataset)]
     known = {one.card.backbone for one in every if one.card.backbone}
-    if backbone is not None and backbone not in known:
-        raise unknown_name("classifier with stored weights", backbone, known)
     if not found:
+        others = f"; there are some for {', '.join(sorted(known))}" if known else ""
         raise RobobenchError(
             f"no weights are stored for {' and '.join(filter(None, [backbone, weights, dataset]))}: "
-            "`robobench train` makes them"
+            f"`robobench train` makes them{others}"
         )
     names = names_of(every)
     return [(names[one.path], _told(one)) for one in found]

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
+from safetensors.torch import save_file
 
 from robobench import run
+from robobench.backbones.own import own_network
 from robobench.cli import cli
 from robobench.errors import RobobenchError
 from robobench.evaluation.classifiers import one_each, prepare_all
@@ -79,6 +82,22 @@ def test_each_has_its_own_geometry_in_one_folder(tmp_path):
     assert [s["cells"] for s in again.manifest["sessions"]] == [6, 6, 0, 0]
     with pytest.raises(RobobenchError, match="holds a run with the geometry of whole"):
         run(**SMALL, label="whole", resize=40, crop=32, out=tmp_path / "run")
+
+
+def test_other_weights_or_another_normalisation_are_refused_in_one_folder(tmp_path):
+    def files(seed):
+        torch.manual_seed(seed)
+        save_file(own_network("vgg-tiny", 10).state_dict(), tmp_path / f"{seed}.safetensors")
+        return str(tmp_path / f"{seed}.safetensors")
+
+    settings = SMALL | {"methods": "org", "backbone": "vgg-tiny", "out": tmp_path / "run"}
+    done = run(**settings, weights=files(0))
+    again = run(**settings, weights=files(0))
+    assert len(again.cells) == len(done.cells)
+    with pytest.raises(RobobenchError, match=r"holds a run with the weights of vgg-tiny \w{12},"):
+        run(**settings, weights=files(1))
+    with pytest.raises(RobobenchError, match="holds a run with the mean and deviation of vgg-tiny"):
+        run(**settings, weights=files(0), mean=(0.1, 0.1, 0.1))
 
 
 def test_a_method_that_fits_only_one_is_left_out_on_the_other(tmp_path, models):

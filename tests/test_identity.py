@@ -49,11 +49,12 @@ def robobench_run(*arguments):
 
 
 def test_another_normalisation_makes_other_cells(tmp_path, toy):
-    first = robobench.run("org", "jpeg:10", out=tmp_path, **toy)
-    before = stored(tmp_path)
-    again = robobench.run("org", "jpeg:10", out=tmp_path, **{**toy, "mean": (0.2, 0.2, 0.2)})
-    assert len(stored(tmp_path)) == 2 * len(before)
-    assert len(again.cells) == len(first.cells)
+    first = robobench.run("org", "jpeg:10", out=tmp_path / "first", **toy)
+    other = toy | {"mean": (0.2, 0.2, 0.2)}
+    again = robobench.run("org", "jpeg:10", out=tmp_path / "again", **other)
+    names = [stored(tmp_path / run) for run in ("first", "again")]
+    assert len(names[0]) == len(names[1])
+    assert names[0].isdisjoint(names[1])
     assert {c.normalisation for c in again.cells}.isdisjoint(c.normalisation for c in first.cells)
 
 

@@ -7,11 +7,12 @@ import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from robobench.backbones.own import own_names
 from robobench.corruptions import catalogue
 from robobench.environment import command_line, machine, versions
 from robobench.errors import RobobenchError
 from robobench.results.manifest import IDENTITY, compilation_of, row_of
-from robobench.types import CLEAN, ORACLE_NEEDS
+from robobench.types import CLEAN, ORACLE_NEEDS, Geometry
 
 if TYPE_CHECKING:
     from robobench.contracts import Method
@@ -121,7 +122,7 @@ def _refuse_other_run(plan: Plan, fingerprint: str, before: dict[str, Any] | Non
         "data set": (known["name"], plan.dataset.name),
         "split": (known["split"], plan.dataset.split),
         "severity table": (before["profile"], plan.profile),
-        **_geometries(plan, before),
+        **_classifiers(plan, before),
         "place of corruption": (before["corrupt_at"], plan.configuration.corrupt_at),
         "precision": (before["machine"]["precision"], plan.configuration.precision),
         "word for --compile": (compilation_of(before), plan.configuration.compile),
@@ -173,16 +174,21 @@ def _refuse_other_design(plan: Plan, before: dict[str, Any]) -> None:
             )
 
 
-def _geometries(plan: Plan, before: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """What the images of each classifier were that the folder knows, and are now."""
+def _classifiers(plan: Plan, before: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """What each classifier that the folder knows was, and what its images were; and both now."""
     now = plan.source.geometry.key
-    known = before["backbones"]
-    labels = dict.fromkeys(method.backbone.label for method in plan.grid.methods)
-    return {
-        f"geometry of {label}": (known[label].get("geometry_key", now), now)
-        for label in labels
-        if label in known
-    }
+    found = {}
+    for backbone in {m.backbone.label: m.backbone for m in plan.grid.methods}.values():
+        then = before["backbones"].get(backbone.label)
+        if then is None:
+            continue
+        of = f"of {backbone.label}"
+        found[f"geometry {of}"] = (then.get("geometry_key", now), now)
+        known, used = Geometry(**then["geometry"]), backbone.geometry
+        found[f"mean and deviation {of}"] = (known.normalisation, used.normalisation)
+        if plan.configuration.weights is not None or backbone.name not in own_names():
+            found[f"weights {of}"] = (then["digest"][:12], backbone.digest[:12])
+    return found
 
 
 def _describe_methods(plan: Plan, before: list[dict[str, Any]]) -> list[dict[str, Any]]:

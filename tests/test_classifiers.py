@@ -96,6 +96,8 @@ def test_other_weights_or_another_normalisation_are_refused_in_one_folder(tmp_pa
     assert len(again.cells) == len(done.cells)
     with pytest.raises(RobobenchError, match=r"holds a run with the weights of vgg-tiny \w{12},"):
         run(**settings, weights=files(1))
+    with pytest.raises(RobobenchError, match="holds a run with the weights of vgg-tiny"):
+        run(**settings)
     with pytest.raises(RobobenchError, match="holds a run with the mean and deviation of vgg-tiny"):
         run(**settings, weights=files(0), mean=(0.1, 0.1, 0.1))
 

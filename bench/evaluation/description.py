@@ -186,7 +186,8 @@ def _classifiers(plan: Plan, before: dict[str, Any]) -> dict[str, tuple[str, str
         found[f"geometry {of}"] = (then.get("geometry_key", now), now)
         known, used = Geometry(**then["geometry"]), backbone.geometry
         found[f"mean and deviation {of}"] = (known.normalisation, used.normalisation)
-        if plan.configuration.weights is not None or backbone.name not in own_names():
+        given = plan.configuration.weights or before["configuration"].get("weights")
+        if given or backbone.name not in own_names():
             found[f"weights {of}"] = (then["digest"][:12], backbone.digest[:12])
     return found
 

@@ -14,7 +14,7 @@ from robobench.reports.leaderboard import MEAN, Leaderboard, leaderboards
 from robobench.reports.method_row import MethodRow
 from robobench.reports.method_verdicts import verdicts
 from robobench.reports.ranking import judged, marked
-from robobench.reports.screen import print_table, print_text, screen
+from robobench.reports.screen import accuracy_heading, print_table, print_text, screen
 from robobench.reports.tables import footnotes
 from robobench.types import CLEAN
 
@@ -87,7 +87,7 @@ def method_table(board: Leaderboard) -> Table:
     frame.columns.name = "method"
     return Table(
         f"console{board.suffix}",
-        f"{board.dataset} {board.split}, {board.backbone}: {board.images:,} image{'s' if board.images != 1 else ''}, percent [95 %]",
+        accuracy_heading(board.dataset, board.split, board.backbone, board.images),
         frame,
     )
 

@@ -15,7 +15,7 @@ from robobench.analysis.corruption_error import interval_name
 from robobench.reports.blocks import Table, Value
 from robobench.reports.leaderboard import MEAN
 from robobench.reports.method_row import is_told
-from robobench.reports.screen import fits, print_table, screen
+from robobench.reports.screen import accuracy_heading, fits, print_table, screen
 from robobench.types import CLEAN
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _tables(
                 heads.append((_title(corruption, group), label))
                 lines.append([_value(row, column) for column in columns])
         headings = pd.MultiIndex.from_tuples(heads, names=["corruption", "method"])
-        title = f"{dataset} {split}, {backbone}: {part['n'].max():,} image{'s' if part['n'].max() != 1 else ''}, percent [95 %]"
+        title = accuracy_heading(dataset, split, backbone, part["n"].max())
         frame = pd.DataFrame(lines, index=headings, columns=columns, dtype=object)
         yield Table(f"summary-{dataset}-{split}-{backbone}", title, frame), _native(part)
 

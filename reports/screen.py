@@ -21,6 +21,12 @@ _STACKED = "{}\N{HORIZONTAL ELLIPSIS}{}"  # shorter than brackets: six fit side 
 _INTERVAL = "95 %"
 
 
+def accuracy_heading(dataset: str, split: str, backbone: str, images: int) -> str:
+    """The heading of a table of accuracies: on what they are measured, and in which unit."""
+    count = "1 image" if images == 1 else f"{images:,} images"
+    return f"{dataset} {split}, {backbone}: {count}, percent [95 %]"
+
+
 def screen(file: TextIO | None = None) -> Console:
     """The console to print to: standard output, or a file.
 

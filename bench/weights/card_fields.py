@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from robobench.types import Card
@@ -25,8 +26,13 @@ def wrong_types(values: Mapping[str, Any]) -> list[str]:
     Args:
         values: Fields of a card, as `json.loads` reads them.
     """
-    hints = get_type_hints(Card)
+    hints = _hints()
     return [told for name, value in values.items() for told in _wrong(name, hints[name], value)]
+
+
+@cache  # working them out takes longer than reading a card
+def _hints() -> Mapping[str, Any]:
+    return get_type_hints(Card)
 
 
 def _wrong(name: str, hint: Any, value: Any) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
     python docs/make_repair.py RUN [RUN ...]
 
-Each run becomes a part of the page, with the commands that trained its modules and that of the run.
+Each run becomes a part of the page, with the commands that trained its modules and that of the run,
+in place of the part with the same heading, or at the end. Other parts stay as they are.
 """
 
 import argparse
@@ -166,6 +167,18 @@ def recovered(board: Leaderboard) -> Table:
     return Table("recovered", "", frame, notes=tuple(board.marks(rows)))
 
 
+def renewed(page: str, parts: Iterable[str]) -> str:
+    """A page with parts in place of those with the same heading, further ones at its end."""
+    split = re.compile(r"(?m)^(?=\n## )")
+    known = {heading(text): text for text in split.split(page)[1:]}
+    return TEXT + "".join((known | {heading(text): text for text in parts}).values())
+
+
+def heading(text: str) -> str:
+    """The first line of a part."""
+    return text.lstrip().partition("\n")[0]
+
+
 def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(
@@ -174,7 +187,8 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", type=Path)
     options = parser.parse_args()
     parts = [part(folder) for folder in options.runs]
-    write_whole(PAGE, (TEXT + "".join(parts)).encode())
+    page = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else ""
+    write_whole(PAGE, renewed(page, parts).encode())
 
 
 if __name__ == "__main__":

@@ -136,6 +136,32 @@ def test_a_continued_folder_keeps_the_rows_of_other_corruptions(tmp_path):
     assert _exit_code(["verify", str(out)]) == 0
 
 
+def test_a_continued_folder_tells_only_the_trainings_of_its_cells(tmp_path, monkeypatch):
+    """Weights that replaced others leave no trace of them."""
+    from robobench.weights import storage
+
+    (shipped,) = (
+        path
+        for path, card in storage.cards()
+        if (card.method, card.dataset, card.trained_on) == ("afd", "shapes10", "common")
+    )
+    card, tensors = storage.read_card(shipped), storage.load(shipped).tensors
+    monkeypatch.setenv("ROBOBENCH_WEIGHTS", str(tmp_path / "weights"))
+    (tmp_path / "weights").mkdir()
+    out, digests = tmp_path / "run", []
+
+    def run_with_other_weights():
+        changed = {name: tensor * (1 + 0.01 * len(digests)) for name, tensor in tensors.items()}
+        digests.append(storage.read_card(storage.save(card, changed)).digest)
+        robobench_run("--methods", "afd@common", "--corruptions", "jpeg:10", "--out", out)
+        manifest = json.loads((out / "manifest.json").read_text())
+        (told,) = (m["cards"] for m in manifest["methods"] if m["method"] == "afd")
+        return [one["digest"] for one in told]
+
+    assert run_with_other_weights() == [digests[0]]
+    assert run_with_other_weights() == [digests[1]]
+
+
 def test_each_cell_knows_its_environment(tmp_path, toy, monkeypatch):
     robobench.run("org", "jpeg:10", out=tmp_path, **toy)
     real = robobench.evaluation.description.versions

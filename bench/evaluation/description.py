@@ -224,7 +224,13 @@ def _describe_methods(plan: Plan, before: list[dict[str, Any]]) -> list[dict[str
         known = rows.get(row_of(entry))
         if known and all(known.get(key, "") == entry[key] for key in IDENTITY):
             entry["weights"] = {**known["weights"], **entry["weights"]}
-            entry["cards"] = [c for c in known["cards"] if c not in entry["cards"]] + entry["cards"]
+            used = set(entry["weights"].values())
+            entry["cards"] = [
+                card
+                for card in known["cards"]
+                if card not in entry["cards"]
+                and selected.digest_with(card["digest"], card["belongs_to"]) in used
+            ] + entry["cards"]
         rows[row_of(entry)] = entry
     return list(rows.values())
 

@@ -110,7 +110,11 @@ class SelectedMethod:
         if path is None:  # nothing trained, or a bank on clean images: the backbone alone
             return self.backbone.digest
         card = self._read_cards[path]
-        return card.digest if card.belongs_to == "classifier" else self._with_backbone(card.digest)
+        return self.digest_with(card.digest, card.belongs_to)
+
+    def digest_with(self, weights: str, belongs_to: str) -> str:
+        """SHA-256 of all trained weights where a file of the given digest is used."""
+        return weights if belongs_to == "classifier" else self._with_backbone(weights)
 
     def _with_backbone(self, digest: str) -> str:
         return hashlib.sha256(f"{self.backbone.digest} {digest}".encode()).hexdigest()

@@ -162,6 +162,37 @@ def test_a_continued_folder_tells_only_the_trainings_of_its_cells(tmp_path, monk
     assert run_with_other_weights() == [digests[1]]
 
 
+def test_an_untrained_method_has_a_row_for_each_training_of_the_classifier(
+    tmp_path, monkeypatch, capsys
+):
+    from dataclasses import replace
+
+    from robobench.reports.sections.severity import severity
+    from robobench.weights import storage
+    from robobench.weights.classifiers import own_classifier_card
+
+    shipped = own_classifier_card("vgg-tiny", "shapes10", 0)
+    card, tensors = storage.read_card(shipped), storage.load(shipped).tensors
+    monkeypatch.setenv("ROBOBENCH_WEIGHTS", str(tmp_path / "weights"))
+    (tmp_path / "weights").mkdir()
+    changed = {name: tensor * 1.01 for name, tensor in tensors.items()}
+    storage.save(replace(card, train_seed=1), changed)
+    place, file = tmp_path / "run", storage.read_card(shipped).file
+    options = "--methods", "median", "--corruptions", "jpeg", "--train-seeds", "0-1", "--out"
+    robobench_run(*options, place)
+    assert capsys.readouterr().out.count("median: no weights but the classifier's") == 1
+    run = robobench.load(place)
+    seeds = [c.train_seed for c in run.cells if (c.method, c.corruption) == ("median", "clean")]
+    assert sorted(seeds) == [0, 1]
+
+    def caption(run):
+        return next(b.caption for b in severity(run) if b.name.startswith("severity"))
+
+    assert "several seeds are averaged" in caption(run)
+    robobench_run("--weights", shipped.with_name(file), *options, tmp_path / "one")
+    assert "several seeds" not in caption(robobench.load(tmp_path / "one"))
+
+
 def test_each_cell_knows_its_environment(tmp_path, toy, monkeypatch):
     robobench.run("org", "jpeg:10", out=tmp_path, **toy)
     real = robobench.evaluation.description.versions

@@ -157,10 +157,10 @@ def run(config: str | None, **options: Any) -> None:
     configuration = Configuration.from_settings(settings)
     check_folder(configuration.folder)
     plans = prepare_all(configuration, tell=click.echo)
-    several = len({m.backbone.label for plan in plans for m in plan.grid.methods}) > 1
-    for plan in plans:
-        for method in plan.grid.methods:
-            click.echo(f"{method.backbone.label}, {method.line}" if several else method.line)
+    methods = [method for plan in plans for method in plan.grid.methods]
+    several = len({m.backbone.label for m in methods}) > 1
+    for line in dict.fromkeys(f"{m.backbone.label}, {m.line}" if several else m.line for m in methods):
+        click.echo(line)
     if drift:
         check_drift(plans)
     if dry_run:

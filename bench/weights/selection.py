@@ -41,7 +41,7 @@ class SelectedMethod:
         kind: The method's class.
         backbone: The frozen classifier that it builds on.
         trained_on: What it was trained on, as in `Cell.trained_on`.
-        train_seed: Training seed, as in `Cell.train_seed`; 0 if nothing is trained.
+        train_seed: Training seed of weights or classifier, as in `Cell.train_seed`.
         cards: Corruption evaluated -> path of the card; ``""`` stands for every corruption; empty
             if nothing is trained.
     """
@@ -243,8 +243,7 @@ def select(
         only = method.trained_on or "nothing"
         raise RobobenchError(f"{spec}: {name} is trained on {only}; leave @{wanted} out")
     if method.weights_of == "none":
-        seed = train_seed if method.trained_on else 0
-        return SelectedMethod(name, method, backbone, method.trained_on or "", seed, {})
+        return SelectedMethod(name, method, backbone, method.trained_on or "", train_seed, {})
 
     owner = method.trained_as or name
     recipes = recipe_names(method, backbone) if tag else []

@@ -67,7 +67,7 @@ def _grey(board: Leaderboard) -> str:
 
 def _seeds(board: Leaderboard) -> str:
     several = (
-        board.accuracy["train_seed"].nunique() > 1
+        board.summary["train_seeds"].max() > 1
         or board.accuracy.loc[board.accuracy["severity"].notna(), "seed"].nunique() > 1
     )
     return "; several seeds are averaged, with the hull of their intervals" if several else ""

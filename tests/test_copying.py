@@ -157,6 +157,7 @@ def test_preview(tmp_path):
     sheet = read(out)
     assert sheet.shape[1] > 6 * 48
     assert os.listdir(tmp_path) == ["sheet.png"]
+    assert "1 row," in run(preview_command, "--corruptions", "jpeg:10", "--size", 48, "--out", out)
     with pytest.raises(RobobenchError, match=r"\.png"):
         run(preview_command, "--out", tmp_path / "sheet.txt")
     with pytest.raises(RobobenchError, match="no such file"):

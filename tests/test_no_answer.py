@@ -1,4 +1,4 @@
-"""A classifier whose logits are NaN or infinite is refused before anything is learned from it."""
+"""A classifier that has no answer, or another at each loading, is refused before anything is learned from it."""
 
 import numpy as np
 import pytest
@@ -26,6 +26,8 @@ class Answers(nn.Module):
 def nan():
     torch.manual_seed(0)
     return Answers()
+def other():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(3600, 4))
 """
 TRAIN = "train --method {} --trained-on jpeg --dataset folder:photos --images photos"
 
@@ -54,6 +56,15 @@ def test_nothing_is_learned_or_exported_from_nan(command, place, monkeypatch, ca
     assert "backbone net.py:nan: its logits for a grey image are NaN" in said, said
     assert not (place / "weights").exists()
     assert not (place / "new.ts").exists()
+
+
+def test_nothing_is_learned_from_a_network_that_is_another_each_time(place, monkeypatch, capsys):
+    monkeypatch.setenv("ROBOBENCH_WEIGHTS", str(place / "weights"))
+    network = "--backbone net.py:other --resize 32 --crop 32"
+    assert _exit_code([*TRAIN.format("afd").split(), *network.split()]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "backbone net.py:other: it has other weights each time it is loaded" in said, said
+    assert not (place / "weights").exists()
 
 
 class Sometimes(nn.Module):

@@ -123,10 +123,10 @@ def test_missing_networks_are_named_with_the_command_that_trains_each(place, cap
     assert lines[0] == "robobench: irdi-table3 lacks trained networks:"
     assert len(lines) == 4
     for method, line in zip(("org", "jpg", "jpg-estqf"), lines[1:], strict=True):
-        command = f"`robobench train --recipe endo-2020 --dataset cifar10 --method {method}`"
+        command = f"`robobench train --method {method} --dataset cifar10 --recipe endo-2020`"
         assert line.startswith(f"  {method}: {command} trains it")
     assert _exit_code(["reproduce", "toy-table1", "--plugin", "doe.py", "--train-seeds", "3"]) == 2
-    assert "--method jpg --seed 3`" in capsys.readouterr().err
+    assert "--method jpg --dataset shapes10 --seed 3`" in capsys.readouterr().err
     assert {p.name for p in place.iterdir()} - {"__pycache__"} == {"doe.py"}, "nothing is written"
 
 

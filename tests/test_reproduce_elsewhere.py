@@ -66,7 +66,8 @@ def test_it_is_measured_on_the_data_set_that_is_named(tmp_path):
     assert "difference" not in result.output
     assert "95 % interval, " not in result.output  # no verdict on accuracies of other images
     assert "compare what methods gain" in result.output
-    assert "--method dedrift@jpeg" in result.output
+    assert "--method dedrift" in result.output
+    assert "--trained-on jpeg" in result.output
     assert "--images" not in result.output
     frame = pd.read_csv(tmp_path / "made" / "afd-table5.csv")
     assert set(frame["n"]) == {20}
@@ -125,8 +126,8 @@ def test_what_is_missing_is_trained_on_images_prepared_alike(measured):
     words = ["--resize", "36", "--crop", "32", "--layer", "stages.0"]
     code, told, run = measured("afd-table5", *words)
     assert code == 2
-    for method in ("ddp@jpeg", "afd@jpeg"):
-        (line,) = [line for line in told.splitlines() if f"--method {method}" in line]
+    for method in ("ddp", "afd"):
+        (line,) = [line for line in told.splitlines() if f"--method {method} " in line]
         assert "--layer stages.0 --resize 36 --crop 32" in line
     assert run is None
     code, told, _ = measured("irdi-table3", "--crop", "32")

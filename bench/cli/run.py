@@ -159,7 +159,9 @@ def run(config: str | None, **options: Any) -> None:
     plans = prepare_all(configuration, tell=click.echo)
     methods = [method for plan in plans for method in plan.grid.methods]
     several = len({m.backbone.label for m in methods}) > 1
-    for line in dict.fromkeys(f"{m.backbone.label}, {m.line}" if several else m.line for m in methods):
+    for line in dict.fromkeys(
+        f"{m.backbone.label}, {m.line}" if several else m.line for m in methods
+    ):
         click.echo(line)
     if drift:
         check_drift(plans)

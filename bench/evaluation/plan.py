@@ -293,7 +293,8 @@ def _is_known(
 def _notes(plan: Plan) -> list[str]:
     notes = [*getattr(plan.dataset, "notes", ()), *replacements()]
     configuration, dataset = plan.configuration, plan.dataset
-    asked = any(":" not in selector for selector in split_list(configuration.corruptions))
+    selectors = split_list(configuration.corruptions)
+    asked = any(":" not in selector and selector != CLEAN for selector in selectors)
     if asked and configuration.profile is None and configuration.dataset.startswith("folder:"):
         notes.append(
             f"Severities are those of the profile {plan.profile}, the closest to the size of the "

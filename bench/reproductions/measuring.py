@@ -18,8 +18,8 @@ from robobench.analysis.statistics import Floats, image_draws
 from robobench.errors import RobobenchError
 from robobench.reproductions.published import Gain, Reproduction, Row, difference_name
 from robobench.results.store import Store
-from robobench.types import MATCHED, Cell, Degradation, Predictions
-from robobench.weights.coverage import canonical_training
+from robobench.types import Cell, Degradation, Predictions
+from robobench.weights.coverage import asked_training
 from robobench.weights.selection import bare_name
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def _wanted(spec: str) -> tuple[str, tuple[str, ...]]:
     """The same for a specification; the first is empty if it names none."""
     head, _, tag = spec.partition("#")
     on = head.partition("@")[2]
-    return _training(f"{on if on in ('', MATCHED) else canonical_training(on)}#{tag}")
+    return _training(f"{asked_training(on)}#{tag}")
 
 
 def _frame(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from robobench.errors import RobobenchError, unknown_name
@@ -10,10 +11,10 @@ from robobench.evaluation.grid import split_list
 from robobench.registry import DATASETS, METHODS
 from robobench.reproductions.published import Reproduction
 from robobench.reproductions.settings import MeasurementSettings
-from robobench.types import MATCHED
 from robobench.weights import storage
 from robobench.weights.candidates import recipe_names
-from robobench.weights.coverage import canonical_training
+from robobench.weights.coverage import asked_training
+from robobench.weights.missing import training_command
 from robobench.weights.samples import wanted_by
 from robobench.weights.selection import bare_name
 
@@ -58,9 +59,7 @@ def _is_trained(spec: str) -> bool:
 def _key(spec: str) -> tuple[str, str]:
     """The method that owns the weights, and what it was trained on; empty if that is left open."""
     method = METHODS[METHODS.canonical(bare_name(spec))]
-    on = spec.partition("@")[2]
-    if on and on != MATCHED:
-        on = canonical_training(on)
+    on = asked_training(spec.partition("@")[2])
     return method.trained_as or METHODS.canonical(bare_name(spec)), on or method.trained_on or ""
 
 
@@ -92,30 +91,30 @@ def training_line(
     """
     dataset = storage.base_dataset(reproduction.dataset)
     training, _, tag = spec.partition("#")
-    method, at, on = training.partition("@")
+    method, _, on = training.partition("@")
     owner = METHODS[method].trained_as or method
     wanted = wanted_by(tag, recipe_names(METHODS[owner], backbone))
-    recipe_name = wanted.recipe or reproduction.recipe
-    command = ["robobench train", f"--dataset {shlex.quote(dataset)}", f"--method {owner}{at}{on}"]
-    if recipe_name:
-        command.insert(1, f"--recipe {recipe_name}")
-    if wanted.limit is not None:
-        command.append(f"--limit {wanted.limit}")
-    if reproduction.backbone:
-        command.append(f"--backbone {shlex.quote(reproduction.backbone)}")
-    if reproduction.weights:
-        command.append(f"--weights {shlex.quote(reproduction.weights)}")
-    command += [f"{option} {shlex.quote(value)}" for option, value in settings.preparation.items()]
-    if not DATASETS.declared(dataset.partition(":")[0], "training_images"):
-        command.append(f"--images {'DIR/' if wanted.source else 'DIR'}{wanted.source}")
-    if seed:
-        command.append(f"--seed {seed}")
-    if settings.data_root:
-        command.append(f"--data-root {shlex.quote(settings.data_root)}")
-    if settings.download:
-        command.append("--download")
+    wanted = replace(wanted, recipe=wanted.recipe or reproduction.recipe or None)
+    selection = {
+        "--dataset": dataset,
+        "--backbone": reproduction.backbone,
+        "--weights": reproduction.weights,
+        **settings.preparation,
+        "--data-root": settings.data_root,
+    }
+    command = training_command(
+        owner,
+        [
+            *(f"{option} {shlex.quote(value)}" for option, value in selection.items() if value),
+            "--download" if settings.download else "",
+        ],
+        on,
+        wanted,
+        own_images=bool(DATASETS.declared(dataset.partition(":")[0], "training_images")),
+        seed=seed,
+    )
     recipes = METHODS[owner].recipes(backbone)
-    recipe = recipes.get(recipe_name or next(iter(recipes), ""))
+    recipe = recipes.get(wanted.recipe or next(iter(recipes), ""))
     duration = f" (about {max(1, round(recipe.minutes))} minutes on two cores)" if recipe else ""
     of_seed = f", training {seed}" if seed else ""
-    return f"  {spec}{of_seed}: `{' '.join(command)}` trains it{duration}"
+    return f"  {spec}{of_seed}: `{command}` trains it{duration}"

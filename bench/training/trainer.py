@@ -26,6 +26,7 @@ from robobench.types import CLEAN, MATCHED, Geometry
 from robobench.weights import storage
 from robobench.weights.classifiers import (
     backbone_in_memory,
+    check_constant,
     check_finite,
     default_backbone,
     load_backbone,
@@ -221,6 +222,8 @@ def train_one(
     backbone = None if classifier else _backbone(request, device)
     if backbone is not None:
         check_finite(backbone)
+        if ".py:" in request.architecture and request.module is None and request.weights is None:
+            check_constant(backbone, _backbone(request, device))
         check_applicable(name, method, backbone)
     recipe_name = _recipe_name(request, name, backbone)
     whole = request.images is None and request.limit is None  # a training split as it is

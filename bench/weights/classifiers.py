@@ -166,6 +166,23 @@ def check_finite(backbone: Backbone) -> None:
             )
 
 
+def check_constant(backbone: Backbone, again: Backbone) -> None:
+    """Refuse a classifier that is another one each time it is loaded: its module would never be found.
+
+    Args:
+        backbone: The classifier.
+        again: The same, loaded a second time.
+
+    Raises:
+        RobobenchError: They have different weights.
+    """
+    if backbone.digest != again.digest:
+        raise RobobenchError(
+            f"backbone {backbone.name}: it has other weights each time it is loaded, so what is trained "
+            "for it would not be found again; let the factory load its weights, or name --weights"
+        )
+
+
 def dataset_options(settings: Any, dataset: str | None) -> str:
     """The command-line options that select a data set, for commands in messages.
 

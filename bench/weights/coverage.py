@@ -8,7 +8,7 @@ from typing import Final
 
 from robobench.corruptions import catalogue
 from robobench.errors import RobobenchError
-from robobench.types import CLEAN
+from robobench.types import CLEAN, MATCHED
 
 _MOST_LINES: Final = 3
 
@@ -37,6 +37,18 @@ def canonical_training(text: str) -> str:
             f"highest: write {'/'.join(p for p in (first, *others) if not _is_number(p))}"
         )
     return "/".join(dict.fromkeys(_canonical_part(part) for part in text.split("/")))
+
+
+def asked_training(text: str) -> str:
+    """The canonical name of what follows ``@``; ``matched``, and nothing, stay as they are.
+
+    Args:
+        text: As for `canonical_training`.
+
+    Raises:
+        RobobenchError: As there.
+    """
+    return text if text in ("", MATCHED) else canonical_training(text)
 
 
 def _is_number(text: str) -> bool:

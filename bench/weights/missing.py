@@ -21,6 +21,39 @@ if TYPE_CHECKING:
     from robobench.backbones.backbone import Backbone
 
 
+def training_command(
+    method: str,
+    selection: Sequence[str],
+    trained_on: str,
+    wanted: Wanted,
+    *,
+    own_images: bool,
+    seed: int,
+) -> str:
+    """The command that trains weights.
+
+    Args:
+        method: Name of the method that owns them.
+        selection: Options that select data set and classifier; empty ones are left out.
+        trained_on: What to train on; empty if the method says that.
+        wanted: What a tag asks for.
+        own_images: Whether the data set brings the images to train on.
+        seed: Training seed.
+    """
+    parts = ["robobench train --method", method, *filter(None, selection)]
+    if not own_images:
+        parts.append(f"--images {'DIR/' if wanted.source else 'DIR'}{wanted.source}")
+    if trained_on:
+        parts.append(f"--trained-on {trained_on}")
+    if wanted.limit is not None:
+        parts.append(f"--limit {wanted.limit}")
+    if wanted.recipe is not None:
+        parts.append(f"--recipe {wanted.recipe}")
+    if seed:
+        parts.append(f"--seed {seed}")
+    return " ".join(parts)
+
+
 @dataclass(frozen=True)
 class MissingTraining:
     """What is needed to say how missing weights can be trained.
@@ -117,22 +150,17 @@ class MissingTraining:
 
     def train_command(self, trainings: Sequence[str]) -> str:
         """The command that trains on all of these."""
-        parts = ["robobench train --method", self.owner]
-        parts.append(self.command or f"--dataset {shlex.quote(base_dataset(self.dataset))}")
-        parts.append(self.backbone.command)
         wanted = self._wanted
+        data = self.command or f"--dataset {shlex.quote(base_dataset(self.dataset))}"
         own = self._has_training_images and wanted.source in ("", source_named(self.dataset))
-        if not own:
-            parts.append(f"--images {'DIR/' if wanted.source else 'DIR'}{wanted.source}")
-        if not self.method.trained_on:
-            parts.append(f"--trained-on {','.join(trainings)}")
-        if wanted.limit is not None:
-            parts.append(f"--limit {wanted.limit}")
-        if wanted.recipe is not None:
-            parts.append(f"--recipe {wanted.recipe}")
-        if self.train_seed:
-            parts.append(f"--seed {self.train_seed}")
-        return " ".join(parts)
+        return training_command(
+            self.owner,
+            [data, self.backbone.command],
+            "" if self.method.trained_on else ",".join(trainings),
+            wanted,
+            own_images=own,
+            seed=self.train_seed,
+        )
 
     @property
     def _has_training_images(self) -> bool:

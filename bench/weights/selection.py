@@ -18,9 +18,9 @@ from robobench.types import CLEAN, MATCHED, Card, Cost, is_matched
 from robobench.weights.bank import bank
 from robobench.weights.candidates import candidates, first_choice, names_of, recipe_names
 from robobench.weights.coverage import (
+    asked_training,
     blind_training,
     breadth,
-    canonical_training,
     covers,
     suggest_trainings,
 )
@@ -271,8 +271,8 @@ def select(
         label = f"{trained_on}#{tags.pop() if len(tags) == 1 else tag}" if tag else trained_on
         return SelectedMethod(name, method, backbone, label, train_seed, cards)
 
-    fixed = method.trained_on or (canonical_training(wanted) if at and wanted != MATCHED else None)
-    if fixed:
+    fixed = method.trained_on or asked_training(wanted)
+    if fixed and fixed != MATCHED:
         if fixed not in stored:
             raise missing.error([fixed])
         return selected(fixed, {"": chosen(fixed)})

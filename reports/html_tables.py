@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Sequence
 
@@ -27,7 +28,7 @@ def to_html(table: Table) -> str:
 
     def heading(text: str, scope: str) -> str:
         group = table.groups.get(text)
-        of = f' data-group="{markup.html(group)}"' if group else ""
+        of = f' data-group="{html.escape(group)}"' if group else ""
         return f'<th scope="{scope}"{of}>{_breakable(text)}</th>'
 
     head = [heading(name, "col") for name in (*laid.corner, *laid.columns)]

@@ -11,7 +11,9 @@ from functools import lru_cache
 from typing import Any
 
 _CODE = re.compile(r"`([^`]*)`")
-_PERCENT = re.compile(r"(\d) %")  # must not be broken across lines
+# What must not be broken across lines.
+_PERCENT = re.compile(r"(\d) %")
+_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*\b")
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -79,7 +81,11 @@ _LONG_WORD = re.compile(r"[^\W_]{16,}")
 
 def html(text: str) -> str:
     """For HTML, names in ``<code>``."""
-    return _split(text, _html.escape, lambda name: f"<code>{_html.escape(name)}</code>")
+
+    def plain(text: str) -> str:
+        return _OPTION.sub(r'<span class="option">\g<0></span>', _html.escape(text))
+
+    return _split(text, plain, lambda name: f"<code>{_html.escape(name)}</code>")
 
 
 def script_json(data: Any) -> str:
@@ -89,7 +95,15 @@ def script_json(data: Any) -> str:
 
 def latex(text: str) -> str:
     r"""For LaTeX, names in ``\\texttt``, breakable after punctuation."""
-    return _split(text, latex_plain, lambda name: rf"\texttt{{{latex_breakable(name)}}}")
+
+    def plain(text: str) -> str:
+        parts = re.split(f"({_OPTION.pattern})", text)
+        return "".join(
+            rf"\mbox{{{latex_plain(part)}}}" if place % 2 else latex_plain(part)
+            for place, part in enumerate(parts)
+        )
+
+    return _split(text, plain, lambda name: rf"\texttt{{{latex_breakable(name)}}}")
 
 
 def markdown(text: str) -> str:

@@ -44,6 +44,14 @@ def test_no_text_ends_the_script_element_that_holds_it():
 def test_markup():
     assert markup.html("`a<b` & 5 %") == "<code>a&lt;b</code> &amp; 5\u00a0%"
     assert markup.latex("`--limit`") == r"\texttt{-{}-limit}"
+    told = "a small difference (--train-seeds, --seed-sd); x--y, 5 -- 6"
+    assert markup.html(told) == (
+        'a small difference (<span class="option">--train-seeds</span>, '
+        '<span class="option">--seed-sd</span>); x--y, 5 -- 6'
+    )
+    assert markup.latex(told) == (
+        r"a small difference (\mbox{-{}-train-seeds}, \mbox{-{}-seed-sd}); x-{}-y, 5 -{}- 6"
+    )
     assert markup.latex("1\N{EN DASH}2") == r"1\textendash{}2"
     assert markup.latex("`a_b` 5 %") == r"\texttt{a\_\allowbreak{}b} 5~\%"
     assert markup.markdown("`a_b` *x*") == r"`a_b` \*x\*"

@@ -7,7 +7,7 @@ trains modules on JPEG images from a hundred photographs of the first folder, on
 standard recipe at a time, with three seeds, and evaluates each on labelled photographs: the first
 half of them chooses, the other half is reported. ``--only`` names the rows that are wanted. Results
 are kept in ``--folder``, one file per training; the same command resumes, ``--time-limit`` stops it
-in time.
+in time. Rows of the page of which the folder has fewer trainings stay.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from markdown_tables import markdown, write_block
+from markdown_tables import markdown, read_table, write_block
 from numpy.typing import NDArray
 from repair_variants import JPEG, VARIANTS, Variant
 
@@ -291,7 +291,10 @@ def main() -> None:
 
 
 def write_page(options: argparse.Namespace) -> None:
-    """Write the table of everything that is in the folder."""
+    """Write the table of everything that is in the folder.
+
+    Rows of the page stay where the folder has fewer trainings of them.
+    """
 
     def kept(name: str, seed: int) -> dict[str, NDArray[np.float64]] | None:
         path = answers_file(options.folder, name, seed)
@@ -306,7 +309,14 @@ def write_page(options: argparse.Namespace) -> None:
     }
     if not any(found.values()):
         return
-    rows = table(org, {name: told for name, told in found.items() if told}).reset_index()
+    made = table(org, {name: told for name, told in found.items() if told})
+    known = read_table(options.page, options.backbone)
+    if len(known):
+        known = known.set_index("recipe")
+        now = made["trainings"].astype(int).reindex(known.index, fill_value=0)
+        known = known[known["trainings"].astype(int) > now]
+        made = pd.concat([known, made[~made.index.isin(known.index)]])
+    rows = made.reindex([v.name for v in VARIANTS if v.name in made.index]).reset_index()
     more = f"--more {Path(options.more).name} " if options.more else ""
     text = TEXT.format(
         count=len(org["0"]),

@@ -13,8 +13,6 @@ from refusals import refused
 from robobench.datasets import open_dataset, open_images
 from robobench.datasets.classes import imagenet_classes, match_classes, read_classes_file
 from robobench.datasets.geometry import fit_geometry
-from robobench.evaluation.configuration import Configuration
-from robobench.evaluation.plan import prepare
 from robobench.types import Geometry
 
 WNIDS, IMAGENET = imagenet_classes()
@@ -173,21 +171,6 @@ def test_a_folder_of_class_folders(pets):
     for image, file in zip(read, ("3/0.png", "0/1.png"), strict=True):
         with Image.open(pets / file) as stored:
             np.testing.assert_array_equal(image.permute(1, 2, 0).numpy(), np.asarray(stored))
-
-
-def test_the_severity_table_is_told_where_one_was_chosen(pets, tmp_path):
-    network = torch.nn.Sequential(
-        torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 4)
-    )
-
-    def notes(corruptions, **options):
-        asked = {"dataset": f"folder:{pets}", "backbone": "mean", "methods": "org"} | options
-        asked |= {"corruptions": corruptions, "out": str(tmp_path / "run")}
-        return " ".join(prepare(Configuration(**asked), module=network).notes)
-
-    assert "Severities are those of the profile cifar-c" in notes("jpeg:7,fog")
-    assert "Severities" not in notes("jpeg:7,fog", profile="cifar-c")
-    assert "Severities" not in notes("jpeg:7,clean")
 
 
 def test_some_classes_of_many():

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
+import torch
+from PIL import Image
 
 from robobench.corruptions import catalogue
 from robobench.errors import RobobenchError
+from robobench.evaluation.configuration import Configuration
 from robobench.evaluation.grid import (
     Grid,
     parse_corruptions,
@@ -14,6 +17,7 @@ from robobench.evaluation.grid import (
     saved_as_jpeg85,
     split_list,
 )
+from robobench.evaluation.plan import prepare
 from robobench.types import Geometry
 
 
@@ -139,3 +143,25 @@ def test_what_is_not_applicable_has_no_cell():
 def test_saving_as_jpeg_is_another_cell():
     plain = parse("jpeg,fog", severities=(1,))
     assert not set(plain) & set(saved_as_jpeg85(plain))
+
+
+def test_the_severity_table_is_told_where_one_was_chosen(tmp_path):
+    for place in (tmp_path / "pets" / str(k) for k in range(4)):
+        place.mkdir(parents=True)
+        Image.new("RGB", (40, 40), (200, 100, 50)).save(place / "a.png")
+    network = torch.nn.Sequential(
+        torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 4)
+    )
+
+    def notes(corruptions, **options):
+        asked = {
+            "dataset": f"folder:{tmp_path / 'pets'}",
+            "backbone": "mean",
+            "methods": "org",
+        } | options
+        asked |= {"corruptions": corruptions, "out": str(tmp_path / "run")}
+        return " ".join(prepare(Configuration(**asked), module=network).notes)
+
+    assert "Severities are those of the profile cifar-c" in notes("jpeg:7,fog")
+    assert "Severities" not in notes("jpeg:7,fog", profile="cifar-c")
+    assert "Severities" not in notes("jpeg:7,clean")

@@ -71,7 +71,8 @@ def part(folder: Path) -> str:
     methods = ", ".join(row.heading for row in board.others)
     severities = sorted(set(graded["severity"].dropna().astype(int)) - {0})
     return PART.format(
-        title=f"{board.dataset}, {board.backbone}, {asked.replace(',', ', ')}: {methods}",
+        title=f"{board.dataset}, {board.backbone}, {asked.replace(',', ', ')}: {methods}"
+        f"{learned_from(run.manifest)}",
         images=f"{int(board.accuracy['n'].max()):,}",
         severities=f", severities {', '.join(map(str, severities))}" if severities else "",
         command=re.sub(r"(?<= )/\S*/", "", run.manifest["command"]),  # folders of one machine
@@ -120,6 +121,13 @@ def trainings(manifest: dict[str, Any], backbone: Backbone) -> list[str]:
         )
         for (label, images, command, since), found in alike.items()
     ]
+
+
+def learned_from(manifest: dict[str, Any]) -> str:
+    """From how many images all modules of a run learned, in words; empty if they differ."""
+    told = {card["images"].partition(" ")[0] for m in manifest["methods"] for card in m["cards"]}
+    counts = {int(count) for count in told if count.isdecimal()}
+    return f" (from {counts.pop():,} images)" if len(counts) == len(told) == 1 else ""
 
 
 def seeds(numbers: Iterable[int]) -> str:

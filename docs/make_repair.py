@@ -102,16 +102,14 @@ def trainings(manifest: dict[str, Any], backbone: Backbone) -> list[str]:
     methods = manifest["methods"]
     trained = {(method["method"], method["trained_on"]) for method in methods}
     several = Counter(name for name, _ in trained)
-    files = {}  # weights that were trained again replace those of the same name
+    alike: dict[tuple[str, str, str, str], list[dict[str, Any]]] = {}
     for method in methods:
         name, label = method["method"], method["label"]
         label = f"{name}@{method['trained_on']}" if several[name] > 1 else label
-        files |= {card["file"]: (label, card) for card in method["cards"]}
-    alike: dict[tuple[str, str, str, str], list[dict[str, Any]]] = {}
-    for label, card in files.values():
-        command = re.sub(r" --seed \d+", "", card["command"])
-        key = label, card["images"], command, changes(card, backbone)
-        alike.setdefault(key, []).append(card)
+        for card in method["cards"]:
+            command = re.sub(r" --seed \d+", "", card["command"])
+            key = label, card["images"], command, changes(card, backbone)
+            alike.setdefault(key, []).append(card)
     return [
         textwrap.fill(
             f"- `{label}`: {images}, {fmean(card['minutes'] for card in found):.0f} minutes, "
@@ -126,8 +124,8 @@ def trainings(manifest: dict[str, Any], backbone: Backbone) -> list[str]:
 def learned_from(manifest: dict[str, Any]) -> str:
     """From how many images all modules of a run learned, in words; empty if they differ."""
     told = {card["images"].partition(" ")[0] for m in manifest["methods"] for card in m["cards"]}
-    counts = {int(count) for count in told if count.isdecimal()}
-    return f" (from {counts.pop():,} images)" if len(counts) == len(told) == 1 else ""
+    only = told.pop() if len(told) == 1 else ""
+    return f" (from {int(only):,} images)" if only.isdecimal() else ""
 
 
 def seeds(numbers: Iterable[int]) -> str:

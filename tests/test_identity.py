@@ -136,7 +136,7 @@ def test_a_continued_folder_keeps_the_rows_of_other_corruptions(tmp_path):
     assert _exit_code(["verify", str(out)]) == 0
 
 
-def test_a_continued_folder_tells_only_the_trainings_of_its_cells(tmp_path, monkeypatch):
+def test_a_continued_folder_tells_only_the_trainings_of_its_cells(tmp_path):
     """Weights that replaced others leave no trace of them."""
     from robobench.weights import storage
 
@@ -146,8 +146,6 @@ def test_a_continued_folder_tells_only_the_trainings_of_its_cells(tmp_path, monk
         if (card.method, card.dataset, card.trained_on) == ("afd", "shapes10", "common")
     )
     card, tensors = storage.read_card(shipped), storage.load(shipped).tensors
-    monkeypatch.setenv("ROBOBENCH_WEIGHTS", str(tmp_path / "weights"))
-    (tmp_path / "weights").mkdir()
     out, digests = tmp_path / "run", []
 
     def run_with_other_weights():
@@ -162,9 +160,7 @@ def test_a_continued_folder_tells_only_the_trainings_of_its_cells(tmp_path, monk
     assert run_with_other_weights() == [digests[1]]
 
 
-def test_an_untrained_method_has_a_row_for_each_training_of_the_classifier(
-    tmp_path, monkeypatch, capsys
-):
+def test_an_untrained_method_has_a_row_for_each_training_of_the_classifier(tmp_path, capsys):
     from dataclasses import replace
 
     from robobench.reports.sections.severity import severity
@@ -173,8 +169,6 @@ def test_an_untrained_method_has_a_row_for_each_training_of_the_classifier(
 
     shipped = own_classifier_card("vgg-tiny", "shapes10", 0)
     card, tensors = storage.read_card(shipped), storage.load(shipped).tensors
-    monkeypatch.setenv("ROBOBENCH_WEIGHTS", str(tmp_path / "weights"))
-    (tmp_path / "weights").mkdir()
     changed = {name: tensor * 1.01 for name, tensor in tensors.items()}
     storage.save(replace(card, train_seed=1), changed)
     place, file = tmp_path / "run", storage.read_card(shipped).file

@@ -66,8 +66,9 @@ def test_it_is_measured_on_the_data_set_that_is_named(tmp_path):
     assert "difference" not in result.output
     assert "95 % interval, " not in result.output  # no verdict on accuracies of other images
     assert "compare what methods gain" in result.output
-    assert "--method dedrift" in result.output
-    assert "--trained-on jpeg" in result.output
+    assert (
+        "--method dedrift --dataset shapes10 --backbone vgg-tiny --trained-on jpeg" in result.output
+    )
     assert "--images" not in result.output
     frame = pd.read_csv(tmp_path / "made" / "afd-table5.csv")
     assert set(frame["n"]) == {20}
@@ -129,6 +130,7 @@ def test_what_is_missing_is_trained_on_images_prepared_alike(measured):
     for method in ("ddp", "afd"):
         (line,) = [line for line in told.splitlines() if f"--method {method} " in line]
         assert "--layer stages.0 --resize 36 --crop 32" in line
+        assert "--trained-on jpeg" in line
     assert run is None
     code, told, _ = measured("irdi-table3", "--crop", "32")
     assert code == 2

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from robobench.errors import RobobenchError, unknown_name
 from robobench.evaluation.grid import split_list
-from robobench.registry import DATASETS, METHODS
+from robobench.registry import METHODS
 from robobench.reproductions.published import Reproduction
 from robobench.reproductions.settings import MeasurementSettings
 from robobench.weights import storage
 from robobench.weights.candidates import recipe_names
 from robobench.weights.coverage import asked_training
-from robobench.weights.missing import training_command
+from robobench.weights.missing import has_training_images, training_command
 from robobench.weights.samples import wanted_by
 from robobench.weights.selection import bare_name
 
@@ -110,7 +110,7 @@ def training_line(
         ],
         on,
         wanted,
-        own_images=bool(DATASETS.declared(dataset.partition(":")[0], "training_images")),
+        own_images=has_training_images(dataset),
         seed=seed,
     )
     recipes = METHODS[owner].recipes(backbone)

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from robobench.backbones.backbone import Backbone
 
 
+def has_training_images(dataset: str) -> bool:
+    """Whether a data set brings images to train on; of a folder the user has to name some."""
+    return bool(DATASETS.declared(dataset.partition(":")[0], "training_images"))
+
+
 def training_command(
     method: str,
     selection: Sequence[str],
@@ -152,7 +157,10 @@ class MissingTraining:
         """The command that trains on all of these."""
         wanted = self._wanted
         data = self.command or f"--dataset {shlex.quote(base_dataset(self.dataset))}"
-        own = self._has_training_images and wanted.source in ("", source_named(self.dataset))
+        own = has_training_images(self.dataset) and wanted.source in (
+            "",
+            source_named(self.dataset),
+        )
         return training_command(
             self.owner,
             [data, self.backbone.command],
@@ -162,12 +170,8 @@ class MissingTraining:
             seed=self.train_seed,
         )
 
-    @property
-    def _has_training_images(self) -> bool:
-        return bool(DATASETS.declared(self.dataset.partition(":")[0], "training_images"))
-
     def _labels(self) -> str:
-        if self._has_training_images or self._wanted.source:
+        if has_training_images(self.dataset) or self._wanted.source:
             return ""
         if self.method.weights_of == "classifier":
             return "; DIR holds labelled training images, one sub-folder per class"

@@ -16,15 +16,24 @@ def markdown(frame: pd.DataFrame, left: int = 0) -> str:
 
 def read_table(page: Path, name: str) -> pd.DataFrame:
     """The table of texts between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``, as `markdown` wrote it."""
-    block = page.read_text(encoding="utf-8").split(f"<!-- begin {name} -->\n")[1]
-    lines = block.split(f"<!-- end {name} -->")[0].splitlines()
-    rows = [[c.strip() for c in line.strip("|").split("|")] for line in lines if line[:1] == "|"]
+    _, block, _ = _around(page, name)
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in block.splitlines()
+        if line.startswith("|")
+    ]
     return pd.DataFrame(rows[2:], columns=rows[0]) if rows else pd.DataFrame()
 
 
 def write_block(page: Path, name: str, text: str) -> None:
     """Replace what stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` on a page."""
+    before, _, after = _around(page, name)
+    write_whole(page, f"{before}{text}\n{after}".encode())
+
+
+def _around(page: Path, name: str) -> tuple[str, str, str]:
+    """A page up to its mark of a block, the block, and the rest with the mark at its end."""
     begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
     before, rest = page.read_text(encoding="utf-8").split(begin)
-    after = rest.split(end)[1]
-    write_whole(page, f"{before}{begin}{text}\n{end}{after}".encode())
+    block, after = rest.split(end)
+    return f"{before}{begin}", block, f"{end}{after}"
